@@ -1,0 +1,96 @@
+"""Leave-last-out: the last item of a user is the test target, the last but one the validation target."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Int
+
+from llmrec_jax.corpora.corpus import Corpus
+
+
+@dataclasses.dataclass(frozen=True)
+class Sequences:
+    """Ragged rows of item indices: row `i` is `values[offsets[i]:offsets[i + 1]]`."""
+
+    values: Int[np.ndarray, 'events']
+    offsets: Int[np.ndarray, 'rows_plus_1']
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> Int[np.ndarray, 'length']:
+        return self.values[self.offsets[row] : self.offsets[row + 1]]
+
+    @property
+    def lengths(self) -> Int[np.ndarray, 'rows']:
+        """Number of items in each row."""
+        return np.diff(self.offsets)
+
+    def last(self, length: int) -> tuple[Int[np.ndarray, 'rows length'], Int[np.ndarray, 'rows']]:
+        """The last `length` items of each row, oldest first, padded on the right with -1; and how many there are."""
+        counts = np.minimum(self.lengths, length)
+        columns = np.arange(length)[None, :]
+        start = self.offsets[1:] - counts
+        index = np.minimum(start[:, None] + columns, max(len(self.values) - 1, 0))
+        inside = columns < counts[:, None]
+        items = self.values[index] if len(self.values) else np.zeros_like(index)
+        return np.where(inside, items, -1), counts
+
+
+@dataclasses.dataclass(frozen=True)
+class RankingCases:
+    """Next-item predictions to be made: who, what came before, and what came next."""
+
+    user: Int[np.ndarray, 'cases']
+    histories: Sequences
+    target: Int[np.ndarray, 'cases']
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def select(self, rows: Int[np.ndarray, 'chosen']) -> 'RankingCases':
+        """The cases at `rows`, in that order."""
+        lengths = self.histories.lengths[rows]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        parts = [self.histories[int(row)] for row in rows]
+        values = np.concatenate(parts) if parts else self.histories.values[:0]
+        return RankingCases(self.user[rows], Sequences(values, offsets), self.target[rows])
+
+
+@dataclasses.dataclass(frozen=True)
+class Splits:
+    """The three parts of a corpus; row `u` of `train` is user `u`'s training history."""
+
+    train: Sequences
+    validation: RankingCases
+    test: RankingCases
+
+
+MIN_EVENTS = 3
+
+
+def leave_last_out(corpus: Corpus) -> Splits:
+    """Splits every user's history (papers: S3-Rec, P5, TIGER).
+
+    A user with at least three events gives: train `events[:-2]`; validation, `events[:-2]` predicts `events[-2]`;
+    test, `events[:-1]` predicts `events[-1]` (the validation item is in the test-time history). A user with
+    fewer events is in train alone.
+    """
+    items = corpus.events.item
+    offsets = corpus.user_offsets
+    lengths = np.diff(offsets)
+    evaluated = np.flatnonzero(lengths >= MIN_EVENTS)
+    held_out = np.where(lengths >= MIN_EVENTS, 2, 0)
+
+    def without_last(counts: np.ndarray, users: np.ndarray) -> Sequences:
+        kept = lengths[users] - counts
+        new_offsets = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
+        within = np.arange(new_offsets[-1]) - np.repeat(new_offsets[:-1], kept)
+        return Sequences(items[np.repeat(offsets[users], kept) + within], new_offsets)
+
+    ends = offsets[1:][evaluated]
+    return Splits(
+        train=without_last(held_out, np.arange(len(lengths))),
+        validation=RankingCases(evaluated, without_last(np.full(len(evaluated), 2), evaluated), items[ends - 2]),
+        test=RankingCases(evaluated, without_last(np.full(len(evaluated), 1), evaluated), items[ends - 1]),
+    )

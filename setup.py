@@ -1,0 +1,69 @@
+"""Packaging of llmrec_jax; tool settings live in pyproject.toml."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+ROOT = pathlib.Path(__file__).parent
+VERSION = re.search(
+    r"__version__ = '([^']+)'", (ROOT / 'llmrec_jax' / 'version.py').read_text()
+).group(1)
+
+# Ranges are what the tests have run on; constraints.txt pins the exact set that `make install` resolves.
+RUNTIME = [
+    'jax>=0.10.2,<0.12',
+    'flax>=0.12.8,<0.13',
+    'optax>=0.2.8,<0.3',
+    'orbax-checkpoint>=0.12.8,<0.13',
+    'jaxtyping>=0.3.11,<0.4',
+    'numpy>=2.1',
+    'scipy>=1.14',
+    'scikit-learn>=1.6',
+    'gin-config==0.5.0',
+    'safetensors>=0.5',
+    'tokenizers>=0.21',
+    'sentencepiece==0.2.3',
+    'matplotlib>=3.9',
+    'tensorboardX>=2.6',
+    'tqdm>=4.66',
+    # ScaNN 1.4.2's kernels are linked against TensorFlow 2.20; any other minor version fails at import.
+    'scann==1.4.2',
+    'tensorflow==2.20.*',
+    'tensorflow-text==2.20.*',
+    'seqio==0.0.20',
+    'tensorflow-datasets==4.9.10',
+    # tensorflow-datasets needs it at run time for builders of one's own and does not declare it.
+    'importlib_resources',
+    'array_record>=0.8.3',
+    'grain>=0.2.18,<0.3',
+    'clu==0.0.12',
+]
+EXTRAS = {
+    'test': [
+        'pytest>=8.3',
+        'pytest-cov>=6',
+        'hypothesis>=6.115',
+        'beartype>=0.20',
+        'ruff==0.17.*',
+        'import-linter>=2.1',
+    ],
+    'parity': ['torch==2.13.*', 'transformers>=5.20,<6'],
+    # T5X, AirIO and JEstimator are not on PyPI: README.md gives the lines that install them.
+    't5x': ['fiddle', 'cached-property', 'chex'],
+    'gpu': ['jax[cuda13]>=0.10.2,<0.12'],
+    'tpu': ['jax[tpu]>=0.10.2,<0.12'],
+}
+
+setup(
+    name='llmrec_jax',
+    version=VERSION,
+    description='Large language models that recommend, in JAX and Flax, from one laptop to a TPU pod',
+    long_description=(ROOT / 'README.md').read_text(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.11',
+    packages=find_packages(include=['llmrec_jax', 'llmrec_jax.*', 'tasks', 'tasks.*']),
+    install_requires=RUNTIME,
+    extras_require=EXTRAS,
+)
