@@ -6,9 +6,7 @@ import re
 from setuptools import find_packages, setup
 
 ROOT = pathlib.Path(__file__).parent
-VERSION = re.search(
-    r"__version__ = '([^']+)'", (ROOT / 'llmrec_jax' / 'version.py').read_text()
-).group(1)
+VERSION = re.search(r"__version__ = '([^']+)'", (ROOT / 'llmrec_jax' / 'version.py').read_text()).group(1)
 
 # Ranges are what the tests have run on; constraints.txt pins the exact set that `make install` resolves.
 RUNTIME = [
@@ -27,6 +25,7 @@ RUNTIME = [
     'matplotlib>=3.9',
     'tensorboardX>=2.6',
     'tqdm>=4.66',
+    'psutil>=6',
     # ScaNN 1.4.2's kernels are linked against TensorFlow 2.20; any other minor version fails at import.
     'scann==1.4.2',
     'tensorflow==2.20.*',

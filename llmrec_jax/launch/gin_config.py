@@ -1,0 +1,219 @@
+"""Gin on the command line as T5X users know it, with typos made into errors.
+
+Gin itself accepts a macro that nothing refers to, and a binding of something that never runs. Both are nearly
+always typos, so here both are errors that name the nearest thing that exists.
+"""
+
+import argparse
+import dataclasses
+import difflib
+import pathlib
+import re
+import tokenize
+from collections.abc import Iterable, Sequence
+
+import gin
+from gin import config as gin_internals
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+MACRO = 'gin.macro'
+
+
+class ConfigurationError(ValueError):
+    """A gin file or binding that cannot be honoured; the message says where and how to mend it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class GinArguments:
+    """What the command line says of gin.
+
+    Attributes:
+      files: gin files, later ones override earlier ones.
+      bindings: 'NAME=value' strings, which override every file.
+      search_paths: folders in which relative gin files and includes are looked up, in order.
+    """
+
+    files: tuple[str, ...]
+    bindings: tuple[str, ...]
+    search_paths: tuple[str, ...]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds `--gin_file` and `--gin_search_paths`; `--gin.X=value` is taken by `parse_arguments`."""
+    parser.add_argument(
+        '--gin_file',
+        action='append',
+        default=[],
+        metavar='FILE',
+        help='may be given several times; the last wins',
+    )
+    parser.add_argument(
+        '--gin_search_paths',
+        default='',
+        metavar='DIRS',
+        help='comma-separated folders in which gin files are looked up, before the working directory',
+    )
+
+
+def parse_arguments(
+    parser: argparse.ArgumentParser, arguments: Sequence[str]
+) -> tuple[argparse.Namespace, GinArguments]:
+    """Splits `--gin.X=value` from the launcher's own flags and parses both.
+
+    Raises:
+      SystemExit: from argparse, on an unknown flag.
+    """
+    bindings = [argument[len('--gin.') :] for argument in arguments if argument.startswith('--gin.')]
+    malformed = [binding for binding in bindings if '=' not in binding]
+    if malformed:
+        parser.error(f'--gin.{malformed[0]} has no value; write --gin.{malformed[0]}=VALUE')
+    namespace = parser.parse_args([argument for argument in arguments if not argument.startswith('--gin.')])
+    if not namespace.gin_file:
+        parser.error('give at least one --gin_file, e.g. --gin_file=gin_configs/tiger/quickstart.gin')
+    given = [path for path in namespace.gin_search_paths.split(',') if path]
+    return namespace, GinArguments(
+        files=tuple(namespace.gin_file), bindings=tuple(bindings), search_paths=(*given, '.', str(REPOSITORY))
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedConfig:
+    """What is in gin's registry after `load`, as far as finding dead bindings needs it.
+
+    Attributes:
+      referenced: selectors that some gin file or binding referred to, even where a later one overrode it.
+      on_command_line: (selector, parameter) pairs bound on the command line.
+    """
+
+    referenced: frozenset[str]
+    on_command_line: frozenset[tuple[str, str]]
+
+
+def load(arguments: GinArguments) -> LoadedConfig:
+    """Parses the files and bindings into gin's registry, from a clean state.
+
+    Raises:
+      ConfigurationError: on a missing file, an unknown configurable or parameter, or a macro nothing uses.
+    """
+    gin.clear_config(clear_constants=True)
+    files = [str(_find(file, arguments.search_paths)) for file in arguments.files]
+    for path in arguments.search_paths:
+        gin.add_config_file_search_path(path)
+    macros: set[str] = set()
+    selectors: set[str] = set()
+    try:
+        for file in files:
+            gin.parse_config_file(file)
+            _collect_references(macros, selectors)
+        before = _bindings()
+        gin.parse_config(list(arguments.bindings))
+        after = _bindings()
+        _check_macros(before, 'in the gin files', macros)
+        _collect_references(macros, selectors)
+        _check_macros(after.keys() - before.keys(), 'on the command line', macros)
+        gin.finalize()
+    except ConfigurationError:
+        raise
+    except (ValueError, ImportError, OSError, SyntaxError, tokenize.TokenError) as error:
+        raise ConfigurationError(_explain(str(error))) from error
+    changed = {key[1:] for key, value in after.items() if key not in before or before[key] is not value}
+    return LoadedConfig(frozenset(selectors), frozenset(changed))
+
+
+def instantiate(configurable, loaded: LoadedConfig):
+    """Calls `configurable` with its gin bindings.
+
+    Raises:
+      ConfigurationError: when a binding has no effect. A file's binding of something that the command line
+        replaced is no error: it came with the recipe.
+    """
+    instance = gin.get_configurable(configurable)()
+    used = {selector for _, selector in gin_internals._OPERATIVE_CONFIG}
+    for _, selector, parameter in _bindings():
+        if selector in used or selector == MACRO:
+            continue
+        if selector not in loaded.referenced or (selector, parameter) in loaded.on_command_line:
+            raise ConfigurationError(
+                f'the binding of {selector}.{parameter} has no effect: nothing in this recipe calls it; '
+                'remove it, or refer to it with @'
+            )
+    return instance
+
+
+def operative_config() -> str:
+    """Every value in force, defaults included, as a gin file that reproduces the run."""
+    return gin.operative_config_str()
+
+
+def _find(file: str, search_paths: Sequence[str]) -> pathlib.Path:
+    candidates = [pathlib.Path(path) / file for path in search_paths]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    folder = REPOSITORY / 'gin_configs'
+    known = [str(path.relative_to(REPOSITORY)) for path in sorted(folder.rglob('*.gin'))]
+    close = difflib.get_close_matches(file, known, n=1, cutoff=0.5)
+    hint = f'; did you mean {close[0]!r}?' if close else ''
+    raise ConfigurationError(f'no gin file {file!r} in {", ".join(search_paths)}{hint}')
+
+
+def _bindings() -> dict[tuple[str, str, str], object]:
+    """(scope, selector, parameter) -> value; a macro's name is its scope."""
+    return {
+        (scope, selector, parameter): value
+        for (scope, selector), parameters in gin_internals._CONFIG.items()
+        for parameter, value in parameters.items()
+    }
+
+
+def _collect_references(macros: set[str], selectors: set[str]) -> None:
+    """Adds the macros and configurables that the parsed values refer to, however deep."""
+
+    def visit(value) -> None:
+        if isinstance(value, gin_internals.ConfigurableReference):
+            if value.selector == MACRO:
+                macros.add(value.scoped_selector.removesuffix(f'/{MACRO}'))
+            else:
+                selectors.add(value.configurable.selector)
+        elif isinstance(value, dict):
+            for pair in value.items():
+                visit(pair)
+        elif isinstance(value, list | tuple):
+            for item in value:
+                visit(item)
+
+    for value in _bindings().values():
+        visit(value)
+
+
+def _check_macros(keys: Iterable[tuple[str, str, str]], where: str, referenced: set[str]) -> None:
+    for name in sorted({scope for scope, selector, _ in keys if selector == MACRO} - referenced):
+        close = difflib.get_close_matches(name, sorted(referenced), n=1, cutoff=0.4)
+        hint = f'; did you mean {close[0]}?' if close else f'; known are {", ".join(sorted(referenced))}'
+        raise ConfigurationError(f'{name} is set {where}, but nothing in this recipe refers to %{name}{hint}')
+
+
+def _explain(message: str) -> str:
+    """Gin's `message`, with the nearest known name, or the way to give what is required."""
+    required = re.search(r'([\w./]+?)(?:/macro\.value)? set to `%gin.REQUIRED` but not', message)
+    if required:
+        return f'{required[1]} is required: give it as --gin.{required[1]}=VALUE'
+    unknown_parameter = re.search(r"Configurable '([^']+)' doesn't have a parameter named '([^']+)'", message)
+    if unknown_parameter:
+        known = _parameters(unknown_parameter[1])
+        close = difflib.get_close_matches(unknown_parameter[2], known, n=1, cutoff=0.4)
+        hint = f'did you mean {unknown_parameter[1]}.{close[0]}?' if close else f'it has {", ".join(known)}'
+        return f'{message}\n{hint}'
+    unknown = re.search(r"No configurable matching (?:reference )?'?@?([\w./]+)", message)
+    if unknown:
+        known = sorted(gin_internals._REGISTRY._selector_map)
+        tails = ['.'.join(name.split('.')[-count:]) for name in known for count in (1, 2)]
+        close = difflib.get_close_matches(unknown[1], tails, n=1, cutoff=0.4)
+        return f'{message}\ndid you mean {close[0]}?' if close else message
+    return message
+
+
+def _parameters(selector: str) -> list[str]:
+    configurable = gin_internals._REGISTRY.get_match(selector)
+    spec = gin_internals._get_cached_arg_spec(configurable.wrapped)
+    return [name for name in (*spec.args, *spec.kwonlyargs) if name != 'self']

@@ -1,0 +1,178 @@
+"""Stages of a run: what is done is not done again, and what depends on a change is."""
+
+import dataclasses
+import json
+import logging
+import os
+import pathlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import psutil
+
+from llmrec_jax.launch.fingerprint import fingerprint
+
+LOG = logging.getLogger(__name__)
+RECORDS = 'stages'
+MEMORY_SAMPLING_SECONDS = 0.1
+
+
+class StageError(RuntimeError):
+    """A stage that cannot run; the message says what it lacks."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """One step of a run.
+
+    Attributes:
+      name: also the name of its record under `<workdir>/stages`.
+      needs: stages whose results it reads.
+      config: what it depends on beside those results; anything `fingerprint` can describe.
+      outputs: files or folders it leaves, relative to the workdir.
+      action: does the work; what it returns is kept in the record, so it must be JSON.
+    """
+
+    name: str
+    needs: tuple[str, ...]
+    config: object
+    outputs: tuple[str, ...]
+    action: Callable[[], dict]
+
+
+@dataclasses.dataclass(frozen=True)
+class StageRecord:
+    """What is remembered of a finished stage.
+
+    Attributes:
+      name: the stage's name.
+      fingerprint: hash of its configuration and of the fingerprints of the stages it needed.
+      seconds: wall time of the run that did the work.
+      peak_memory_mb: largest resident memory of the process while it ran.
+      summary: what its action returned.
+      reused: whether this run found it done.
+    """
+
+    name: str
+    fingerprint: str
+    seconds: float
+    peak_memory_mb: float
+    summary: dict
+    reused: bool = False
+
+
+def order(stages: Sequence[Stage], wanted: Sequence[str] | None) -> list[Stage]:
+    """The stages to run, in the order given; `wanted=None` means all.
+
+    Raises:
+      StageError: on a name that no stage has.
+    """
+    names = [stage.name for stage in stages]
+    for name in wanted or ():
+        if name not in names:
+            raise StageError(f'no stage {name!r}; the stages are {", ".join(names)}')
+    return [stage for stage in stages if wanted is None or stage.name in wanted]
+
+
+def run(
+    workdir: pathlib.Path, stages: Sequence[Stage], wanted: Sequence[str] | None = None
+) -> list[StageRecord]:
+    """Runs what is wanted and not done, and returns the records of all stages that are done.
+
+    A stage is done when its record's fingerprint matches and its outputs exist.
+
+    Raises:
+      StageError: when a wanted stage needs one that is neither wanted nor done.
+    """
+    chosen = {stage.name for stage in order(stages, wanted)}
+    fingerprints: dict[str, str] = {}
+    records = []
+    for stage in stages:
+        fingerprints[stage.name] = fingerprint(
+            stage.name, stage.config, [fingerprints[needed] for needed in stage.needs]
+        )
+        record = _finished(workdir, stage, fingerprints[stage.name])
+        if record is None and stage.name in chosen:
+            missing = [name for name in stage.needs if name not in {done.name for done in records}]
+            if missing:
+                raise StageError(
+                    f'stage {stage.name!r} needs {missing[0]!r}, which is not done or whose inputs changed: '
+                    f'run with --stages={",".join([*missing, stage.name])}'
+                )
+            record = _do(workdir, stage, fingerprints[stage.name])
+        elif record is not None and stage.name in chosen:
+            LOG.info('stage %s: done before, reused', stage.name)
+        if record is not None:
+            records.append(record)
+    return records
+
+
+def _record_path(workdir: pathlib.Path, name: str) -> pathlib.Path:
+    return workdir / RECORDS / f'{name}.json'
+
+
+def _finished(workdir: pathlib.Path, stage: Stage, expected: str) -> StageRecord | None:
+    path = _record_path(workdir, stage.name)
+    if not path.is_file():
+        return None
+    try:
+        record = StageRecord(**json.loads(path.read_text()))
+    except (json.JSONDecodeError, TypeError) as error:
+        raise StageError(
+            f'{path} is not a stage record ({error}); delete it and the stage runs again'
+        ) from error
+    if record.fingerprint != expected:
+        LOG.info('stage %s: its configuration or inputs changed', stage.name)
+        return None
+    absent = [output for output in stage.outputs if not (workdir / output).exists()]
+    if absent:
+        LOG.info('stage %s: %s is gone', stage.name, absent[0])
+        return None
+    return dataclasses.replace(record, reused=True)
+
+
+def _do(workdir: pathlib.Path, stage: Stage, stage_fingerprint: str) -> StageRecord:
+    LOG.info('stage %s: started', stage.name)
+    path = _record_path(workdir, stage.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A record must not outlive its outputs: a kill during the work leaves the stage undone.
+    path.unlink(missing_ok=True)
+    started = time.monotonic()
+    with _PeakMemory() as peak:
+        summary = stage.action()
+    record = StageRecord(
+        stage.name, stage_fingerprint, round(time.monotonic() - started, 3), round(peak.megabytes, 1), summary
+    )
+    absent = [output for output in stage.outputs if not (workdir / output).exists()]
+    if absent:
+        raise StageError(f'stage {stage.name!r} ended without leaving {absent[0]}')
+    beside = path.with_suffix('.partial')
+    beside.write_text(json.dumps(dataclasses.asdict(record), indent=2) + '\n')
+    os.replace(beside, path)
+    LOG.info('stage %s: done in %.1f s', stage.name, record.seconds)
+    return record
+
+
+class _PeakMemory:
+    """Samples resident memory, because the kernel's own peak covers the whole life of the process."""
+
+    def __enter__(self) -> '_PeakMemory':
+        self._process = psutil.Process()
+        self.megabytes = self._read()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.megabytes = max(self.megabytes, self._read())
+
+    def _read(self) -> float:
+        return self._process.memory_info().rss / 2**20
+
+    def _sample(self) -> None:
+        while not self._stop.wait(MEMORY_SAMPLING_SECONDS):
+            self.megabytes = max(self.megabytes, self._read())
