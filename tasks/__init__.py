@@ -1,0 +1,1 @@
+"""SeqIO tasks, a module a system: data source × template × feature lengths × metrics."""

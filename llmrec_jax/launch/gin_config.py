@@ -72,7 +72,9 @@ def parse_arguments(
         parser.error('give at least one --gin_file, e.g. --gin_file=gin_configs/tiger/quickstart.gin')
     given = [path for path in namespace.gin_search_paths.split(',') if path]
     return namespace, GinArguments(
-        files=tuple(namespace.gin_file), bindings=tuple(bindings), search_paths=(*given, '.', str(REPOSITORY))
+        files=tuple(namespace.gin_file),
+        bindings=tuple(_quote_bare_text(binding) for binding in bindings),
+        search_paths=(*given, '.', str(REPOSITORY)),
     )
 
 
@@ -143,6 +145,22 @@ def instantiate(configurable, loaded: LoadedConfig):
 def operative_config() -> str:
     """Every value in force, defaults included, as a gin file that reproduces the run."""
     return gin.operative_config_str()
+
+
+def _quote_bare_text(binding: str) -> str:
+    """Makes `WORKDIR=runs/beauty` what it means, so that a path needs no second quotes in the shell."""
+    name, value = binding.split('=', 1)
+    bare = re.fullmatch(r'\s*[A-Za-z_./~][^\s\'"()@%]*\s*', value)
+    is_text = bare and value.strip() not in ('True', 'False', 'None')
+    return f'{name}={value.strip()!r}' if is_text and not _is_number(value) else binding
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _find(file: str, search_paths: Sequence[str]) -> pathlib.Path:

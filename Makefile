@@ -1,0 +1,37 @@
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+RUN := runs/quickstart
+
+.PHONY: install quickstart test parity lint clean
+
+# A stamp, so that a second `make` installs nothing unless what it installs has changed.
+$(VENV)/installed: setup.py constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+install: $(VENV)/installed
+
+quickstart: install
+	$(BIN)/python -m llmrec_jax.run --gin_file=gin_configs/tiger/quickstart.gin --gin.WORKDIR=$(RUN)
+
+test: install
+	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_FLAGS)
+
+# Adds torch and transformers, which the tests marked `parity` compare with.
+$(VENV)/parity: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,parity]'
+	@touch $@
+
+parity: $(VENV)/parity
+	$(BIN)/python -m pytest -m 'parity and not slow'
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) runs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .coverage
