@@ -10,6 +10,25 @@ import numpy as np
 from jaxtyping import Float, Int
 
 
+def _set_columns(table: Any, dtypes: Mapping[str, type]) -> None:
+    """Gives the numeric columns of a frozen table their one dtype and checks that all columns are equally long."""
+    for name, dtype in dtypes.items():
+        object.__setattr__(table, name, np.asarray(getattr(table, name), dtype))
+    lengths = {field.name: len(getattr(table, field.name)) for field in dataclasses.fields(table)}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(
+            f'{type(table).__name__}: every column must have one row a record, got lengths {lengths}'
+        )
+
+
+def _take(column: list | np.ndarray, rows: np.ndarray) -> list | np.ndarray:
+    return column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows.tolist()]
+
+
+def _take_rows(table: Any, rows: np.ndarray) -> Any:
+    return type(table)(*(_take(getattr(table, field.name), rows) for field in dataclasses.fields(table)))
+
+
 @dataclasses.dataclass(frozen=True)
 class Items:
     """The catalogue, in columns; row `i` is item `i`.
@@ -20,7 +39,10 @@ class Items:
       brand: '' where unknown.
       categories: from the root to the leaf; empty where unknown.
       description: '' where unknown.
-      price: in the source's currency; NaN where unknown.
+      price: in the source's currency, as float32; NaN where unknown.
+
+    Raises:
+      ValueError: when the columns differ in length.
     """
 
     item_id: list[str]
@@ -30,8 +52,15 @@ class Items:
     description: list[str]
     price: Float[np.ndarray, 'items']
 
+    def __post_init__(self):
+        _set_columns(self, {'price': np.float32})
+
     def __len__(self) -> int:
         return len(self.item_id)
+
+    def take(self, rows: Int[np.ndarray, 'chosen']) -> 'Items':
+        """The items at `rows`, in that order."""
+        return _take_rows(self, rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,13 +70,23 @@ class Users:
     Attributes:
       user_id: the source's own id.
       profile: what is known of the user, in words; '' where nothing is.
+
+    Raises:
+      ValueError: when the columns differ in length.
     """
 
     user_id: list[str]
     profile: list[str]
 
+    def __post_init__(self):
+        _set_columns(self, {})
+
     def __len__(self) -> int:
         return len(self.user_id)
+
+    def take(self, rows: Int[np.ndarray, 'chosen']) -> 'Users':
+        """The users at `rows`, in that order."""
+        return _take_rows(self, rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,12 +94,15 @@ class Events:
     """Interactions, in columns, sorted by user, then time, then the corpus's stated tie rule.
 
     Attributes:
-      user: row in `Users`.
-      item: row in `Items`.
-      timestamp: seconds since 1970, or a rank in the user's history where the source has no clock.
-      rating: stars; NaN where unknown.
+      user: row in `Users`, as int64.
+      item: row in `Items`, as int64.
+      timestamp: seconds since 1970, or a rank in the user's history where the source has no clock; int64.
+      rating: stars, as float32; NaN where unknown.
       summary: the review's headline; '' where there is none.
       review: the review's text; '' where there is none.
+
+    Raises:
+      ValueError: when the columns differ in length.
     """
 
     user: Int[np.ndarray, 'events']
@@ -70,8 +112,15 @@ class Events:
     summary: list[str]
     review: list[str]
 
+    def __post_init__(self):
+        _set_columns(self, {'user': np.int64, 'item': np.int64, 'timestamp': np.int64, 'rating': np.float32})
+
     def __len__(self) -> int:
         return len(self.user)
+
+    def take(self, rows: Int[np.ndarray, 'chosen']) -> 'Events':
+        """The events at `rows`, in that order."""
+        return _take_rows(self, rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +134,9 @@ class Corpus:
       events: the interactions.
       provenance: how it was made, as JSON-able values: source files with their sha256, seeds, the k-core, the
         tie rule, whether ids were relabelled.
+
+    Raises:
+      ValueError: when the events are not sorted by user and then time, or refer to a row that is not there.
     """
 
     name: str
@@ -97,12 +149,19 @@ class Corpus:
         order = self.events.user
         if len(order) and (np.diff(order) < 0).any():
             raise ValueError(f'corpus {self.name!r}: events must be sorted by user')
+        backwards = np.flatnonzero((np.diff(order) == 0) & (np.diff(self.events.timestamp) < 0))
+        if len(backwards):
+            raise ValueError(
+                f'corpus {self.name!r}: events must be sorted by time within each user, '
+                f'but event {int(backwards[0]) + 1} is older than the one before it'
+            )
         for column, bound in (('user', len(self.users)), ('item', len(self.items))):
             values = getattr(self.events, column)
             if len(values) and (values.min() < 0 or values.max() >= bound):
+                outside = int(values.min()) if values.min() < 0 else int(values.max())
                 raise ValueError(
-                    f'corpus {self.name!r}: column {column!r} of the events refers to row '
-                    f'{int(values.max())}, but the table has {bound} rows'
+                    f'corpus {self.name!r}: column {column!r} of the events refers to row {outside}, '
+                    f'but the table has {bound} rows'
                 )
 
     @property

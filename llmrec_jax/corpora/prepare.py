@@ -1,0 +1,179 @@
+"""Writes a corpus through TFDS once, and reads it back."""
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import itertools
+import json
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from llmrec_jax.corpora.builders import builder_class
+from llmrec_jax.corpora.corpus import Corpus, Events, Items, Users
+from llmrec_jax.corpora.download import needs_download, with_files
+from llmrec_jax.corpora.source import CorpusSource, identity
+from llmrec_jax.corpora.tfds_builder import SPLIT, TABLES, CorpusConfig
+
+# SeqIO deals whole files out to hosts, so there must be at least as many as data-parallel hosts.
+MAX_SHARDS = 16
+_READ_BATCH = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedCorpus:
+    """Where TFDS finds the two tables, in this process or another.
+
+    `seqio.TfdsDataSource(tfds_name=prepared.users_name, tfds_data_dir=prepared.data_dir, splits={...: 'train'})`
+    reads one without the source; the one split on disk is 'train' and holds every record.
+
+    Attributes:
+      data_dir: TFDS's data directory.
+      items_name: name of the table of items, 'dataset/config:version'.
+      users_name: name of the table of users, 'dataset/config:version'.
+    """
+
+    data_dir: str
+    items_name: str
+    users_name: str
+
+
+def prepare(source: CorpusSource, data_dir: str | os.PathLike) -> PreparedCorpus:
+    """Writes both tables of the corpus of `source` below `data_dir`, unless they are there.
+
+    The names carry a hash of the source's settings and files (see `source.identity`), so data of another source are
+    never taken for this one's. A table comes into being whole, by a rename: what a killed run left is not read.
+    The corpus is built at most once, and files are downloaded first where the source names no `manual_dir`.
+
+    Raises:
+      FileNotFoundError, ValueError: as the source does, before anything is written.
+    """
+    data_dir = os.path.expanduser(os.fspath(data_dir))
+    if needs_download(source):
+        downloads = tfds.download.DownloadManager(download_dir=os.path.join(data_dir, 'downloads'))
+        source = with_files(source, downloads)
+    made_from = identity(source)
+    corpus = functools.cache(source.build)
+    digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:12]
+    variant = re.sub(r'[^A-Za-z0-9_.-]', '_', source.name.partition('/')[2] or source.name)
+    names = {}
+    for table in TABLES:
+        config = CorpusConfig(
+            name=f'{variant}-{digest}-{table}',
+            description=f'{source.name}: the {table}',
+            table=table,
+            corpus=lambda _: corpus(),
+            identity=made_from,
+        )
+        builder = builder_class(source)(data_dir=data_dir, config=config)
+        if not builder.is_prepared():
+            _write(builder, corpus())
+        names[table] = f'{builder.name}/{config.name}:{builder.version}'
+    return PreparedCorpus(data_dir, items_name=names['items'], users_name=names['users'])
+
+
+def _write(builder: tfds.core.DatasetBuilder, corpus: Corpus) -> None:
+    table = builder.builder_config.table
+    rows = len(corpus.items) if table == 'items' else len(corpus.users)
+    if rows == 0:
+        raise ValueError(f'corpus {corpus.name!r} has no {table}; there is nothing to prepare')
+    config = tfds.download.DownloadConfig(num_shards=min(MAX_SHARDS, rows), try_download_gcs=False)
+    try:
+        builder.download_and_prepare(download_config=config)
+    except OSError:
+        # The last step is a rename onto a directory that must not exist: another process may have been first.
+        if not os.path.exists(os.path.join(builder.data_dir, 'dataset_info.json')):
+            raise
+
+
+def load_corpus(prepared: PreparedCorpus) -> Corpus:
+    """Reads a prepared corpus into memory: equal to what the source built, to the last bit.
+
+    Raises:
+      FileNotFoundError: when a table is not there.
+      ValueError: when the data on disk are damaged.
+    """
+    with _damage_named(prepared):
+        items, items_metadata = _read_table(prepared.items_name, prepared.data_dir)
+        users, metadata = _read_table(prepared.users_name, prepared.data_dir)
+        corpus = Corpus(
+            name=metadata['corpus'],
+            items=_items(items),
+            users=Users(_texts(users['user_id']), _texts(users['profile'])),
+            events=_events(users),
+            provenance=metadata['provenance'],
+        )
+    fingerprints = {metadata['fingerprint'], items_metadata['fingerprint'], corpus.fingerprint()}
+    if len(fingerprints) > 1:
+        raise ValueError(f'{_damaged(prepared)}: the fingerprint is not the one that was written')
+    return corpus
+
+
+def _damaged(prepared: PreparedCorpus) -> str:
+    return (
+        f'the prepared corpus {prepared.users_name} in {prepared.data_dir} is damaged; '
+        'delete its directories and prepare it again'
+    )
+
+
+@contextlib.contextmanager
+def _damage_named(prepared: PreparedCorpus) -> Iterator[None]:
+    try:
+        yield
+    except (tf.errors.OpError, json.JSONDecodeError, KeyError) as error:
+        raise ValueError(f'{_damaged(prepared)}: {error}') from error
+
+
+def _read_table(name: str, data_dir: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The columns of a table in the order of its rows, ragged where nested, and its metadata."""
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+    except (tfds.core.DatasetNotFoundError, ValueError) as error:
+        raise FileNotFoundError(f'{data_dir} has no table {name}; prepare the corpus first') from error
+    dataset = builder.as_dataset(split=SPLIT, shuffle_files=False).ragged_batch(_READ_BATCH)
+    batches = list(dataset)
+    columns = {
+        key: tf.concat([batch[key] for batch in batches], axis=0) for key in batches[0] if key != 'events'
+    }
+    for key in batches[0].get('events', ()):
+        columns[f'events/{key}'] = tf.concat([batch['events'][key] for batch in batches], axis=0)
+    order = np.argsort(columns['user' if 'user' in columns else 'item'].numpy(), kind='stable')
+    columns = {key: tf.gather(column, order) for key, column in columns.items()}
+    return columns, dict(builder.info.metadata)
+
+
+def _texts(column: tf.Tensor) -> list[str]:
+    return [text.decode('utf-8') for text in column.numpy().tolist()]
+
+
+def _items(columns: dict[str, Any]) -> Items:
+    categories = columns['categories']
+    names = iter(_texts(categories.flat_values))
+    return Items(
+        item_id=_texts(columns['item_id']),
+        title=_texts(columns['title']),
+        brand=_texts(columns['brand']),
+        categories=[
+            tuple(itertools.islice(names, length)) for length in categories.row_lengths().numpy().tolist()
+        ],
+        description=_texts(columns['description']),
+        price=columns['price'].numpy(),
+    )
+
+
+def _events(columns: dict[str, Any]) -> Events:
+    lengths = columns['events/item'].row_lengths().numpy()
+    return Events(
+        user=np.repeat(columns['user'].numpy(), lengths),
+        item=columns['events/item'].flat_values.numpy(),
+        timestamp=columns['events/timestamp'].flat_values.numpy(),
+        rating=columns['events/rating'].flat_values.numpy(),
+        summary=_texts(columns['events/summary'].flat_values),
+        review=_texts(columns['events/review'].flat_values),
+    )

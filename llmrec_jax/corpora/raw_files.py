@@ -1,0 +1,113 @@
+"""Reading the files that corpora are published in, with errors that name the file, the line and the mending."""
+
+import ast
+import gzip
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+_CHUNK = 1 << 20
+
+
+def existing_file(path: Path, what: str, mend: str) -> Path:
+    """`path`, when it is a file.
+
+    Raises:
+      FileNotFoundError: naming the path, `what` it should hold and how to `mend` it.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f'{path} is missing; expected {what}. {mend}')
+    return path
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file's bytes, in hex."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def bad_line(path: Path | str, line: int, problem: str, expected: str) -> NoReturn:
+    """Raises the ValueError that every reader of lines raises."""
+    raise ValueError(f'{path}, line {line}: {problem}; expected {expected}')
+
+
+def numbered_lines(path: Path, encoding: str = 'utf-8') -> Iterator[tuple[int, str]]:
+    """Yields (line number from 1, line without its end) of a plain or gzip (`.gz`) text file.
+
+    Raises:
+      ValueError: when the file is empty, is no gzip, ends in the middle of the gzip stream, or is not in `encoding`.
+    """
+    with open(path, 'rb') as file:
+        stream = gzip.GzipFile(fileobj=file) if path.suffix == '.gz' else file
+        yield from _decoded_lines(stream, str(path), encoding)
+
+
+def zip_lines(path: Path, member: str, encoding: str = 'utf-8') -> Iterator[tuple[int, str]]:
+    """Yields (line number from 1, line without its end) of one text file in a zip archive.
+
+    Raises:
+      ValueError: when the archive is damaged, has no such member, or the member is empty or not in `encoding`.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if member not in archive.namelist():
+                raise ValueError(f'{path} has no member {member!r}; it holds {sorted(archive.namelist())}')
+            with archive.open(member) as stream:
+                yield from _decoded_lines(stream, f'{path}/{member}', encoding)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f'{path} is not a whole zip archive ({error}); copy or download it again') from error
+
+
+def _decoded_lines(stream: Any, path: str, encoding: str) -> Iterator[tuple[int, str]]:
+    number = 0
+    lines = io.BufferedReader(stream) if isinstance(stream, io.RawIOBase) else stream
+    try:
+        for number, line in enumerate(lines, start=1):
+            yield number, line.decode(encoding).rstrip('\r\n')
+    except UnicodeDecodeError as error:
+        bad_line(path, number, f'bytes that are not {encoding} ({error.reason})', f'text in {encoding}')
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(
+            f'{path}, after line {number}: not a whole gzip file ({error}); copy or download it again'
+        ) from error
+    if number == 0:
+        raise ValueError(f'{path} is empty; copy or download it again')
+
+
+def json_line(path: Path, number: int, text: str, python_literals: bool = False) -> dict[str, Any]:
+    """One line's object; `python_literals` also takes a Python dict, the form of Amazon's metadata of 2014.
+
+    Raises:
+      ValueError: when the line holds no such object.
+    """
+    expected = 'one JSON object a line'
+    try:
+        record = json.loads(text)
+    except json.JSONDecodeError as error:
+        if not python_literals:
+            bad_line(path, number, f'not JSON ({error.msg} at column {error.colno})', expected)
+        try:
+            record = ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            bad_line(
+                path,
+                number,
+                f'neither JSON ({error.msg} at column {error.colno}) nor a Python dict',
+                expected,
+            )
+    if not isinstance(record, dict):
+        bad_line(path, number, f'a {type(record).__name__}, not an object', expected)
+    return record
+
+
+def well_formed(text: str) -> str:
+    """The text with lone surrogates, which JSON can spell and UTF-8 cannot, replaced by '?'."""
+    return text.encode('utf-8', 'replace').decode('utf-8')

@@ -1,0 +1,143 @@
+"""The two tables in which TFDS keeps a corpus: `items`, and `users` with their events nested."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from llmrec_jax.corpora.corpus import Corpus
+from llmrec_jax.corpora.download import with_files
+from llmrec_jax.corpora.source import CorpusSource
+
+TABLES = ('items', 'users')
+# TFDS's own convention for data that is not split on disk: leave_last_out splits within each user.
+SPLIT = 'train'
+
+
+@dataclasses.dataclass(eq=False)
+class CorpusConfig(tfds.core.BuilderConfig):
+    """One table of one corpus.
+
+    Attributes:
+      table: 'items' or 'users'.
+      corpus: gives the corpus, once the download manager is at hand.
+      identity: what the corpus was made from, kept with the data.
+    """
+
+    table: str = 'users'
+    corpus: Callable[[tfds.download.DownloadManager], Corpus] | None = dataclasses.field(
+        default=None, repr=False
+    )
+    identity: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+
+
+def table_configs(sources: dict[str, CorpusSource]) -> list[CorpusConfig]:
+    """The configs `<name>-items` and `<name>-users` of every source, which TFDS lists and downloads by name."""
+    return [
+        CorpusConfig(
+            name=f'{name}-{table}',
+            description=f'{source.name}: the {table}',
+            table=table,
+            corpus=lambda manager, source=source: with_files(source, manager).build(),
+        )
+        for name, source in sources.items()
+        for table in TABLES
+    ]
+
+
+class CorpusBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Writes one table of a corpus; subclasses name the kind of source.
+
+    A record of `items` is one item: `item` (its row) and the columns of `Items`. A record of `users` is one user:
+    `user` (the row), the columns of `Users`, and `events`, a sequence of the columns of `Events` in time order.
+    Provenance, the corpus's fingerprint and what it was made from are the TFDS metadata (`metadata.json`), which
+    comes into being together with the data.
+    """
+
+    VERSION = tfds.core.Version('1.0.0')
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {'1.0.0': 'Items; users with nested events.'}
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        if self.builder_config.table == 'items':
+            features = {
+                'item': np.int64,
+                'item_id': tfds.features.Text(),
+                'title': tfds.features.Text(),
+                'brand': tfds.features.Text(),
+                'categories': tfds.features.Sequence(tfds.features.Text()),
+                'description': tfds.features.Text(),
+                'price': np.float32,
+            }
+        else:
+            events = {
+                'item': np.int64,
+                'timestamp': np.int64,
+                'rating': np.float32,
+                'summary': tfds.features.Text(),
+                'review': tfds.features.Text(),
+            }
+            features = {
+                'user': np.int64,
+                'user_id': tfds.features.Text(),
+                'profile': tfds.features.Text(),
+                'events': tfds.features.Sequence(events),
+            }
+        return self.dataset_info_from_configs(
+            features=tfds.features.FeaturesDict(features), metadata=tfds.core.MetadataDict()
+        )
+
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
+        config = self.builder_config
+        corpus = config.corpus(dl_manager)
+        self.info.metadata.update(
+            corpus=corpus.name,
+            table=config.table,
+            fingerprint=corpus.fingerprint(),
+            identity=config.identity,
+            provenance=dict(corpus.provenance),
+        )
+        return {SPLIT: self._generate_examples(corpus)}
+
+    def _generate_examples(self, corpus: Corpus) -> Iterator[tuple[int, dict[str, Any]]]:
+        return _item_records(corpus) if self.builder_config.table == 'items' else _user_records(corpus)
+
+
+def _item_records(corpus: Corpus) -> Iterator[tuple[int, dict[str, Any]]]:
+    items = corpus.items
+    for row in range(len(items)):
+        yield (
+            row,
+            {
+                'item': row,
+                'item_id': items.item_id[row],
+                'title': items.title[row],
+                'brand': items.brand[row],
+                'categories': list(items.categories[row]),
+                'description': items.description[row],
+                'price': items.price[row],
+            },
+        )
+
+
+def _user_records(corpus: Corpus) -> Iterator[tuple[int, dict[str, Any]]]:
+    users, events = corpus.users, corpus.events
+    offsets = corpus.user_offsets.tolist()
+    for row in range(len(users)):
+        own = slice(offsets[row], offsets[row + 1])
+        yield (
+            row,
+            {
+                'user': row,
+                'user_id': users.user_id[row],
+                'profile': users.profile[row],
+                'events': {
+                    'item': events.item[own],
+                    'timestamp': events.timestamp[own],
+                    'rating': events.rating[own],
+                    'summary': events.summary[own],
+                    'review': events.review[own],
+                },
+            },
+        )
