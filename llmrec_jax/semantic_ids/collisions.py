@@ -1,0 +1,53 @@
+"""The level that tells items with equal codes apart (papers: TIGER 3.1, 'handling collisions')."""
+
+import math
+
+import numpy as np
+from jaxtyping import Int
+
+from llmrec_jax.semantic_ids.prefixes import prefix_groups
+from llmrec_jax.semantic_ids.quantization import check_codes
+
+
+def resolve(
+    codes: Int[np.ndarray, 'items levels'], codebook_sizes: tuple[int, ...], capacity: int | None = None
+) -> tuple[Int[np.ndarray, 'items levels_plus_1'], tuple[int, ...]]:
+    """Adds a level that counts 0, 1, 2, ... over the items of equal codes, in the order of their indices.
+
+    Args:
+      codes: the learned levels.
+      codebook_sizes: their sizes.
+      capacity: size of the added level; None sizes it by the most frequent tuple.
+
+    Returns:
+      Codes whose rows are all different, and the sizes with the added level's.
+
+    Raises:
+      ValueError: if there are fewer tuples than items, or a tuple has more items than `capacity`.
+    """
+    check_codes(codes, codebook_sizes)
+    if capacity is not None and capacity < 1:
+        raise ValueError(f'capacity is the size of the collision level, at least 1, not {capacity}')
+    n_items, tuples = len(codes), math.prod(codebook_sizes)
+    if tuples * (capacity or 1) < n_items:
+        raise ValueError(
+            f'codebook too small for the catalogue: codebooks of {codebook_sizes} codewords'
+            + (f' and a collision level of {capacity}' if capacity else '')
+            + f' make {tuples * (capacity or 1)} tuples for {n_items} items; '
+            'use larger codebooks or more levels'
+        )
+    group = prefix_groups(codes)
+    order = np.argsort(group, kind='stable')
+    counts = np.bincount(group)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    extra = np.empty(n_items, codes.dtype)
+    extra[order] = np.arange(n_items) - np.repeat(starts, counts)
+    largest = int(counts.max(initial=1))
+    if capacity is not None and largest > capacity:
+        crowded = codes[order[starts[counts.argmax()]]]
+        raise ValueError(
+            f'{largest} items share the codes {tuple(int(code) for code in crowded)}, and the collision '
+            f'level tells only {capacity} apart: raise capacity, enlarge the codebooks, or look for items '
+            'with equal text'
+        )
+    return np.concatenate([codes, extra[:, None]], axis=1), (*codebook_sizes, capacity or largest)

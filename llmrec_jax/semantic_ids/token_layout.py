@@ -1,0 +1,103 @@
+"""Where each codeword and each user stands in the model's vocabulary (papers: TIGER 4, 'vocabulary')."""
+
+import dataclasses
+import functools
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+PAD, EOS, UNK = 0, 1, 2
+FIRST_LEVEL_TOKEN = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenLayout:
+    """Token ids: padding 0, end 1, unknown 2, then the codewords level by level, then the user tokens.
+
+    Attributes:
+      codebook_sizes: number of codewords at each level, the collision level included.
+      user_tokens: number of tokens that user ids are hashed to; 0 for a model without a user token.
+      multiple_of: the vocabulary's size is rounded up to a multiple of this, so that it divides over devices.
+    """
+
+    codebook_sizes: tuple[int, ...]
+    user_tokens: int = 2000
+    multiple_of: int = 128
+
+    def __post_init__(self):
+        if not self.codebook_sizes or min(self.codebook_sizes) < 1:
+            raise ValueError(
+                f'every level needs at least one codeword, codebook_sizes are {self.codebook_sizes}'
+            )
+        if self.user_tokens < 0 or self.multiple_of < 1:
+            raise ValueError(
+                f'user_tokens={self.user_tokens} and multiple_of={self.multiple_of} must be positive'
+            )
+
+    @property
+    def n_levels(self) -> int:
+        """Number of tokens an item has."""
+        return len(self.codebook_sizes)
+
+    @functools.cached_property
+    def level_offsets(self) -> tuple[int, ...]:
+        """Token of code 0 at each level."""
+        ends = np.cumsum((FIRST_LEVEL_TOKEN, *self.codebook_sizes))
+        return tuple(int(end) for end in ends[:-1])
+
+    @property
+    def user_offset(self) -> int:
+        """The first user token."""
+        return FIRST_LEVEL_TOKEN + sum(self.codebook_sizes)
+
+    @property
+    def n_tokens(self) -> int:
+        """Number of tokens that mean something; the rest up to `vocab_size` are padding."""
+        return self.user_offset + self.user_tokens
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of rows of the model's embedding table."""
+        return -(-self.n_tokens // self.multiple_of) * self.multiple_of
+
+    def item_tokens(self, codes: Int[np.ndarray, '*batch levels']) -> Int[np.ndarray, '*batch levels']:
+        """The tokens of items with these codes.
+
+        Raises:
+          ValueError: if a code is outside its codebook.
+        """
+        sizes = np.asarray(self.codebook_sizes)
+        if codes.shape[-1] != self.n_levels or ((codes < 0) | (codes >= sizes)).any():
+            raise ValueError(
+                f'codes of shape {codes.shape} do not fit codebooks of {self.codebook_sizes} codewords'
+            )
+        return (codes + np.asarray(self.level_offsets)).astype(np.int32)
+
+    def item_codes(self, tokens: Int[np.ndarray, '*batch levels']) -> Int[np.ndarray, '*batch levels']:
+        """The codes that these tokens stand for; -1 where a token is not one of its level's."""
+        codes = tokens - np.asarray(self.level_offsets)
+        inside = (codes >= 0) & (codes < np.asarray(self.codebook_sizes))
+        return np.where(inside, codes, -1).astype(np.int32)
+
+    def user_token(self, user_id: str) -> int:
+        """The token of a user: crc32 of the id modulo `user_tokens`, the same in every process.
+
+        Raises:
+          ValueError: if the layout has no user tokens.
+        """
+        if not self.user_tokens:
+            raise ValueError('this layout has no user tokens: set user_tokens above 0')
+        return self.user_offset + zlib.crc32(user_id.encode()) % self.user_tokens
+
+    def user_token_ids(self, user_ids: Sequence[str]) -> Int[np.ndarray, 'users']:
+        """`user_token` of each user."""
+        return np.fromiter((self.user_token(user_id) for user_id in user_ids), np.int32, len(user_ids))
+
+    def token_texts(self) -> list[str]:
+        """Each token in words: '<pad>', '</s>', '<unk>', '<level_code>' ..., '<user_n>' ..."""
+        levels = [
+            f'<{level}_{code}>' for level, size in enumerate(self.codebook_sizes) for code in range(size)
+        ]
+        return ['<pad>', '</s>', '<unk>', *levels, *(f'<user_{user}>' for user in range(self.user_tokens))]
