@@ -1,0 +1,102 @@
+"""Exact search: every item is scored, a block of the catalogue at a time, on the default device."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from llmrec_jax.retrieval.item_vectors import ItemVectors, check_search
+from llmrec_jax.retrieval.retriever import SearchResult
+
+
+@dataclasses.dataclass(frozen=True)
+class ExactSettings:
+    """How much is scored at once: at most `query_batch` x `block_items` float32 scores live on the device.
+
+    Attributes:
+      block_items: largest number of items scored at once.
+      query_batch: largest number of queries scored at once.
+    """
+
+    block_items: int = 65_536
+    query_batch: int = 256
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            if getattr(self, field.name) < 1:
+                raise ValueError(f'ExactSettings.{field.name}={getattr(self, field.name)} must be at least 1')
+
+
+class ExactSearch:
+    """The true k best items by float32 dot product; of equal scores the lowest item index comes first."""
+
+    def __init__(
+        self,
+        vectors: Float[np.ndarray, 'items dim'],
+        *,
+        items: Int[np.ndarray, 'items'] | None = None,
+        settings: ExactSettings = ExactSettings(),
+    ):
+        """Puts the vectors on the default device, cut into blocks of equal length.
+
+        Args:
+          vectors: one row an item.
+          items: the item index of each row, where the rows are a part of the catalogue; None for 0, 1, 2, ...
+          settings: sizes of the blocks.
+
+        Raises:
+          ValueError: see `ItemVectors.checked`.
+        """
+        catalogue = ItemVectors.checked(vectors, items)
+        n_blocks = -(-len(catalogue) // settings.block_items)
+        block = -(-len(catalogue) // n_blocks)
+        padded = np.pad(catalogue.vectors, ((0, n_blocks * block - len(catalogue)), (0, 0)))
+        self._blocks = jnp.asarray(padded.reshape(n_blocks, block, catalogue.dim))
+        self._items = catalogue.items
+        self._query_batch = settings.query_batch
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def search(self, queries: Float[np.ndarray, 'queries dim'], k: int) -> SearchResult:
+        """See `Retriever.search`; there are never absent slots."""
+        rows = check_search(queries, k, n_items=len(self), dim=self._blocks.shape[-1])
+        # Few queries are padded to a power of two: one query costs one, and few shapes are compiled.
+        batch = min(self._query_batch, 1 << max(len(rows) - 1, 0).bit_length())
+        found = np.empty((len(rows), k), np.int64)
+        scores = np.empty((len(rows), k), np.float32)
+        for start in range(0, len(rows), batch):
+            part = rows[start : start + batch]
+            padded = np.pad(part, ((0, batch - len(part)), (0, 0)))
+            part_scores, part_rows = _top_k(self._blocks, padded, len(self), k)
+            found[start : start + batch] = self._items[np.asarray(part_rows)[: len(part)]]
+            scores[start : start + batch] = np.asarray(part_scores)[: len(part)]
+        return SearchResult(found, scores)
+
+
+@functools.partial(jax.jit, static_argnames=('n_items', 'k'))
+def _top_k(
+    blocks: Float[Array, 'blocks block dim'], queries: Float[Array, 'queries dim'], n_items: int, k: int
+) -> tuple[Float[Array, 'queries k'], Int[Array, 'queries k']]:
+    n_blocks, block, _ = blocks.shape
+    of_block = min(k, block)
+
+    def merge(best, step):
+        vectors, first = step
+        # The default precision of a TPU or GPU rounds the factors, which swaps near neighbours.
+        scores = jnp.einsum('qd,bd->qb', queries, vectors, precision=jax.lax.Precision.HIGHEST)
+        inside = first + jnp.arange(block) < n_items
+        block_scores, position = jax.lax.top_k(jnp.where(inside[None, :], scores, -jnp.inf), of_block)
+        # `top_k` keeps the first of equal scores, and the rows kept so far precede those of the block.
+        merged = jnp.concatenate([best[0], block_scores], axis=1)
+        merged_rows = jnp.concatenate([best[1], first + position], axis=1)
+        kept_scores, kept = jax.lax.top_k(merged, k)
+        return (kept_scores, jnp.take_along_axis(merged_rows, kept, axis=1)), None
+
+    start = (jnp.full((len(queries), k), -jnp.inf), jnp.zeros((len(queries), k), jnp.int32))
+    firsts = jnp.arange(n_blocks, dtype=jnp.int32) * block
+    (scores, rows), _ = jax.lax.scan(merge, start, (blocks, firsts))
+    return scores, rows

@@ -1,0 +1,97 @@
+"""Item vectors and queries as an index takes them: checked, because it would answer bad ones in silence."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+from jaxtyping import Float, Float32, Int, Int64
+
+# Products of two such values, summed over any sensible width, stay within float32.
+LARGEST_VALUE = 1e15
+
+
+@dataclasses.dataclass(frozen=True)
+class ItemVectors:
+    """The vectors an index is built over, in ascending order of item.
+
+    Attributes:
+      vectors: one finite row an item.
+      items: the item index of each row, ascending and distinct.
+    """
+
+    vectors: Float32[np.ndarray, 'items dim']
+    items: Int64[np.ndarray, 'items']
+
+    @classmethod
+    def checked(
+        cls, vectors: Float[np.ndarray, 'items dim'], items: Int[np.ndarray, 'items'] | None = None
+    ) -> 'ItemVectors':
+        """Checks, casts to float32 and sorts by item.
+
+        Args:
+          vectors: one row an item.
+          items: the item index of each row, where the rows are a part of the catalogue; None for 0, 1, 2, ...
+
+        Raises:
+          ValueError: there are no rows or no columns, a value is NaN or beyond `LARGEST_VALUE`, or an item is
+            negative or occurs twice.
+        """
+        if 0 in vectors.shape:
+            raise ValueError(
+                f'item vectors of shape {vectors.shape} are empty: an index needs at least one item'
+            )
+        rows = _finite_float32(vectors, 'item vectors')
+        if items is None:
+            return cls(rows, np.arange(len(rows), dtype=np.int64))
+        order = np.argsort(items, kind='stable')
+        sorted_items = items[order].astype(np.int64)
+        if sorted_items[0] < 0:
+            raise ValueError(f'item {sorted_items[0]} in row {order[0]}: item indices start at 0')
+        repeated = np.flatnonzero(sorted_items[1:] == sorted_items[:-1])
+        if len(repeated):
+            first = repeated[0]
+            raise ValueError(
+                f'item {sorted_items[first]} stands in rows {order[first]} and {order[first + 1]}: an index '
+                'holds each item once'
+            )
+        return cls(rows[order], sorted_items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def dim(self) -> int:
+        """Width of a vector."""
+        return self.vectors.shape[1]
+
+    def sha256(self) -> str:
+        """Names the vectors and the items they belong to."""
+        digest = hashlib.sha256(repr(self.vectors.shape).encode())
+        digest.update(self.vectors.tobytes())
+        digest.update(self.items.tobytes())
+        return digest.hexdigest()
+
+
+def check_search(
+    queries: Float[np.ndarray, 'queries dim'], k: int, *, n_items: int, dim: int
+) -> Float32[np.ndarray, 'queries dim']:
+    """The queries in float32.
+
+    Raises:
+      ValueError: see `Retriever.search`.
+    """
+    if not 1 <= k <= n_items:
+        raise ValueError(f'k={k} items asked of an index of {n_items} items: k must lie in 1..{n_items}')
+    if queries.shape[1] != dim:
+        raise ValueError(f'queries have {queries.shape[1]} dimensions, the items of the index {dim}')
+    return _finite_float32(queries, 'queries')
+
+
+def _finite_float32(values: Float[np.ndarray, 'rows dim'], name: str) -> Float32[np.ndarray, 'rows dim']:
+    bad = np.flatnonzero(~(np.abs(values) <= LARGEST_VALUE).all(axis=1))
+    if len(bad):
+        raise ValueError(
+            f'{len(bad)} of {len(values)} {name} hold NaN or a value beyond +-{LARGEST_VALUE:g}, the first in '
+            f'row {bad[0]}: mend the encoder that made them'
+        )
+    return np.ascontiguousarray(values, np.float32)
