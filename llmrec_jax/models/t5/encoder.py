@@ -1,0 +1,75 @@
+"""T5's encoder."""
+
+from flax import linen as nn
+from flax.linen import partitioning
+from jaxtyping import Array, Bool, Float, Int
+
+from llmrec_jax.models.t5.attention import Attention
+from llmrec_jax.models.t5.config import T5Config
+from llmrec_jax.models.t5.embedding import Embed
+from llmrec_jax.models.t5.feed_forward import FeedForward
+from llmrec_jax.models.t5.layer_stack import run_layers
+from llmrec_jax.models.t5.normalization import RMSNorm
+from llmrec_jax.models.t5.relative_position import RelativePositionBias
+
+RESIDUAL_AXES = ('batch', 'length', 'embed')
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention, then feed-forward; each normalized before and added to what came in."""
+
+    config: T5Config
+
+    def setup(self):
+        config = self.config
+        self.pre_attention_layer_norm = RMSNorm(config.dtype)
+        self.attention = Attention(config)
+        self.pre_mlp_layer_norm = RMSNorm(config.dtype)
+        self.mlp = FeedForward(config)
+        self.dropout = nn.Dropout(config.dropout_rate, broadcast_dims=(-2,))
+
+    def __call__(
+        self,
+        inputs: Float[Array, 'batch length embed'],
+        mask: Bool[Array, 'batch 1 #length length'],
+        bias: Float[Array, 'heads length length'],
+        enable_dropout: bool,
+    ) -> Float[Array, 'batch length embed']:
+        """The layer's output."""
+        x = partitioning.with_sharding_constraint(inputs, RESIDUAL_AXES)
+        normalized = self.pre_attention_layer_norm(x)
+        attended = self.attention(normalized, normalized, mask, bias, enable_dropout)
+        x = x + self.dropout(attended, deterministic=not enable_dropout)
+        fed = self.mlp(self.pre_mlp_layer_norm(x), enable_dropout)
+        x = x + self.dropout(fed, deterministic=not enable_dropout)
+        return partitioning.with_sharding_constraint(x, RESIDUAL_AXES)
+
+
+class Encoder(nn.Module):
+    """The stack of encoder layers over embedded tokens."""
+
+    config: T5Config
+    shared_embedding: Embed
+
+    def setup(self):
+        config = self.config
+        self.relpos_bias = RelativePositionBias(config.num_heads, bidirectional=True, dtype=config.dtype)
+        if config.scan_layers:
+            self.layers = EncoderLayer(config)
+        else:
+            self.layers = [EncoderLayer(config) for _ in range(config.num_encoder_layers)]
+        self.encoder_norm = RMSNorm(config.dtype)
+        self.dropout = nn.Dropout(config.dropout_rate, broadcast_dims=(-2,))
+
+    def __call__(
+        self,
+        tokens: Int[Array, 'batch length'],
+        mask: Bool[Array, 'batch 1 #length length'],
+        enable_dropout: bool,
+    ) -> Float[Array, 'batch length embed']:
+        """Encodes `tokens`."""
+        length = tokens.shape[1]
+        x = self.dropout(self.shared_embedding(tokens), deterministic=not enable_dropout)
+        context = (mask, self.relpos_bias(length, length))
+        x = run_layers(self.config, self.layers, x, context, self.config.num_encoder_layers, enable_dropout)
+        return self.dropout(self.encoder_norm(x), deterministic=not enable_dropout)
