@@ -13,11 +13,10 @@ from jaxtyping import Float, Int
 
 from llmrec_jax.corpora.simulated_shop import words
 from llmrec_jax.corpora.simulated_shop.behaviour import Behaviour
-from llmrec_jax.corpora.simulated_shop.sizes import ShopSize
+from llmrec_jax.corpora.simulated_shop.sizes import SMALLEST_LEAF, ShopSize
 
 BRANDS_PER_SECTION = 2
 PRICE_TIERS = ('budget', 'mid-range', 'premium')
-SMALLEST_LEAF = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +25,6 @@ class Catalogue:
 
     Attributes:
       size: the shop's size.
-      leaf_bounds: leaf `l` holds positions `leaf_bounds[l]:leaf_bounds[l + 1]`.
       section_of_leaf: section of each leaf; sections are numbered through the whole shop.
       leaf, section, department: of each item.
       brand, style, material, colour, feature, price_tier: of each item; material and feature number the words
@@ -38,7 +36,6 @@ class Catalogue:
     """
 
     size: ShopSize
-    leaf_bounds: Int[np.ndarray, 'leaves_plus_1']
     section_of_leaf: Int[np.ndarray, 'leaves']
     leaf: Int[np.ndarray, 'items']
     section: Int[np.ndarray, 'items']
@@ -59,14 +56,9 @@ class Catalogue:
 
 
 def draw_catalogue(size: ShopSize, behaviour: Behaviour, rng: np.random.Generator) -> Catalogue:
-    """Draws a catalogue of `size.items` items.
-
-    Raises:
-      ValueError: where the items are too few for the leaves of the tree.
-    """
-    leaf_bounds = _leaf_bounds(size, rng)
+    """Draws a catalogue of `size.items` items."""
     section_of_leaf = np.arange(size.leaves) // (size.products * size.ranges)
-    leaf = np.repeat(np.arange(size.leaves), np.diff(leaf_bounds))
+    leaf = np.repeat(np.arange(size.leaves), _leaf_sizes(size, rng))
     section = section_of_leaf[leaf]
     department = section // size.sections
 
@@ -89,7 +81,6 @@ def draw_catalogue(size: ShopSize, behaviour: Behaviour, rng: np.random.Generato
     rank[np.argsort(-fame, kind='stable')] = np.arange(size.items)
     return Catalogue(
         size=size,
-        leaf_bounds=leaf_bounds,
         section_of_leaf=section_of_leaf,
         leaf=leaf,
         section=section,
@@ -107,17 +98,11 @@ def draw_catalogue(size: ShopSize, behaviour: Behaviour, rng: np.random.Generato
     )
 
 
-def _leaf_bounds(size: ShopSize, rng: np.random.Generator) -> Int[np.ndarray, 'leaves_plus_1']:
-    """Leaves of unequal size, none smaller than `SMALLEST_LEAF`."""
-    spare = size.items - SMALLEST_LEAF * size.leaves
-    if spare < 0:
-        raise ValueError(
-            f'simulated_shop: {size.items} items are too few for {size.leaves} leaves '
-            f'of at least {SMALLEST_LEAF}'
-        )
+def _leaf_sizes(size: ShopSize, rng: np.random.Generator) -> Int[np.ndarray, 'leaves']:
+    """How many items each leaf holds: unequal, none smaller than `SMALLEST_LEAF`."""
     share = rng.gamma(4.0, size=size.leaves)
-    counts = SMALLEST_LEAF + rng.multinomial(spare, share / share.sum())
-    return np.concatenate([[0], np.cumsum(counts)])
+    spare = size.items - SMALLEST_LEAF * size.leaves
+    return SMALLEST_LEAF + rng.multinomial(spare, share / share.sum())
 
 
 def _specialised_brands(

@@ -35,6 +35,9 @@ from llmrec_jax.corpora.splits import Sequences
 # Worths are integers in units of 2^-20 of their mean, so that sums are exact and the same on any machine.
 WORTH_UNIT = 2.0**-20
 
+# Share of complementary leaves that lie in the same department.
+NEAR_COMPLEMENTS = 0.8
+
 
 @dataclasses.dataclass(frozen=True)
 class NextItemLaw:
@@ -271,12 +274,27 @@ def _complements(
     catalogue: Catalogue, ranks: int, rng: np.random.Generator
 ) -> Int[np.ndarray, 'leaves ranks']:
     """For each leaf, distinct leaves of other sections, mostly of the same department."""
-    section_of_leaf = catalogue.section_of_leaf
-    department_of_leaf = section_of_leaf // catalogue.size.sections
-    leaves = len(section_of_leaf)
-    chosen = np.zeros((leaves, ranks), np.int64)
-    for leaf in range(leaves):
-        elsewhere = section_of_leaf != section_of_leaf[leaf]
-        liking = rng.random(leaves) + 0.7 * (department_of_leaf == department_of_leaf[leaf])
-        chosen[leaf] = np.argsort(-np.where(elsewhere, liking, -1.0), kind='stable')[:ranks]
+    size = catalogue.size
+    section = catalogue.section_of_leaf
+    per_section = size.products * size.ranges
+    chosen = np.full((len(section), ranks), -1, np.int64)
+    for rank in range(ranks):
+        pending = np.arange(len(section))
+        while len(pending):
+            department, within = np.divmod(section[pending], size.sections)
+            near = rng.random(len(pending)) < NEAR_COMPLEMENTS
+            other_section = (within + rng.integers(1, size.sections, size=len(pending))) % size.sections
+            other_department = (
+                department + rng.integers(1, size.departments, size=len(pending))
+            ) % size.departments
+            any_section = rng.integers(size.sections, size=len(pending))
+            drawn_section = np.where(
+                near,
+                department * size.sections + other_section,
+                other_department * size.sections + any_section,
+            )
+            drawn = drawn_section * per_section + rng.integers(per_section, size=len(pending))
+            again = (chosen[pending, :rank] == drawn[:, None]).any(axis=1)
+            chosen[pending[~again], rank] = drawn[~again]
+            pending = pending[again]
     return chosen

@@ -16,7 +16,7 @@ from llmrec_jax.corpora.simulated_shop.taste import FACET_WEIGHTS, Taste
 from llmrec_jax.corpora.simulated_shop.text import product_name
 
 MEAN_STARS = 3.5
-STARS_PER_MATCH = 0.9
+STARS_PER_MATCH = 1.0
 LENIENCY = 0.35
 NOISE = 0.55
 
@@ -146,12 +146,18 @@ class Reviewer:
             rows = slice(start, start + _CHUNK)
             yield from self._write_chunk(types[rows], position[rows], stars[rows], rng)
 
-    def _write_chunk(self, types, position, stars, rng) -> Iterator[tuple[str, str]]:
+    def _write_chunk(
+        self,
+        types: Int[np.ndarray, 'events'],
+        position: Int[np.ndarray, 'events'],
+        stars: Int[np.ndarray, 'events'],
+        rng: np.random.Generator,
+    ) -> Iterator[tuple[str, str]]:
         liking = facet_liking(self._taste, types, position)
         order = np.argsort(liking, axis=0, kind='stable')
         values = np.stack([self._taste.values[facet][position] for facet in SPOKEN_FACETS])
 
-        def facet_and_value(rank):
+        def facet_and_value(rank: int) -> Iterator[tuple[int, int]]:
             facet = order[rank]
             return zip(facet.tolist(), np.take_along_axis(values, facet[None], axis=0)[0].tolist())
 

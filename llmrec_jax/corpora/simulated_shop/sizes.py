@@ -4,21 +4,25 @@ import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from llmrec_jax.corpora.simulated_shop import words
+
+SMALLEST_LEAF = 3
+
 
 @dataclasses.dataclass(frozen=True)
 class ShopSize:
     """The shape of a shop.
 
     Attributes:
-      items: items in the catalogue.
+      items: items in the catalogue; at least `SMALLEST_LEAF` a leaf.
       users: users, each with a history.
-      departments: departments of the tree.
-      sections: sections of each department.
+      departments: departments of the tree; at least 2.
+      sections: sections of each department; at least 2.
       products: products of each section.
       ranges: ranges that each product comes in ('Travel Kettle'); a leaf of the tree is a product in a range.
       min_events: shortest history.
       mean_events: mean length of a history.
-      max_events: longest history.
+      max_events: longest history; at most half the catalogue.
     """
 
     items: int
@@ -30,6 +34,28 @@ class ShopSize:
     min_events: int
     mean_events: float
     max_events: int
+
+    def __post_init__(self):
+        department = words.DEPARTMENTS[0]
+        for name, least, most in (
+            ('departments', 2, len(words.DEPARTMENTS)),
+            ('sections', 2, len(department.sections)),
+            ('products', 1, min(len(products) for products in department.sections.values())),
+            ('ranges', 1, len(words.RANGES) + 1),
+        ):
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(
+                    f'ShopSize: {name} must be between {least} and {most}, not {getattr(self, name)}'
+                )
+        if self.items < SMALLEST_LEAF * self.leaves:
+            raise ValueError(
+                f'ShopSize: {self.items} items are too few for {self.leaves} leaves of {SMALLEST_LEAF}'
+            )
+        if not 1 <= self.min_events <= self.mean_events <= self.max_events <= self.items // 2:
+            raise ValueError(
+                'ShopSize: 1 <= min_events <= mean_events <= max_events <= items / 2 must hold, not '
+                f'{self.min_events}, {self.mean_events}, {self.max_events}, {self.items / 2}'
+            )
 
     @property
     def leaves(self) -> int:

@@ -16,9 +16,6 @@ from llmrec_jax.corpora.simulated_shop.sizes import shop_size
 from llmrec_jax.corpora.simulated_shop.taste import Taste, draw_taste
 from llmrec_jax.corpora.simulated_shop.text import describe
 
-# Raised whenever the same seed would give another corpus.
-VERSION = 1
-
 # Each part of the shop draws from a stream of its own, so that a change in one leaves the others as they are.
 _STREAMS = (
     'catalogue',
@@ -61,11 +58,14 @@ class SimulatedShop:
       size: one of `sizes.SIZES`.
       seed: all randomness comes from it.
       behaviour: what drives a purchase.
+      version: raised whenever the same seed would give another corpus, so that what an older generator made
+        is not taken for this one's.
     """
 
     size: str = 'quickstart'
     seed: int = 0
     behaviour: Behaviour = dataclasses.field(default_factory=Behaviour)
+    version: int = dataclasses.field(default=1, init=False)
 
     def __post_init__(self):
         shop_size(self.size)
@@ -123,7 +123,7 @@ class SimulatedShop:
             ),
             provenance={
                 'generator': 'simulated_shop',
-                'version': VERSION,
+                'version': self.version,
                 'size': self.size,
                 'seed': self.seed,
                 'behaviour': dataclasses.asdict(self.behaviour),
