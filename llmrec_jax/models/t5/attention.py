@@ -37,6 +37,7 @@ class Attention(nn.Module):
     config: T5Config
 
     def setup(self):
+        """Declares the projections."""
         config = self.config
         joined = config.num_heads * config.head_dim
 
@@ -60,8 +61,8 @@ class Attention(nn.Module):
     ) -> Float[Array, 'batch query embed']:
         """Attention of `inputs` to `attended`."""
         memory = self.keys_values(attended)
-        # One mask for all queries of a key (T5X's choice) weighs the value as well as it weighs every score of
-        # its column, and the values are the smaller array.
+        # One mask for all queries of a key (T5X's choice) may as well fall on the value as on its weights,
+        # and the values are the smaller array.
         values = self.dropout(memory['value'], deterministic=not enable_dropout)
         return self._attend(self.heads(self.query(inputs)), memory['key'], values, mask, bias)
 

@@ -30,6 +30,7 @@ class DecoderLayer(nn.Module):
     config: T5Config
 
     def setup(self):
+        """Declares the blocks and their norms."""
         config = self.config
         self.pre_self_attention_layer_norm = RMSNorm(config.dtype)
         self.self_attention = Attention(config)
@@ -90,6 +91,7 @@ class Decoder(nn.Module):
     shared_embedding: Embed
 
     def setup(self):
+        """Declares the layers, their shared bias and the head."""
         config = self.config
         self.relpos_bias = RelativePositionBias(config.num_heads, bidirectional=False, dtype=config.dtype)
         if config.scan_layers:

@@ -28,6 +28,7 @@ class Dense(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Float[Array, '*batch inputs']) -> Float[Array, '*batch features']:
+        """The product, in `dtype`."""
         kernel = partitioning.param_with_axes(
             'kernel',
             self.kernel_init,

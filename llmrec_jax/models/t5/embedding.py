@@ -25,6 +25,7 @@ class Embed(nn.Module):
     one_hot: bool = False
 
     def setup(self):
+        """Declares the table."""
         self.embedding = partitioning.param_with_axes(
             'embedding',
             nn.initializers.normal(stddev=1.0),
@@ -43,5 +44,5 @@ class Embed(nn.Module):
         return partitioning.with_sharding_constraint(vectors, ('batch', 'length', 'embed'))
 
     def attend(self, vectors: Float[Array, '*batch features']) -> Float[Array, '*batch vocab']:
-        """Float32 inner products of `vectors` with every row, divided by sqrt(features) (T5 1.0's tied head)."""
+        """Float32 inner products with every row, divided by sqrt(features): T5 1.0's tied head."""
         return jnp.dot(vectors.astype(jnp.float32), self.embedding.T) / jnp.sqrt(self.features)

@@ -21,6 +21,7 @@ class EncoderLayer(nn.Module):
     config: T5Config
 
     def setup(self):
+        """Declares the blocks and their norms."""
         config = self.config
         self.pre_attention_layer_norm = RMSNorm(config.dtype)
         self.attention = Attention(config)
@@ -52,6 +53,7 @@ class Encoder(nn.Module):
     shared_embedding: Embed
 
     def setup(self):
+        """Declares the layers and their shared bias."""
         config = self.config
         self.relpos_bias = RelativePositionBias(config.num_heads, bidirectional=True, dtype=config.dtype)
         if config.scan_layers:

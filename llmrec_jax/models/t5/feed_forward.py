@@ -28,6 +28,7 @@ class FeedForward(nn.Module):
     def __call__(
         self, inputs: Float[Array, 'batch length embed'], enable_dropout: bool
     ) -> Float[Array, 'batch length embed']:
+        """The block's output."""
         config = self.config
         gated = len(config.mlp_activations) > 1
         hidden = functools.reduce(

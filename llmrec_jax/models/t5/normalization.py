@@ -18,6 +18,7 @@ class RMSNorm(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: Float[Array, '*batch features']) -> Float[Array, '*batch features']:
+        """The normalized vectors, in `dtype`."""
         scale = partitioning.param_with_axes(
             'scale', nn.initializers.ones, (inputs.shape[-1],), jnp.float32, axes=('embed',)
         )

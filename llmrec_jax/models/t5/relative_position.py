@@ -18,9 +18,9 @@ def relative_position_buckets(
 ) -> Int[np.ndarray, 'query key']:
     """The bucket of each pair of positions (T5 paper, section 2.1).
 
-    Half of the buckets hold one distance each; the others grow logarithmically up to `MAX_DISTANCE`, beyond which
-    all distances share the last one. A bidirectional bias keeps half of the buckets for keys after the query; a
-    causal one puts all of those in bucket 0.
+    Half of the buckets hold one distance each; the others grow logarithmically up to `MAX_DISTANCE`, beyond
+    which all distances share the last one. A bidirectional bias keeps half of the buckets for keys after the
+    query; a causal one puts all of those in bucket 0.
     """
     distance = np.arange(query_length)[:, None] - np.arange(key_length)[None, :]
     buckets = BUCKETS // 2 if bidirectional else BUCKETS
@@ -48,6 +48,7 @@ class RelativePositionBias(nn.Module):
     dtype: Any = jnp.float32
 
     def setup(self):
+        """Declares the weights of the buckets."""
         self.rel_embedding = partitioning.param_with_axes(
             'rel_embedding',
             nn.initializers.variance_scaling(1.0, 'fan_avg', 'uniform'),
@@ -59,7 +60,7 @@ class RelativePositionBias(nn.Module):
     def __call__(self, query_length: int, key_length: int) -> Float[Array, 'heads query key']:
         """The bias of every pair of positions of one row."""
         buckets = relative_position_buckets(query_length, key_length, self.bidirectional)
-        # A constant one-hot multiplication: its gradient is a multiplication too, where a gather's is a scatter.
+        # A constant one-hot: the gradient is then a multiplication, where a gather has a scatter.
         one_hot = jnp.asarray(buckets[None] == np.arange(BUCKETS)[:, None, None], self.dtype)
         return jnp.einsum('hb,bqk->hqk', self.rel_embedding.astype(self.dtype), one_hot)
 

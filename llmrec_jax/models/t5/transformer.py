@@ -20,6 +20,7 @@ class Transformer(nn.Module):
     config: T5Config
 
     def setup(self):
+        """Declares encoder, decoder and the embedding they share."""
         config = self.config
         self.token_embedder = Embed(config.vocab_size, config.emb_dim, config.dtype, config.one_hot_embedding)
         self.encoder = Encoder(config, self.token_embedder)
@@ -80,11 +81,11 @@ class Transformer(nn.Module):
         return self.encoder(encoder_input_tokens, mask, enable_dropout)
 
     def cross_keys_values(self, encoded: Float[Array, 'batch inputs embed']) -> LayerCaches:
-        """Every decoder layer's keys and values of the encoder's output: computed once a user, for all its beams.
+        """Each decoder layer's keys and values of the encoder's output: once a user, for all its beams.
 
         Returns:
-          A list over layers of {'key', 'value'}, [batch, inputs, heads, head_dim] each; with scanned layers one
-          such entry with leaves [batch, layers, inputs, heads, head_dim].
+          A list over layers of {'key', 'value'}, [batch, inputs, heads, head_dim] each; with scanned layers
+          one such entry with leaves [batch, layers, inputs, heads, head_dim].
         """
         return self.decoder.cross_keys_values(encoded)
 
@@ -93,8 +94,8 @@ class Transformer(nn.Module):
         """An empty self-attention cache for `steps` positions; needs no parameters.
 
         Returns:
-          A list over layers of {'key', 'value'}, [batch, beam, steps, heads, head_dim] each; with scanned layers
-          one such entry with leaves [batch, beam, layers, steps, heads, head_dim].
+          A list over layers of {'key', 'value'}, [batch, beam, steps, heads, head_dim] each; with scanned
+          layers one such entry with leaves [batch, beam, layers, steps, heads, head_dim].
         """
         config = self.config
         shape = [batch, beam, steps, config.num_heads, config.head_dim]
@@ -119,7 +120,7 @@ class Transformer(nn.Module):
         Args:
           tokens: each beam's newest token; 0 at position 0.
           position: that token's index, the same in all beams; a Python int or traced.
-          self_cache: from `init_self_cache`, or from the step before, its beams reordered as the search chose.
+          self_cache: from `init_self_cache`, or from the step before with its beams reordered.
           cross_kv: from `cross_keys_values`; shared by the beams of a user, so never reordered.
           encoder_mask: which encoder positions are real.
 

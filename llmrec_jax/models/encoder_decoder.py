@@ -1,0 +1,282 @@
+"""The encoder-decoder as both engines drive it: T5X's model protocol, and sums for exact accumulation."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from clu import metrics as clu_metrics
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
+
+from llmrec_jax.models.losses import (
+    LOSS_NORMALIZING_FACTORS,
+    loss_normalizer,
+    token_cross_entropy,
+    token_weights,
+)
+from llmrec_jax.models.t5.transformer import Transformer
+
+Params = Mapping[str, Any]
+Batch = Mapping[str, Any]
+Key = PRNGKeyArray | UInt32[Array, '_']
+PACKING_FEATURES = ('encoder_segment_ids', 'decoder_segment_ids', 'encoder_positions', 'decoder_positions')
+
+
+@runtime_checkable
+class RankedItems(Protocol):
+    """What a search returns, best first: items and their validity, tokens and scores."""
+
+    items: Int[Array, 'batch beam']
+    tokens: Int[Array, 'batch beam levels']
+    scores: Float[Array, 'batch beam']
+    valid: Any
+
+
+@runtime_checkable
+class DecodeFn(Protocol):
+    """A search; `decoding.SemanticIdSearch` is one."""
+
+    def __call__(
+        self, step: Callable[..., Any], state: Any, *, batch_size: int, trie: Any, **filters: Any
+    ) -> RankedItems:
+        """Drives `step(tokens, position, state) -> (logits, state)` from one beam a user on."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EncoderDecoderModel:
+    """A `Transformer` with its loss and its search.
+
+    Has what T5X's trainer, evaluator and inference touch on a model, and imports nothing of T5X.
+
+    Attributes:
+      module: the network.
+      input_vocabulary: SeqIO vocabulary of the inputs; only T5X and SeqIO read it.
+      output_vocabulary: SeqIO vocabulary of the targets; likewise.
+      optimizer_def: T5X's optimizer; the embedded engine has its own.
+      decode_fn: the search behind `recommend` and `predict_batch`.
+      trie: the catalogue that `predict_batch` searches; `recommend` is handed one.
+      return_all_decodes: whether `predict_batch` returns all beams or the best one.
+      label_smoothing: in [0, 1).
+      z_loss: coefficient of log(Z)**2; T5 1.1 was trained with 1e-4.
+      loss_normalizing_factor: what `loss_fn` divides the summed loss by: None for nothing (T5X's default), a
+        number, or one of `LOSS_NORMALIZING_FACTORS`.
+      feature_converter_cls: None for `seqio.EncDecFeatureConverter`.
+
+    Raises:
+      ValueError: for an unknown normalizing factor or a smoothing outside [0, 1).
+    """
+
+    module: Transformer
+    input_vocabulary: Any = None
+    output_vocabulary: Any = None
+    optimizer_def: Any = None
+    decode_fn: DecodeFn | None = None
+    trie: Any = None
+    return_all_decodes: bool = True
+    label_smoothing: float = 0.0
+    z_loss: float = 0.0
+    loss_normalizing_factor: float | int | str | None = None
+    feature_converter_cls: Any = None
+
+    def __post_init__(self):
+        factor = self.loss_normalizing_factor
+        if isinstance(factor, str) and factor not in LOSS_NORMALIZING_FACTORS:
+            raise ValueError(
+                f'loss_normalizing_factor must be a number or one of {LOSS_NORMALIZING_FACTORS}, '
+                f'not {factor!r}'
+            )
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f'label_smoothing must be in [0, 1), not {self.label_smoothing}')
+
+    @property
+    def FEATURE_CONVERTER_CLS(self) -> Any:
+        """The SeqIO feature converter; asking for it imports SeqIO, and with it TensorFlow."""
+        if self.feature_converter_cls is not None:
+            return self.feature_converter_cls
+        import seqio
+
+        return seqio.EncDecFeatureConverter
+
+    def convert_features(self, task_batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What `seqio.EncDecFeatureConverter` makes of a padded batch, without TensorFlow.
+
+        Args:
+          task_batch: 'inputs' [batch, inputs] and, for training and scoring, 'targets' [batch, targets];
+            padded with 0.
+
+        Returns:
+          'encoder_input_tokens', and with targets 'decoder_target_tokens', 'decoder_input_tokens' (the
+          targets shifted right behind a 0) and 'decoder_loss_weights' (1 where the target is no padding);
+          all int32.
+
+        Raises:
+          ValueError: if a token is outside the model's vocabulary, which the network would not notice.
+        """
+        vocab_size = self.module.config.vocab_size
+        for feature, tokens in task_batch.items():
+            if tokens.size and not 0 <= tokens.min() <= tokens.max() < vocab_size:
+                raise ValueError(
+                    f'{feature!r} holds tokens from {tokens.min()} to {tokens.max()}, but the model has a '
+                    f'vocabulary of {vocab_size}: was it made with another token layout?'
+                )
+        model_batch = {'encoder_input_tokens': np.asarray(task_batch['inputs'], np.int32)}
+        if 'targets' in task_batch:
+            targets = np.asarray(task_batch['targets'], np.int32)
+            model_batch |= {
+                'decoder_target_tokens': targets,
+                'decoder_input_tokens': np.pad(targets, ((0, 0), (1, 0)))[:, :-1],
+                'decoder_loss_weights': (targets != 0).astype(np.int32),
+            }
+        return model_batch
+
+    def get_initial_variables(
+        self,
+        rng: Key,
+        input_shapes: Mapping[str, tuple[int, ...]],
+        input_types: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """'params' and 'params_axes' (their logical axis names) for batches of these shapes.
+
+        `input_types` is part of T5X's signature; tokens are integers whatever it says.
+        """
+        del input_types
+        features = {
+            name: jnp.ones(input_shapes[name], jnp.int32)
+            for name in ('encoder_input_tokens', 'decoder_input_tokens', *PACKING_FEATURES)
+            if name in input_shapes
+        }
+        return self.module.init(
+            rng,
+            **features,
+            decoder_target_tokens=features['decoder_input_tokens'],
+            enable_dropout=False,
+        )
+
+    def compute_logits(
+        self, params: Params, batch: Batch, dropout_rng: Key | None = None
+    ) -> Float[Array, 'batch length vocab']:
+        """Teacher-forced logits of the targets; dropout is on where there is a key for it."""
+        return self.module.apply(
+            {'params': params},
+            batch['encoder_input_tokens'],
+            batch['decoder_input_tokens'],
+            batch['decoder_target_tokens'],
+            **{name: batch[name] for name in PACKING_FEATURES if name in batch},
+            enable_dropout=dropout_rng is not None,
+            rngs=None if dropout_rng is None else {'dropout': dropout_rng},
+        )
+
+    def loss_sums(
+        self, params: Params, batch: Batch, dropout_rng: Key | None = None
+    ) -> tuple[Float[Array, ''], Float[Array, ''], dict[str, Float[Array, '']]]:
+        """Sums over the batch's target tokens: adding those of microbatches gives those of the batch.
+
+        Returns:
+          The weighted loss in nats, z-loss included; the sum of weights; and further weighted sums
+          ('accuracy', 'cross_entropy', 'z_loss'), each to be divided by the sum of weights.
+        """
+        logits = self.compute_logits(params, batch, dropout_rng)
+        targets = batch['decoder_target_tokens']
+        weights = token_weights(batch, self.loss_normalizing_factor)
+        cross_entropy, z_loss = token_cross_entropy(logits, targets, self.label_smoothing, self.z_loss)
+        correct = jnp.argmax(logits, axis=-1) == targets
+        sums = {
+            'accuracy': jnp.sum(correct * weights),
+            'cross_entropy': jnp.sum(cross_entropy * weights),
+            'z_loss': jnp.sum(z_loss * weights),
+        }
+        return sums['cross_entropy'] + sums['z_loss'], jnp.sum(weights), sums
+
+    def loss_fn(
+        self, params: Params, batch: Batch, dropout_rng: Key | None
+    ) -> tuple[Float[Array, ''], dict[str, clu_metrics.Metric]]:
+        """T5X's loss: the summed loss over `loss_normalizing_factor`, and metrics that merge over batches."""
+        loss, weight, sums = self.loss_sums(params, batch, dropout_rng)
+        weights = token_weights(batch, self.loss_normalizing_factor)
+        metrics = {
+            name: clu_metrics.Average(total=total, count=weight)
+            for name, total in {'loss_per_nonpadding_target_token': loss, **sums}.items()
+        }
+        return loss / loss_normalizer(weights, self.loss_normalizing_factor), metrics
+
+    def eval_fn(self, params: Params, batch: Batch) -> tuple[Float[Array, ''], dict[str, clu_metrics.Metric]]:
+        """`loss_fn` without dropout."""
+        return self.loss_fn(params, batch, None)
+
+    def score_batch(self, params: Params, batch: Batch) -> Float[Array, 'batch']:
+        """Log-probability of each row's targets, in nats; neither smoothing nor z-loss enters."""
+        logits = self.compute_logits(params, batch)
+        cross_entropy, _ = token_cross_entropy(logits, batch['decoder_target_tokens'])
+        return -jnp.sum(cross_entropy * token_weights(batch, None), axis=-1)
+
+    def recommend(self, params: Params, batch: Batch, trie: Any, **filters: Any) -> RankedItems:
+        """The best items of each user, best first.
+
+        The encoder and its keys and values run once a user; the search then drives the decoder for all beams.
+
+        Args:
+          params: the network's parameters.
+          batch: needs 'encoder_input_tokens' only.
+          trie: the catalogue's semantic IDs.
+          **filters: handed to the search (seen items, allowed subsets).
+
+        Returns:
+          What `decode_fn` returns, e.g. `decoding.Beams`.
+
+        Raises:
+          ValueError: if the model has no `decode_fn` or there is no trie.
+        """
+        if self.decode_fn is None or trie is None:
+            raise ValueError('recommending needs a decode_fn in the model and the trie of a catalogue')
+        tokens = batch['encoder_input_tokens']
+        variables = {'params': params}
+        encoded = self.module.apply(variables, tokens, method='encode')
+        cross_kv = self.module.apply(variables, encoded, method='cross_keys_values')
+
+        def step(
+            newest: Int[Array, 'batch beam'], position: int | Int[Array, ''], self_cache: Any
+        ) -> tuple[Float[Array, 'batch beam vocab'], Any]:
+            return self.module.apply(
+                variables, newest, position, self_cache, cross_kv, tokens > 0, method='decode_beams'
+            )
+
+        # One beam a user: at position 0 all prefixes are the same empty one, and the search widens the state.
+        state = self.module.init_self_cache(tokens.shape[0], 1, trie.levels)
+        return self.decode_fn(step, state, batch_size=tokens.shape[0], trie=trie, **filters)
+
+    def predict_batch_with_aux(
+        self, params: Params, batch: Batch, rng: Key | None = None
+    ) -> tuple[Int[Array, 'batch *beam levels'], dict[str, Array]]:
+        """T5X's prediction: `recommend` over the model's own trie, *worst beam first*, as T5X orders them.
+
+        Args:
+          params: the network's parameters.
+          batch: needs 'encoder_input_tokens' only.
+          rng: part of T5X's signature; the search is deterministic.
+
+        Returns:
+          The generated tokens, and 'scores', 'items' (-1 where none) and 'valid' beside them: with a beam
+          axis where `return_all_decodes`, else of the best beam.
+        """
+        del rng
+        beams = self.recommend(params, batch, self.trie)
+        fields = {
+            'tokens': beams.tokens,
+            'scores': beams.scores,
+            'items': beams.items,
+            'valid': beams.valid,
+        }
+        if self.return_all_decodes:
+            fields = jax.tree.map(lambda leaf: jnp.flip(leaf, axis=1), fields)
+        else:
+            fields = jax.tree.map(lambda leaf: leaf[:, 0], fields)
+        return fields.pop('tokens'), fields
+
+    def predict_batch(
+        self, params: Params, batch: Batch, rng: Key | None = None
+    ) -> Int[Array, 'batch *beam levels']:
+        """The tokens of `predict_batch_with_aux`."""
+        return self.predict_batch_with_aux(params, batch, rng)[0]
