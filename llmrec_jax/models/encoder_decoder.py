@@ -159,6 +159,7 @@ class EncoderDecoderModel:
         self, params: Params, batch: Batch, dropout_rng: Key | None = None
     ) -> Float[Array, 'batch length vocab']:
         """Teacher-forced logits of the targets; dropout is on where there is a key for it."""
+        batch = _as_arrays(batch)
         return self.module.apply(
             {'params': params},
             batch['encoder_input_tokens'],
@@ -178,6 +179,7 @@ class EncoderDecoderModel:
           The weighted loss in nats, z-loss included; the sum of weights; and further weighted sums
           ('accuracy', 'cross_entropy', 'z_loss'), each to be divided by the sum of weights.
         """
+        batch = _as_arrays(batch)
         logits = self.compute_logits(params, batch, dropout_rng)
         targets = batch['decoder_target_tokens']
         weights = token_weights(batch, self.loss_normalizing_factor)
@@ -194,6 +196,7 @@ class EncoderDecoderModel:
         self, params: Params, batch: Batch, dropout_rng: Key | None
     ) -> tuple[Float[Array, ''], dict[str, clu_metrics.Metric]]:
         """T5X's loss: the summed loss over `loss_normalizing_factor`, and metrics that merge over batches."""
+        batch = _as_arrays(batch)
         loss, weight, sums = self.loss_sums(params, batch, dropout_rng)
         weights = token_weights(batch, self.loss_normalizing_factor)
         metrics = {
@@ -208,6 +211,7 @@ class EncoderDecoderModel:
 
     def score_batch(self, params: Params, batch: Batch) -> Float[Array, 'batch']:
         """Log-probability of each row's targets, in nats; neither smoothing nor z-loss enters."""
+        batch = _as_arrays(batch)
         logits = self.compute_logits(params, batch)
         cross_entropy, _ = token_cross_entropy(logits, batch['decoder_target_tokens'])
         return -jnp.sum(cross_entropy * token_weights(batch, None), axis=-1)
@@ -231,7 +235,7 @@ class EncoderDecoderModel:
         """
         if self.decode_fn is None or trie is None:
             raise ValueError('recommending needs a decode_fn in the model and the trie of a catalogue')
-        tokens = batch['encoder_input_tokens']
+        tokens = jnp.asarray(batch['encoder_input_tokens'])
         variables = {'params': params}
         encoded = self.module.apply(variables, tokens, method='encode')
         cross_kv = self.module.apply(variables, encoded, method='cross_keys_values')
@@ -280,3 +284,8 @@ class EncoderDecoderModel:
     ) -> Int[Array, 'batch *beam levels']:
         """The tokens of `predict_batch_with_aux`."""
         return self.predict_batch_with_aux(params, batch, rng)[0]
+
+
+def _as_arrays(batch: Batch) -> dict[str, Array]:
+    """A batch of numpy arrays, as the input pipelines make them, outside `jit`."""
+    return {name: jnp.asarray(feature) for name, feature in batch.items()}
