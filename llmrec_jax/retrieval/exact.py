@@ -30,6 +30,9 @@ class ExactSettings:
                 raise ValueError(f'ExactSettings.{field.name}={getattr(self, field.name)} must be at least 1')
 
 
+DEFAULT_SETTINGS = ExactSettings()
+
+
 class ExactSearch:
     """The true k best items by float32 dot product; of equal scores the lowest item index comes first."""
 
@@ -38,7 +41,7 @@ class ExactSearch:
         vectors: Float[np.ndarray, 'items dim'],
         *,
         items: Int[np.ndarray, 'items'] | None = None,
-        settings: ExactSettings = ExactSettings(),
+        settings: ExactSettings = DEFAULT_SETTINGS,
     ):
         """Puts the vectors on the default device, cut into blocks of equal length.
 

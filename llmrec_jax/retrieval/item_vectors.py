@@ -91,7 +91,7 @@ def _finite_float32(values: Float[np.ndarray, 'rows dim'], name: str) -> Float32
     bad = np.flatnonzero(~(np.abs(values) <= LARGEST_VALUE).all(axis=1))
     if len(bad):
         raise ValueError(
-            f'{len(bad)} of {len(values)} {name} hold NaN or a value beyond +-{LARGEST_VALUE:g}, the first in '
-            f'row {bad[0]}: mend the encoder that made them'
+            f'{len(bad)} of {len(values)} {name} hold NaN or a value beyond +-{LARGEST_VALUE:g}: first '
+            f'row {bad[0]}; mend the encoder that made them'
         )
     return np.ascontiguousarray(values, np.float32)

@@ -61,9 +61,9 @@ def test_a_part_of_the_catalogue_answers_in_item_indices():
 def test_values_that_no_dot_product_can_hold_are_refused(value):
     vectors = np.ones((4, 2))
     vectors[2, 1] = value
-    with pytest.raises(ValueError, match=r'1 of 4 item vectors.*row 2'):
+    with pytest.raises(ValueError, match=r'1 of 4 item vectors.*first row 2'):
         ExactSearch(vectors)
-    with pytest.raises(ValueError, match=r'1 of 4 queries.*row 2'):
+    with pytest.raises(ValueError, match=r'1 of 4 queries.*first row 2'):
         ExactSearch(np.ones((4, 2))).search(vectors, 1)
 
 

@@ -1,0 +1,24 @@
+"""How much of the truth an approximate index finds."""
+
+import numpy as np
+from jaxtyping import Float
+
+from llmrec_jax.retrieval.exact import ExactSearch
+from llmrec_jax.retrieval.retriever import Retriever
+
+
+def recall_against_exact(
+    index: Retriever, exact: ExactSearch, queries: Float[np.ndarray, 'queries dim'], k: int
+) -> float:
+    """Share of the true `k` best items of the queries that `index` returns among its `k`.
+
+    Items are compared, never scores, so an index is not judged by its own arithmetic; an item that merely
+    ties with the k-th best counts as missed, which makes this a lower bound where vectors repeat.
+
+    Raises:
+      ValueError: there are no queries, or see `Retriever.search`.
+    """
+    if not len(queries):
+        raise ValueError('recall is not defined without queries')
+    truth, found = exact.search(queries, k), index.search(queries, k)
+    return float(np.mean([np.isin(t, f).mean() for t, f in zip(truth.items, found.items)]))

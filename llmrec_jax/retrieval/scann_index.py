@@ -1,0 +1,122 @@
+"""Approximate search over item vectors with ScaNN, behind checks for what ScaNN answers in silence."""
+
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from llmrec_jax.retrieval.item_vectors import ItemVectors, check_search
+from llmrec_jax.retrieval.retriever import ABSENT, SearchResult
+from llmrec_jax.retrieval.scann_files import ScannManifest, read_index, write_index
+from llmrec_jax.retrieval.scann_ops import scann_ops_pybind
+from llmrec_jax.retrieval.scann_settings import ScannLayout, ScannSettings
+
+# Rows that the partitions and the hash are fitted on; more cost time and change recall little.
+TRAINING_ROWS = 100_000
+DEFAULT_SETTINGS = ScannSettings()
+
+
+class ScannIndex:
+    """A `Retriever` over ScaNN; items of equal score come in no stated order.
+
+    A query that looks into leaves with fewer than `k` items gets absent slots. Two builds over the same
+    vectors need not find the same items, as ScaNN's training is not reproducible to the bit: save the index
+    where that matters.
+    """
+
+    def __init__(self, searcher: Any, items: Int[np.ndarray, 'items'], manifest: ScannManifest):
+        """Wraps a ScaNN searcher; use `build` or `load`."""
+        self._searcher = searcher
+        self._items = items
+        self._manifest = manifest
+
+    @classmethod
+    def build(
+        cls,
+        vectors: Float[np.ndarray, 'items dim'],
+        *,
+        items: Int[np.ndarray, 'items'] | None = None,
+        settings: ScannSettings = DEFAULT_SETTINGS,
+    ) -> 'ScannIndex':
+        """Trains and fills an index.
+
+        Args:
+          vectors: one row an item; unit rows make the scores cosines.
+          items: the item index of each row, where the rows are a part of the catalogue; None for 0, 1, 2, ...
+          settings: the layout by catalogue size.
+
+        Raises:
+          ValueError: see `ItemVectors.checked` and `ScannSettings.layout`.
+        """
+        catalogue = ItemVectors.checked(vectors, items)
+        layout = settings.layout(len(catalogue))
+        builder = scann_ops_pybind().builder(catalogue.vectors, 1, 'dot_product')
+        if layout.brute_force:
+            builder = builder.score_brute_force()
+        else:
+            builder = (
+                builder.tree(
+                    layout.leaves,
+                    layout.leaves_to_search,
+                    training_sample_size=min(len(catalogue), TRAINING_ROWS),
+                )
+                .score_ah(2, anisotropic_quantization_threshold=layout.anisotropic_threshold)
+                .reorder(layout.reorder)
+            )
+        manifest = ScannManifest(len(catalogue), catalogue.dim, layout, catalogue.sha256())
+        return cls(builder.build(), catalogue.items, manifest)
+
+    def __len__(self) -> int:
+        return self._manifest.n_items
+
+    @property
+    def layout(self) -> ScannLayout:
+        """The settings the index was built with."""
+        return self._manifest.layout
+
+    def search(self, queries: Float[np.ndarray, 'queries dim'], k: int) -> SearchResult:
+        """See `Retriever.search`."""
+        rows = check_search(queries, k, n_items=len(self), dim=self._manifest.dim)
+        if not len(rows):
+            return SearchResult(np.empty((0, k), np.int64), np.empty((0, k), np.float32))
+        reorder = None if self.layout.brute_force else max(k, self.layout.reorder)
+        found, scores = self._searcher.search_batched_parallel(rows, k, reorder)
+        # ScaNN fills the slots it found nothing for with row 0, which is a real item, and a score of NaN.
+        absent = np.isnan(scores)
+        return SearchResult(
+            items=np.where(absent, ABSENT, self._items[found]), scores=np.where(absent, -np.inf, scores)
+        )
+
+    def save(self, directory: str | os.PathLike) -> None:
+        """Writes the index into `directory`, which may be moved; an index already there is replaced.
+
+        Raises:
+          FileExistsError: `directory` holds something else than an index.
+        """
+        write_index(pathlib.Path(directory), self._searcher, self._items, self._manifest)
+
+    @classmethod
+    def load(
+        cls, directory: str | os.PathLike, vectors: Float[np.ndarray, 'items dim'] | None = None
+    ) -> 'ScannIndex':
+        """Reads an index back; it finds exactly what the saved one found.
+
+        Args:
+          directory: where `save` wrote it.
+          vectors: the item vectors that the index is to be over; None to take whatever it is over.
+
+        Raises:
+          FileNotFoundError: `directory` holds no index.
+          ValueError: a file of the index is missing, changed or not its own, or the index was made from other
+            vectors.
+        """
+        directory = pathlib.Path(directory)
+        items, manifest = read_index(directory)
+        if vectors is not None and ItemVectors.checked(vectors, items).sha256() != manifest.vectors_sha256:
+            raise ValueError(
+                f'{directory}: the index was built over other vectors than these; build it again'
+            )
+        searcher = scann_ops_pybind().load_searcher(str(directory), assets_backcompat_shim=False)
+        return cls(searcher, items, manifest)
