@@ -1,0 +1,15 @@
+"""Values that gin files need and cannot write, because gin neither joins strings nor reads attributes."""
+
+import os
+
+from llmrec_jax.semantic_ids.token_layout import TokenLayout
+
+
+def under(parent: str, name: str) -> str:
+    """`parent/name`; in gin, `DATA_DIR = @data/gin_values.under()` with `data/gin_values.under.name = 'data'`."""
+    return os.path.join(parent, name)
+
+
+def vocab_size(layout: TokenLayout) -> int:
+    """Rows of the embedding that holds every token of `layout`."""
+    return layout.vocab_size
