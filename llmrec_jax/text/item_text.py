@@ -1,0 +1,68 @@
+"""One text an item, for encoders: what the catalogue says of it, in a fixed form."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from llmrec_jax.corpora.corpus import Items
+
+# What TIGER describes an item by (section 3.1: title, price, brand, category), and the description.
+FIELDS = ('title', 'price', 'brand', 'categories', 'description')
+MAX_DESCRIPTION_WORDS = 100
+
+
+def item_sentences(
+    items: Items,
+    fields: Sequence[str] = FIELDS,
+    *,
+    max_description_words: int = MAX_DESCRIPTION_WORDS,
+    without_text: str | None = None,
+) -> list[str]:
+    """Describes each item by its fields, in the order given, leaving out those that are unknown.
+
+    With every field: 'Red Shatter. Price: 8.99. Brand: OPI. Categories: Beauty, Nails. Cracks as it dries.'
+    White space is brought to single blanks, a full stop ends each part, and a description is cut after
+    `max_description_words` words.
+
+    Args:
+      items: the catalogue.
+      fields: which to name, of `FIELDS`.
+      max_description_words: words kept of a description.
+      without_text: the sentence of an item of which no field is known; None to refuse such an item.
+
+    Raises:
+      ValueError: a field is none of `FIELDS`, or nothing is known of an item and `without_text` is None.
+    """
+    unknown = [field for field in fields if field not in FIELDS]
+    if unknown or not fields:
+        raise ValueError(f'fields {tuple(fields)!r}: choose at least one of {FIELDS}')
+    parts: dict[str, Callable[[int], str]] = {
+        'title': lambda row: _sentence('', items.title[row]),
+        'price': lambda row: _price(float(items.price[row])),
+        'brand': lambda row: _sentence('Brand: ', items.brand[row]),
+        'categories': lambda row: _sentence('Categories: ', ', '.join(filter(None, items.categories[row]))),
+        'description': lambda row: _sentence('', _first_words(items.description[row], max_description_words)),
+    }
+    sentences = [' '.join(filter(None, (parts[field](row) for field in fields))) for row in range(len(items))]
+    silent = [row for row, sentence in enumerate(sentences) if not sentence]
+    if silent and without_text is None:
+        raise ValueError(
+            f'{len(silent)} of {len(items)} items have none of {", ".join(fields)}, the first is item '
+            f'{silent[0]} ({items.item_id[silent[0]]!r}): name more fields, drop the items, or give '
+            '`without_text`, the sentence to use for them'
+        )
+    return [sentence or without_text for sentence in sentences]
+
+
+def _sentence(label: str, text: str) -> str:
+    words = ' '.join(text.split())
+    if not words:
+        return ''
+    return f'{label}{words}' if words[-1] in '.!?' else f'{label}{words}.'
+
+
+def _price(price: float) -> str:
+    return '' if math.isnan(price) else f'Price: {price:.2f}.'
+
+
+def _first_words(text: str, limit: int) -> str:
+    return ' '.join(text.split()[:limit])
