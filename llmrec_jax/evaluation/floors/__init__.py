@@ -1,0 +1,1 @@
+"""Recommenders that learn nothing but counts: what every trained system must beat."""

@@ -1,0 +1,52 @@
+"""How systems are compared, as named switches that go into every result."""
+
+import dataclasses
+
+SPLITS = ('test', 'validation')
+SEEN_ITEMS = ('kept', 'removed')
+CANDIDATES = 'full_catalogue'
+TIES = 'pessimistic'
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """The switches of an evaluation; all items are candidates and ties count against the target, always.
+
+    Attributes:
+      split: 'test' (the last item of a user) or 'validation' (the last but one).
+      seen_items: 'kept' ranks the items of the user's history like any other, 'removed' leaves them out.
+      ks: cut-offs of the metrics, ascending.
+
+    Raises:
+      ValueError: when a switch has no such position.
+    """
+
+    split: str = 'test'
+    seen_items: str = 'kept'
+    ks: tuple[int, ...] = (5, 10)
+
+    def __post_init__(self):
+        for name, allowed in (('split', SPLITS), ('seen_items', SEEN_ITEMS)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f'Protocol.{name} is {getattr(self, name)!r}; it must be one of {allowed}')
+        # Gin hands lists over.
+        object.__setattr__(self, 'ks', tuple(self.ks))
+        if not self.ks or min(self.ks) < 1 or list(self.ks) != sorted(set(self.ks)):
+            raise ValueError(f'Protocol.ks is {self.ks}; cut-offs must be at least 1 and ascend')
+
+    @property
+    def max_k(self) -> int:
+        """The deepest cut-off."""
+        return self.ks[-1]
+
+    def as_dict(self) -> dict[str, object]:
+        """Every switch by name, JSON-able; the fixed ones too, so that a result explains itself."""
+        return {
+            'split': self.split,
+            'split_rule': 'leave_last_out',
+            'validation_item_in_test_history': True,
+            'seen_items': self.seen_items,
+            'candidates': CANDIDATES,
+            'ties': TIES,
+            'ks': list(self.ks),
+        }

@@ -1,0 +1,73 @@
+"""What the evaluator asks of any system, and the base of those that score the whole catalogue."""
+
+import abc
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float
+
+from llmrec_jax.corpora.splits import RankingCases, Sequences
+from llmrec_jax.evaluation.protocol import SEEN_ITEMS
+from llmrec_jax.evaluation.recommendations import Recommendations, concatenate, from_dense
+
+_SCORES_AT_ONCE = 16_000_000
+
+
+@runtime_checkable
+class Recommender(Protocol):
+    """A system that answers with ranked items."""
+
+    def recommend(self, cases: RankingCases, k: int, *, seen_items: str) -> Recommendations:
+        """The `k` best items of each case and the rank of its target.
+
+        Args:
+          cases: histories and targets; the target may be used for its rank alone.
+          k: length of the lists.
+          seen_items: 'kept' or 'removed', see `Protocol.seen_items`.
+        """
+        ...
+
+
+class DenseRecommender(abc.ABC):
+    """A recommender that gives every item of the catalogue a score; works in batches of bounded memory.
+
+    Attributes:
+      n_items: size of the catalogue.
+    """
+
+    n_items: int
+
+    @abc.abstractmethod
+    def scores(self, histories: Sequences) -> Float[np.ndarray, 'cases items']:
+        """A score of every item after each history; a new array that the caller may change."""
+
+    def recommend(self, cases: RankingCases, k: int, *, seen_items: str) -> Recommendations:
+        """See `Recommender.recommend`.
+
+        Raises:
+          ValueError: when there are no cases, `seen_items` has no such position, or a score is NaN.
+        """
+        if seen_items not in SEEN_ITEMS:
+            raise ValueError(f'seen_items is {seen_items!r}; it must be one of {SEEN_ITEMS}')
+        if not len(cases):
+            raise ValueError('no cases to recommend for')
+        parts = []
+        for batch in case_batches(cases, max(1, _SCORES_AT_ONCE // self.n_items)):
+            scores = self.scores(batch.histories)
+            if seen_items == 'removed':
+                # Minus infinity, because 0 would let an item of negative score rise (papers: S3-Rec's slip).
+                rows = np.repeat(np.arange(len(batch)), batch.histories.lengths)
+                scores[rows, batch.histories.values] = -np.inf
+            parts.append(from_dense(scores, batch.target, k))
+        return concatenate(parts)
+
+
+def case_batches(cases: RankingCases, size: int) -> Iterator[RankingCases]:
+    """Consecutive parts of at most `size` cases, without copying the histories."""
+    offsets = cases.histories.offsets
+    for start in range(0, len(cases), size):
+        stop = min(start + size, len(cases))
+        part = offsets[start : stop + 1]
+        histories = Sequences(cases.histories.values[part[0] : part[-1]], part - part[0])
+        yield RankingCases(cases.user[start:stop], histories, cases.target[start:stop])
