@@ -1,6 +1,7 @@
 """How systems are compared, as named switches that go into every result."""
 
 import dataclasses
+from collections.abc import Sequence
 
 SPLITS = ('test', 'validation')
 SEEN_ITEMS = ('kept', 'removed')
@@ -23,13 +24,13 @@ class Protocol:
 
     split: str = 'test'
     seen_items: str = 'kept'
-    ks: tuple[int, ...] = (5, 10)
+    ks: Sequence[int] = (5, 10)
 
     def __post_init__(self):
         for name, allowed in (('split', SPLITS), ('seen_items', SEEN_ITEMS)):
             if getattr(self, name) not in allowed:
                 raise ValueError(f'Protocol.{name} is {getattr(self, name)!r}; it must be one of {allowed}')
-        # Gin hands lists over.
+        # A list, as gin reads `[5, 10]`, would make the protocol unhashable.
         object.__setattr__(self, 'ks', tuple(self.ks))
         if not self.ks or min(self.ks) < 1 or list(self.ks) != sorted(set(self.ks)):
             raise ValueError(f'Protocol.ks is {self.ks}; cut-offs must be at least 1 and ascend')

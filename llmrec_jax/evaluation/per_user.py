@@ -1,0 +1,77 @@
+"""Per-user results on disk, so that a later question needs no second run."""
+
+import dataclasses
+import os
+import pathlib
+import zipfile
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Int
+
+from llmrec_jax.corpora.splits import RankingCases
+from llmrec_jax.evaluation.evaluator import SystemResult
+from llmrec_jax.evaluation.recommendations import Recommendations
+
+_SYSTEM_COLUMNS = ('items', 'scores', 'target_rank')
+
+
+@dataclasses.dataclass(frozen=True)
+class PerUserResults:
+    """Who was asked for, what came next, and what each system answered.
+
+    Attributes:
+      user: row of each case's user in the corpus.
+      target: the item that came next.
+      systems: recommendations by name of the system, rows as in `user`.
+
+    Raises:
+      ValueError: when a system has another number of cases.
+    """
+
+    user: Int[np.ndarray, 'cases']
+    target: Int[np.ndarray, 'cases']
+    systems: Mapping[str, Recommendations]
+
+    def __post_init__(self):
+        for name, found in self.systems.items():
+            if len(found) != len(self.user):
+                raise ValueError(f'system {name!r} has {len(found)} cases, there are {len(self.user)} users')
+
+    @classmethod
+    def of(cls, cases: RankingCases, results: Sequence[SystemResult]) -> 'PerUserResults':
+        """Collects what was evaluated on these cases."""
+        return cls(cases.user, cases.target, {result.name: result.recommendations for result in results})
+
+    def save(self, path: pathlib.Path) -> None:
+        """Writes one .npz: `user`, `target`, and `<system>/items`, `/scores`, `/target_rank`."""
+        arrays = {'user': self.user, 'target': self.target}
+        for name, found in self.systems.items():
+            arrays |= {f'{name}/{column}': getattr(found, column) for column in _SYSTEM_COLUMNS}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(path.name + '.partial')
+        try:
+            with beside.open('wb') as file:
+                np.savez_compressed(file, **arrays)
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: pathlib.Path) -> 'PerUserResults':
+        """Reads what `save` wrote.
+
+        Raises:
+          FileNotFoundError: when there is no such file.
+          ValueError: naming the file, when it was cut short or is of another kind.
+        """
+        try:
+            with np.load(path) as arrays:
+                names = dict.fromkeys(key.rpartition('/')[0] for key in arrays.files if '/' in key)
+                systems = {
+                    name: Recommendations(*(arrays[f'{name}/{column}'] for column in _SYSTEM_COLUMNS))
+                    for name in names
+                }
+                return cls(arrays['user'], arrays['target'], systems)
+        except (zipfile.BadZipFile, KeyError, EOFError, ValueError) as error:
+            raise ValueError(f'{path} holds no per-user results ({error}); evaluate again') from error

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from llmrec_jax.evaluation.content_retrieval import ContentRetrieval
+from llmrec_jax.evaluation.recommender import DenseRecommender
+from llmrec_jax.retrieval.exact import ExactSearch
+from llmrec_jax.retrieval.history_queries import last_item_queries, mean_queries
+from tests.evaluation.ranking_cases import ranking_cases
+
+N_ITEMS = 50
+VECTORS = np.random.default_rng(0).normal(size=(N_ITEMS, 8)).astype(np.float32)
+
+
+class DotProducts(DenseRecommender):
+    """The same by scoring everything."""
+
+    n_items = N_ITEMS
+
+    def __init__(self, queries):
+        self._queries = queries
+
+    def scores(self, histories):
+        return (self._queries(VECTORS, histories) @ VECTORS.T).astype(np.float64)
+
+
+def cases():
+    rng = np.random.default_rng(1)
+    rows = [rng.integers(0, N_ITEMS, size=rng.integers(1, 12)).tolist() for _ in range(40)]
+    return ranking_cases(rows, rng.integers(0, N_ITEMS, size=40).tolist())
+
+
+@pytest.mark.parametrize('seen_items', ['kept', 'removed'])
+@pytest.mark.parametrize(
+    ('query', 'queries'), [('last_item', last_item_queries), ('history_mean', mean_queries)]
+)
+def test_retrieval_equals_scoring_everything(seen_items, query, queries):
+    found = ContentRetrieval(ExactSearch(VECTORS), VECTORS, query).recommend(
+        cases(), 7, seen_items=seen_items
+    )
+    expected = DotProducts(queries).recommend(cases(), 7, seen_items=seen_items)
+    assert found.items.tolist() == expected.items.tolist()
+    assert found.target_rank.tolist() == expected.target_rank.tolist()
+
+
+def test_a_target_beyond_the_depth_is_not_ranked_and_the_lists_stay_full():
+    shallow = ContentRetrieval(ExactSearch(VECTORS), VECTORS, depth=10)
+    found = shallow.recommend(cases(), 7, seen_items='removed')
+    everything = DotProducts(last_item_queries).recommend(cases(), 7, seen_items='removed')
+    expected = np.where(everything.target_rank <= 10, everything.target_rank, 0)
+    assert found.target_rank.tolist() == expected.tolist()
+    assert (found.items >= 0).all()
+
+
+def test_a_wrong_query_or_index_is_refused():
+    with pytest.raises(ValueError, match=r"ContentRetrieval\.query is 'median'"):
+        ContentRetrieval(ExactSearch(VECTORS), VECTORS, query='median')
+    with pytest.raises(ValueError, match='holds 50 items, but there are 49'):
+        ContentRetrieval(ExactSearch(VECTORS), VECTORS[:49])
+    with pytest.raises(ValueError, match='histories are empty'):
+        ContentRetrieval(ExactSearch(VECTORS), VECTORS).recommend(
+            ranking_cases([[]], [1]), 3, seen_items='kept'
+        )
