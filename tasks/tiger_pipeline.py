@@ -33,7 +33,7 @@ def to_semantic_ids(dataset: tf.data.Dataset, *, task: TigerTask) -> tf.data.Dat
     tokens = tf.constant(task.layout.item_tokens(table.codes), tf.int32)
 
     def convert(example):
-        user_token = task.layout.first_user_token + tf.cast(
+        user_token = task.layout.user_offset + tf.cast(
             crc32(example['user_id']) % task.layout.user_tokens, tf.int32
         )
         history = tf.gather(tokens, example['history'][-task.max_items :])
@@ -52,7 +52,7 @@ def register(task: TigerTask) -> str:
     vocabulary = SemanticIdVocabulary(task.layout)
     # Both sides have a fixed number of tokens an item, so nothing needs an end-of-sequence token.
     feature = seqio.Feature(vocabulary=vocabulary, add_eos=False, dtype=tf.int32)
-    prepared = prepare.locate(task.corpus, task.data_dir)
+    prepared = prepare.prepare(task.corpus, task.data_dir)
     if task.name in seqio.TaskRegistry.names():
         seqio.TaskRegistry.remove(task.name)
     seqio.TaskRegistry.add(

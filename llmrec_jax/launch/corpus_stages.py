@@ -1,6 +1,7 @@
 """Stages from the source to the training examples: corpus, item vectors, semantic IDs, tasks."""
 
 import hashlib
+import os
 
 import numpy as np
 
@@ -93,7 +94,7 @@ def semantic_ids_stage(workspace: Workspace) -> Stage:
         return {'fingerprint': table.fingerprint, 'codebook_sizes': list(sizes), 'diagnostics': found}
 
     config = (recipe.quantizer, recipe.semantic_id_seed, recipe.layout)
-    outputs = (recipe.task.code_table, 'semantic_ids/diagnostics.json')
+    outputs = (os.path.abspath(recipe.task.code_table), 'semantic_ids/diagnostics.json')
     return Stage('semantic_ids', ('item_vectors',), config, outputs, action)
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Int
 
 from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.decoding.beams import Beams
-from llmrec_jax.evaluation.recommendations import Recommendations
+from llmrec_jax.evaluation.recommendations import Recommendations, from_ranked_lists
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.semantic_ids.trie import Trie
 from llmrec_jax.training.columns import ColumnStore
@@ -43,7 +43,7 @@ class GenerativeRecommender:
     def __post_init__(self):
         if self.batch_size % jax.device_count():
             raise ValueError(
-                f'decoding {self.batch_size} users at once does not divide over {jax.device_count()} devices; '
+                f'{self.batch_size} users at once do not divide over {jax.device_count()} devices: '
                 'change Recipe.decoding_batch_size'
             )
 
@@ -63,7 +63,7 @@ class GenerativeRecommender:
         for rows, beams in self.beams(cases, seen_items=seen_items):
             items[rows] = np.asarray(beams.items)[: len(rows), :k]
             scores[rows] = np.asarray(beams.scores)[: len(rows), :k]
-        return Recommendations.from_list(items, scores, cases.target)
+        return from_ranked_lists(items, scores, cases.target)
 
     def beams(
         self, cases: RankingCases, *, seen_items: Literal['kept', 'removed']

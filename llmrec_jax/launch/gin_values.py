@@ -6,7 +6,7 @@ from llmrec_jax.semantic_ids.token_layout import TokenLayout
 
 
 def under(parent: str, name: str) -> str:
-    """`parent/name`; in gin, `DATA_DIR = @data/gin_values.under()` with `data/gin_values.under.name = 'data'`."""
+    """`parent/name`; `DATA_DIR = @data/gin_values.under()` with `data/gin_values.under.name = 'data'`."""
     return os.path.join(parent, name)
 
 
