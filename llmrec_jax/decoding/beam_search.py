@@ -1,0 +1,118 @@
+"""Beam search on the device: a pure function of arrays, under `jit` on any backend, without a host round
+trip.
+
+The score of a sequence is the sum over its tokens of log_softmax(logits / temperature), taken over the whole
+vocabulary; closing tokens does not renormalise the rest (as in transformers' beam search, so scores compare).
+Of equal scores, the continuation of the better-ranked prefix comes first, then the lower token.
+"""
+
+from collections.abc import Callable
+from typing import Any, no_type_check
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from llmrec_jax.decoding.continuations import Continuations
+
+Step = Callable[[Int[Array, 'batch beam'], int, Any], tuple[Float[Array, 'batch beam vocab'], Any]]
+
+
+@no_type_check
+@flax.struct.dataclass
+class Prefixes:
+    """The live prefixes of each user, best first.
+
+    Attributes:
+      tokens: generated so far.
+      nodes: where each stands in the continuations' trie.
+      scores: log-probabilities; -inf for a prefix that is not there.
+      finite: whether all logits of the user's live prefixes could be normalised.
+    """
+
+    tokens: Int[Array, 'batch beam length']
+    nodes: Int[Array, 'batch beam']
+    scores: Float[Array, 'batch beam']
+    finite: Bool[Array, 'batch']
+
+
+def beam_search(
+    step: Step,
+    state: Any,
+    continuations: Continuations,
+    *,
+    batch_size: int,
+    beam_size: int,
+    temperature: float = 1.0,
+    start_token: int = 0,
+) -> Prefixes:
+    """The best complete sequences, found by keeping the `beam_size` best prefixes at each step.
+
+    Args:
+      step: the model. `step(tokens, position, state)` reads the last token of each prefix and returns the
+        logits of the next one and the new state. `position` is a Python int. The number of beams grows from 1
+        at position 0 to `beam_size`, so nothing is computed for prefixes that do not exist yet.
+      state: pytree of arrays [batch, 1, ...] that follow their prefix (a key-value cache); what all beams of
+        a user share belongs into `step`'s closure.
+      continuations: what may follow a prefix.
+      batch_size: number of users.
+      beam_size: prefixes kept.
+      temperature: divides the logits.
+      start_token: what the model reads at position 0.
+
+    Raises:
+      ValueError: when the beam or the batch is empty or the temperature is not positive.
+    """
+    if min(batch_size, beam_size) < 1 or not temperature > 0:
+        raise ValueError(
+            f'batch_size, beam_size and temperature must be positive, '
+            f'got {batch_size}, {beam_size}, {temperature}'
+        )
+    prefixes = Prefixes(
+        tokens=jnp.zeros((batch_size, 1, 0), jnp.int32),
+        nodes=jnp.zeros((batch_size, 1), jnp.int32),
+        scores=jnp.zeros((batch_size, 1), jnp.float32),
+        finite=jnp.ones(batch_size, bool),
+    )
+    last_tokens = jnp.full((batch_size, 1), start_token, jnp.int32)
+    for position in range(continuations.steps):
+        logits, state = step(last_tokens, position, state)
+        logits = logits.astype(jnp.float32) / temperature
+        prefixes, parents = _grow(prefixes, logits, position, continuations, beam_size)
+        if position + 1 < continuations.steps:
+            state = jax.tree.map(lambda leaf, parents=parents: take_beams(leaf, parents), state)
+            last_tokens = prefixes.tokens[:, :, -1]
+    return prefixes
+
+
+def take_beams(leaf: Array, parents: Int[Array, 'batch beam']) -> Array:
+    """Row `parents[b, i]` of each user's rows: [batch, old beams, ...] to [batch, beam, ...]."""
+    if leaf.shape[1] == 1:
+        return jnp.broadcast_to(leaf, (*parents.shape, *leaf.shape[2:]))
+    return jax.vmap(lambda rows, index: rows.at[index].get(mode='promise_in_bounds'))(leaf, parents)
+
+
+def _grow(
+    prefixes: Prefixes,
+    logits: Float[Array, 'batch beam vocab'],
+    position: int,
+    continuations: Continuations,
+    beam_size: int,
+) -> tuple[Prefixes, Int[Array, 'batch kept']]:
+    """The best prefixes that are one token longer, and the row that each grew from."""
+    normaliser = jax.nn.logsumexp(logits, axis=-1)
+    alive = prefixes.scores > -jnp.inf
+    usable = alive & jnp.isfinite(normaliser)
+    slot_logits = continuations.slot_logits(position, prefixes.nodes, logits)
+    totals = slot_logits + (prefixes.scores - normaliser)[:, :, None]
+    totals = jnp.where(usable[:, :, None], totals, -jnp.inf)
+
+    batch, beams, slots = totals.shape
+    scores, picks = jax.lax.top_k(totals.reshape(batch, beams * slots), min(beam_size, beams * slots))
+    parents, picked_slots = picks // slots, picks % slots
+    parent_nodes = take_beams(prefixes.nodes, parents)
+    tokens, nodes = continuations.follow(position, parent_nodes, picked_slots)
+    longer = jnp.concatenate([take_beams(prefixes.tokens, parents), tokens[:, :, None]], axis=-1)
+    finite = prefixes.finite & (usable == alive).all(axis=-1)
+    return Prefixes(tokens=longer, nodes=nodes, scores=scores, finite=finite), parents

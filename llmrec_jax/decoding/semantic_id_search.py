@@ -1,0 +1,105 @@
+"""From a model's step to ranked items: beam search over semantic IDs (TIGER, section 3.2)."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from llmrec_jax.decoding.beam_search import Prefixes, Step, beam_search
+from llmrec_jax.decoding.beams import NO_ITEM, Beams
+from llmrec_jax.decoding.continuations import AnyContinuation, trie_continuations
+from llmrec_jax.semantic_ids.trie import AllowedItems, Trie
+
+
+@dataclasses.dataclass(frozen=True)
+class SemanticIdSearch:
+    """How items are decoded; part of the configuration, so part of every result's name.
+
+    Attributes:
+      beam_size: prefixes kept at each step, and items returned.
+      constrained: whether only sequences that name an item are generated. Without it the search runs over the
+        whole vocabulary, as the paper's does, and `invalid_rate` of the result says what that costs.
+      temperature: divides the logits before the softmax.
+      start_token: what the decoder reads first; T5's is its padding token.
+    """
+
+    beam_size: int = 20
+    constrained: bool = True
+    temperature: float = 1.0
+    start_token: int = 0
+
+    def __post_init__(self):
+        if self.beam_size < 1:
+            raise ValueError(f'beam_size must be at least 1, got {self.beam_size}')
+        if not self.temperature > 0:
+            raise ValueError(f'temperature must be above 0, got {self.temperature}')
+
+    def __call__(
+        self,
+        step: Step,
+        state: Any,
+        *,
+        batch_size: int,
+        trie: Trie,
+        seen: Int[Array, 'batch history'] | None = None,
+        allowed: AllowedItems | None = None,
+    ) -> Beams:
+        """The best items of each user.
+
+        Args:
+          step: the model; see `beam_search`.
+          state: the model's state for one beam a user, leaves [batch, 1, ...].
+          batch_size: number of users.
+          trie: the catalogue.
+          seen: items that each user is not to be shown again, padded with -1; ids outside the catalogue name
+            nothing.
+          allowed: the part of the catalogue that may be shown (`restrict`).
+
+        Returns:
+          `beam_size` slots a user. Whatever the trie's width, a slot holds an item that the filters let
+          through or is not valid.
+
+        Raises:
+          ValueError: for filters without the constraint that they act on.
+        """
+        if self.constrained:
+            continuations = trie_continuations(trie, seen=seen, allowed=allowed)
+        elif seen is None and allowed is None:
+            continuations = AnyContinuation(trie)
+        else:
+            raise ValueError('seen and allowed close branches of the trie: they need constrained=True')
+        prefixes = beam_search(
+            step,
+            state,
+            continuations,
+            batch_size=batch_size,
+            beam_size=self.beam_size,
+            temperature=self.temperature,
+            start_token=self.start_token,
+        )
+        return _named_items(prefixes, trie, self.beam_size)
+
+
+def _named_items(prefixes: Prefixes, trie: Trie, beam_size: int) -> Beams:
+    """Complete sequences as items, those that name none moved behind the rest."""
+    generated = prefixes.scores > -jnp.inf
+    valid = generated & (prefixes.nodes >= 0) & prefixes.finite[:, None]
+    beams = Beams(
+        items=jnp.where(valid, trie.leaf_items[jnp.maximum(prefixes.nodes, 0)], NO_ITEM),
+        tokens=jnp.where(generated[:, :, None], prefixes.tokens, 0),
+        scores=jnp.where(valid, prefixes.scores, -jnp.inf),
+        valid=valid,
+    )
+    # A stable sort: valid slots keep their order by score.
+    order = jnp.argsort(~valid, axis=-1, stable=True)
+    beams = jax.tree.map(lambda leaf: jax.vmap(lambda rows, index: rows[index])(leaf, order), beams)
+    missing = beam_size - valid.shape[1]
+    beams = Beams(
+        items=jnp.pad(beams.items, ((0, 0), (0, missing)), constant_values=NO_ITEM),
+        tokens=jnp.pad(beams.tokens, ((0, 0), (0, missing), (0, 0))),
+        scores=jnp.pad(beams.scores, ((0, 0), (0, missing)), constant_values=-jnp.inf),
+        valid=jnp.pad(beams.valid, ((0, 0), (0, missing))),
+    )
+    return beams.replace(scores=jnp.where(prefixes.finite[:, None], beams.scores, jnp.nan))
