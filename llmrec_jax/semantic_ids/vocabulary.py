@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Sequence
+from typing import SupportsIndex
 
 import seqio
 import tensorflow as tf
@@ -40,7 +41,7 @@ class SemanticIdVocabulary(seqio.Vocabulary):
     def _encode(self, s: str) -> list[int]:
         return [self._ids.get(token, UNK) for token in s.split(' ') if token]
 
-    def _decode(self, ids: Sequence[int]) -> str:
+    def _decode(self, ids: Sequence[SupportsIndex]) -> str:
         texts = self._texts
         return ' '.join(
             texts[token] if 0 <= token < len(texts) else texts[UNK]
