@@ -1,0 +1,185 @@
+"""The device mesh, the rules from logical axes to its axes, and the shardings that follow."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from flax.linen import partitioning
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import PyTree
+
+DATA = 'data'
+MODEL = 'model'
+
+LogicalRules = tuple[tuple[str, str | None], ...]
+
+# The names T5X gives the axes of parameters and activations; T5X's own models and ours use no others.
+STANDARD_RULES: LogicalRules = (
+    ('batch', DATA),
+    ('vocab', MODEL),
+    ('mlp', MODEL),
+    ('heads', MODEL),
+    ('joined_kv', MODEL),
+    ('kv', None),
+    ('embed', None),
+    ('relpos_buckets', None),
+    ('abspos_buckets', None),
+    ('length', None),
+    ('layers', None),
+    ('stack', None),
+    ('mlp_activations', None),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class MeshShape:
+    """How many devices share the batch, and how many share each replica of the model.
+
+    Attributes:
+      data: size of the 'data' axis; None for all devices that `model` leaves.
+      model: size of the 'model' axis.
+    """
+
+    data: int | None = None
+    model: int = 1
+
+    def build(self) -> Mesh:
+        """The mesh over this run's devices.
+
+        Raises:
+          ValueError: when the sizes do not divide or exceed the devices.
+        """
+        devices = jax.devices()
+        data = len(devices) // self.model if self.data is None else self.data
+        used = data * self.model
+        uneven = self.data is None and used != len(devices)
+        if uneven or not 0 < used <= len(devices) or (jax.process_count() > 1 and used != len(devices)):
+            raise ValueError(
+                f'mesh data={self.data} x model={self.model} does not fit the {len(devices)} devices of this '
+                f'run; choose a model size that divides {len(devices)}, and data=None for the rest'
+            )
+        axis_types = (AxisType.Auto, AxisType.Auto)
+        return jax.make_mesh((data, self.model), (DATA, MODEL), axis_types, devices=devices[:used])
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The sharding of what every device holds whole."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def batch_sharding(mesh: Mesh, rules: LogicalRules) -> NamedSharding:
+    """The sharding of arrays whose first axis is the batch."""
+    return NamedSharding(mesh, PartitionSpec(_mesh_axis('batch', rules)))
+
+
+def check_batch(mesh: Mesh, rules: LogicalRules, microbatch_size: int) -> None:
+    """Checks that a microbatch can be shared among the devices.
+
+    Raises:
+      ValueError: when it cannot.
+    """
+    shards = _axis_size(mesh, _mesh_axis('batch', rules))
+    if microbatch_size % shards:
+        raise ValueError(
+            f'{microbatch_size} examples a microbatch cannot be shared among {shards} devices; '
+            f'change batch_size, microbatches or the mesh'
+        )
+
+
+def parameter_shardings(
+    mesh: Mesh, rules: LogicalRules, params: PyTree[Any], params_axes: PyTree[Any]
+) -> PyTree[NamedSharding]:
+    """Shardings of parameters from the logical names of their axes.
+
+    Args:
+      mesh: the mesh.
+      rules: logical axis to mesh axis, or None for an axis that is not shared.
+      params: the parameters, or their shapes.
+      params_axes: flax's collection of that name, as `flax.linen.partitioning.param_with_axes` fills it.
+
+    Raises:
+      ValueError: when a parameter has no names, a name no rule, or a dimension does not divide by its mesh
+        axis; the message names the parameter.
+    """
+    names = partitioning.get_axis_names(params_axes)
+    named = {_path(path): spec for path, spec in _leaves(names)}
+
+    def sharding(path: Any, param: Any) -> NamedSharding:
+        name = _path(path)
+        if name not in named:
+            raise ValueError(f'parameter {name} has no logical axis names; declare it with param_with_axes')
+        return NamedSharding(mesh, _parameter_spec(mesh, rules, name, param.shape, tuple(named[name])))
+
+    return jax.tree_util.tree_map_with_path(sharding, params)
+
+
+def optimizer_shardings(
+    mesh: Mesh, optimizer: optax.GradientTransformation, params: PyTree[Any], shardings: PyTree[NamedSharding]
+) -> PyTree[NamedSharding]:
+    """Shardings of an optimizer's state: moments lie as their parameters do, everything else is replicated.
+
+    A factored moment has its parameter's shape less one axis, and is shared over the axes that are left.
+    """
+
+    def moment(leaf: Any, param: Any, sharding: NamedSharding) -> NamedSharding:
+        spec = tuple(sharding.spec) + (None,) * (len(param.shape) - len(sharding.spec))
+        kept = [(param.shape, spec)]
+        for axis in range(len(param.shape)):
+            kept.append((param.shape[:axis] + param.shape[axis + 1 :], spec[:axis] + spec[axis + 1 :]))
+        matching = next((candidate for shape, candidate in kept if shape == leaf.shape), ())
+        return NamedSharding(mesh, PartitionSpec(*matching))
+
+    state = jax.eval_shape(optimizer.init, params)
+    return optax.tree_map_params(
+        optimizer, moment, state, params, shardings, transform_non_params=lambda _: replicated(mesh)
+    )
+
+
+def place(batch: Mapping[str, np.ndarray], sharding: NamedSharding) -> dict[str, jax.Array]:
+    """Puts a batch that every process holds whole on the devices; each process copies only its own shards."""
+    return {
+        name: jax.make_array_from_callback(array.shape, sharding, array.__getitem__)
+        for name, array in batch.items()
+    }
+
+
+def _parameter_spec(
+    mesh: Mesh, rules: LogicalRules, name: str, shape: tuple[int, ...], axes: tuple[str, ...]
+) -> PartitionSpec:
+    if len(axes) != len(shape):
+        raise ValueError(f'parameter {name} of shape {shape} has {len(axes)} axis names: {axes}')
+    spec: list[str | None] = []
+    for axis, size in zip(axes, shape):
+        mesh_axis = _mesh_axis(axis, rules)
+        # A mesh axis shares one dimension of a parameter; later ones stay whole, as in T5X.
+        mesh_axis = None if mesh_axis in spec else mesh_axis
+        shards = _axis_size(mesh, mesh_axis)
+        if size % shards:
+            raise ValueError(
+                f'parameter {name}: axis {axis!r} of size {size} does not divide by the {shards} devices of '
+                f'mesh axis {mesh_axis!r}; change the size, the mesh or the rule for {axis!r}'
+            )
+        spec.append(mesh_axis)
+    return PartitionSpec(*spec)
+
+
+def _mesh_axis(logical: str, rules: LogicalRules) -> str | None:
+    for name, mesh_axis in rules:
+        if name == logical:
+            return mesh_axis
+    raise ValueError(f'no rule for logical axis {logical!r}; the rules name {", ".join(dict(rules))}')
+
+
+def _axis_size(mesh: Mesh, axis: str | None) -> int:
+    return 1 if axis is None else mesh.shape[axis]
+
+
+def _leaves(names: PyTree[Any]) -> list[tuple[Any, PartitionSpec]]:
+    return jax.tree_util.tree_leaves_with_path(names, is_leaf=lambda leaf: isinstance(leaf, PartitionSpec))
+
+
+def _path(path: Any) -> str:
+    return '/'.join(str(getattr(key, 'key', getattr(key, 'name', key))) for key in path)

@@ -1,0 +1,108 @@
+"""Optimizers as configuration: what optax builds, chosen field by field."""
+
+import dataclasses
+from typing import Any, Protocol
+
+import jax
+import optax
+from jaxtyping import PyTree
+
+from llmrec_jax.training.schedules import Schedule
+
+
+class Optimizer(Protocol):
+    """A configuration that optax can be built from.
+
+    Attributes:
+      learning_rate: the schedule, which the trainer also logs.
+    """
+
+    learning_rate: Schedule
+
+    def build(self) -> optax.GradientTransformation:
+        """The gradient transformation."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class AdamW:
+    """Adam with decoupled weight decay (Loshchilov and Hutter, arXiv 1711.05101).
+
+    Attributes:
+      learning_rate: schedule of the step size.
+      b1: decay of the first moment.
+      b2: decay of the second moment.
+      eps: added to the root of the second moment.
+      weight_decay: decay rate, multiplied by the learning rate.
+      undecayed: parameters without weight decay, by the last part of their names: in T5 norms hold a `scale`.
+      clip_norm: largest global norm of a gradient; None for no clipping.
+    """
+
+    learning_rate: Schedule
+    b1: float = 0.9
+    b2: float = 0.999
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    undecayed: tuple[str, ...] = ('scale', 'bias')
+    clip_norm: float | None = 1.0
+
+    def build(self) -> optax.GradientTransformation:
+        """The gradient transformation."""
+        adamw = optax.adamw(
+            self.learning_rate,
+            self.b1,
+            self.b2,
+            self.eps,
+            weight_decay=self.weight_decay,
+            mask=lambda params: _decayed(params, self.undecayed),
+        )
+        return _clipped(adamw, self.clip_norm)
+
+
+@dataclasses.dataclass(frozen=True)
+class Adafactor:
+    """Adafactor (Shazeer and Stern, arXiv 1804.04235), the optimizer T5 and TIGER were trained with.
+
+    Attributes:
+      learning_rate: schedule of the step size; relative to the parameters' root mean square when
+        `multiply_by_parameter_scale`.
+      decay_rate: exponent of the second moment's decay, section 7.2.
+      multiply_by_parameter_scale: relative step sizes, section 8.
+      clipping_threshold: largest root mean square of an update, section 6; None for no clipping.
+      min_dim_size_to_factor: smaller dimensions keep the full second moment.
+      weight_decay: decay rate a step.
+      undecayed: parameters without weight decay, by the last part of their names.
+      clip_norm: largest global norm of a gradient; None for no clipping.
+    """
+
+    learning_rate: Schedule
+    decay_rate: float = 0.8
+    multiply_by_parameter_scale: bool = True
+    clipping_threshold: float | None = 1.0
+    min_dim_size_to_factor: int = 128
+    weight_decay: float = 0.0
+    undecayed: tuple[str, ...] = ('scale', 'bias')
+    clip_norm: float | None = None
+
+    def build(self) -> optax.GradientTransformation:
+        """The gradient transformation."""
+        adafactor = optax.adafactor(
+            self.learning_rate,
+            min_dim_size_to_factor=self.min_dim_size_to_factor,
+            decay_rate=self.decay_rate,
+            multiply_by_parameter_scale=self.multiply_by_parameter_scale,
+            clipping_threshold=self.clipping_threshold,
+            weight_decay_rate=self.weight_decay or None,
+            weight_decay_mask=lambda params: _decayed(params, self.undecayed),
+        )
+        return _clipped(adafactor, self.clip_norm)
+
+
+def _clipped(
+    optimizer: optax.GradientTransformation, clip_norm: float | None
+) -> optax.GradientTransformation:
+    return optimizer if clip_norm is None else optax.chain(optax.clip_by_global_norm(clip_norm), optimizer)
+
+
+def _decayed(params: PyTree[Any], undecayed: tuple[str, ...]) -> PyTree[bool]:
+    return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key not in undecayed, params)

@@ -1,0 +1,187 @@
+"""The embedded engine: trains a model that speaks T5X's protocol on the examples of a column store."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+
+from llmrec_jax.training.batches import Batches
+from llmrec_jax.training.checkpoints import Checkpoints
+from llmrec_jax.training.columns import ColumnStore
+from llmrec_jax.training.early_stopping import BestMetric, EarlyStopping
+from llmrec_jax.training.loop import Feed, Loop, TrainResult, Validate
+from llmrec_jax.training.mesh import (
+    STANDARD_RULES,
+    LogicalRules,
+    MeshShape,
+    batch_sharding,
+    check_batch,
+    place,
+)
+from llmrec_jax.training.metrics_log import MetricsLog
+from llmrec_jax.training.optimizers import Optimizer
+from llmrec_jax.training.step import compile_step
+from llmrec_jax.training.train_state import TrainableModel, abstract_state, initial_state
+
+CHECKPOINTS = 'checkpoints'
+INPUT = 'training_input.json'
+
+
+@dataclasses.dataclass(frozen=True)
+class Trainer:
+    """How to train. A run killed at any step and started again makes the same steps as one that was not.
+
+    Attributes:
+      steps: updates to make.
+      feature_lengths: tokens of each task feature when padded in full, e.g. `{'inputs': 81, 'targets': 4}`.
+      optimizer: builds the gradient transformation.
+      batch_size: examples an update.
+      microbatches: equal parts a batch is cut into, by length; gradients are summed over them.
+      length_buckets: lengths shorter than the full one that a microbatch's inputs may be padded to. Each
+        costs a compilation, and saves the padding above it.
+      bucketed_feature: the task feature those lengths are for.
+      seed: of the initial parameters, the order of examples and dropout.
+      mesh: how devices share batch and model.
+      logical_axis_rules: logical axis of parameters and activations to mesh axis.
+      dropout_bits: random bit generator of dropout: 'threefry2x32' draws the same bits on any mesh,
+        'unsafe_rbg' is cheaper where masks are large.
+      log_every: steps between lines of metrics.jsonl.
+      validate_every: steps between validations, for which `fit` is given a function; the last step is
+        validated too.
+      checkpoint_every: steps between checkpoints; the last step gets one too, and so does every new best.
+      keep: checkpoints kept beside the best one.
+      best_metric: which validation metric the best checkpoint and early stopping go by.
+      early_stopping: when to end before `steps`; None for never.
+
+    Raises:
+      ValueError: when a number of steps is below 1.
+    """
+
+    steps: int
+    feature_lengths: Mapping[str, int]
+    optimizer: Optimizer
+    batch_size: int = 256
+    microbatches: int = 1
+    length_buckets: tuple[int, ...] = ()
+    bucketed_feature: str = 'inputs'
+    seed: int = 0
+    mesh: MeshShape = dataclasses.field(default_factory=MeshShape)
+    logical_axis_rules: LogicalRules = STANDARD_RULES
+    dropout_bits: str = 'threefry2x32'
+    log_every: int = 10
+    validate_every: int = 1000
+    checkpoint_every: int = 1000
+    keep: int = 2
+    best_metric: BestMetric = dataclasses.field(default_factory=BestMetric)
+    early_stopping: EarlyStopping | None = None
+
+    def __post_init__(self):
+        for name in ('steps', 'log_every', 'validate_every', 'checkpoint_every', 'keep'):
+            if getattr(self, name) < 1:
+                raise ValueError(f'{name}={getattr(self, name)} must be at least 1')
+
+    def fit(
+        self,
+        model: TrainableModel,
+        columns: ColumnStore,
+        workdir: str | os.PathLike,
+        validate: Validate | None = None,
+    ) -> TrainResult:
+        """Trains, or goes on from the newest checkpoint under `workdir`.
+
+        Args:
+          model: the model.
+          columns: the training examples.
+          workdir: receives `checkpoints/`, `metrics.jsonl`, `validation.jsonl` and `tensorboard/`.
+          validate: parameters (sharded over the mesh) and step to validation metrics.
+
+        Raises:
+          ValueError: when the sizes of batch, model and mesh do not fit, or the workdir holds another run.
+          CheckpointError: when a checkpoint cannot be read or written.
+          DivergedError: when the loss or its gradient is not finite.
+        """
+        workdir = pathlib.Path(workdir).absolute()
+        mesh = self.mesh.build()
+        batches = Batches(
+            columns,
+            self.batch_size,
+            self.feature_lengths,
+            self.microbatches,
+            self.length_buckets,
+            self.bucketed_feature,
+            self.seed,
+        )
+        check_batch(mesh, self.logical_axis_rules, batches.microbatch_size)
+        with contextlib.closing(Checkpoints(workdir / CHECKPOINTS, self.keep)) as checkpoints:
+            return self._fit(model, batches, workdir, checkpoints, validate, mesh)
+
+    def _fit(
+        self,
+        model: TrainableModel,
+        batches: Batches,
+        workdir: pathlib.Path,
+        checkpoints: Checkpoints,
+        validate: Validate | None,
+        mesh: jax.sharding.Mesh,
+    ) -> TrainResult:
+        rules, optimizer = self.logical_axis_rules, self.optimizer.build()
+        placement = batch_sharding(mesh, rules)
+        features = {
+            length: {
+                name: jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=placement)
+                for name, array in model.convert_features(_blank(batches, length)).items()
+            }
+            for length in batches.lengths
+        }
+        widest = features[batches.lengths[-1]]
+        first = max(checkpoints.steps(), default=0)
+        self._check_input(workdir, batches, first)
+        # `with mesh:` would turn flax's logical constraints into no-ops under jax.jit.
+        with jax.set_mesh(mesh):
+            abstract = abstract_state(model, optimizer, widest, mesh, rules)
+            state = (
+                checkpoints.restore(first, abstract)
+                if first
+                else initial_state(model, optimizer, widest, self.seed, abstract, rules)
+            )
+            train_step = compile_step(
+                model, optimizer, abstract, features, rules, self.seed, self.dropout_bits
+            )
+
+        def feed(step: int) -> Feed:
+            return [
+                (part.length, place(model.convert_features(part.features), placement))
+                for part in batches.batch(step)
+            ]
+
+        with contextlib.closing(MetricsLog(workdir, first)) as log:
+            return Loop(self, train_step, feed, checkpoints, log, validate).run(state, first)
+
+    def _check_input(self, workdir: pathlib.Path, batches: Batches, first: int) -> None:
+        path = workdir / INPUT
+        here = {
+            'examples': batches.columns.fingerprint,
+            'batch_size': self.batch_size,
+            'seed': self.seed,
+        }
+        if first and path.exists():
+            there = json.loads(path.read_text())
+            for name, value in here.items():
+                if there[name] != value:
+                    raise ValueError(
+                        f'{workdir} holds a run with {name}={there[name]!r}, and this one has {value!r}, so '
+                        f'it cannot go on with it; use another workdir, or delete {workdir / CHECKPOINTS}'
+                    )
+        partial = path.with_suffix('.partial')
+        partial.write_text(json.dumps(here, indent=2) + '\n')
+        os.replace(partial, path)
+
+
+def _blank(batches: Batches, length: int) -> dict[str, np.ndarray]:
+    lengths = {**batches.feature_lengths, batches.bucketed_feature: length}
+    return {name: np.zeros((batches.microbatch_size, width), np.int32) for name, width in lengths.items()}
