@@ -49,11 +49,11 @@ class SemanticIdVocabulary(seqio.Vocabulary):
             if token not in (PAD, EOS)
         )
 
-    def _encode_tf(self, s: tf.Tensor) -> tf.Tensor:
+    def _encode_tf(self, s: tf.Tensor | str) -> tf.Tensor:
         tokens = tf.strings.split(s, ' ')
         return self._tf_ids.lookup(tf.boolean_mask(tokens, tokens != ''))
 
-    def _decode_tf(self, ids: tf.Tensor) -> tf.Tensor:
+    def _decode_tf(self, ids: tf.Tensor | Sequence[int]) -> tf.Tensor:
         ids = tf.cast(ids, tf.int32)
         written = tf.ragged.boolean_mask(ids, (ids != PAD) & (ids != EOS))
         known = (written >= 0) & (written < self.layout.n_tokens)

@@ -1,0 +1,138 @@
+"""How good a set of semantic IDs is, before any model is trained on it."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from llmrec_jax.semantic_ids.prefixes import collision_rate, prefix_groups, shares_prefix
+from llmrec_jax.semantic_ids.quantization import check_codes
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagnostics:
+    """Figures of the learned levels; tuples have one value a level.
+
+    Attributes:
+      n_items: number of items.
+      codebook_sizes: number of codewords.
+      usage: share of the codewords that at least one item has.
+      entropy: of the distribution of items over codewords, in bits.
+      perplexity: `2 ** entropy`, how many equally used codewords that is worth.
+      shared_prefix: share of items that have their codes up to this level in common with another item.
+      collision_rate: share of items that have all learned codes in common with another item.
+      identical_vectors: share of items whose vector another item has too: collisions no quantizer can avoid.
+      reconstruction_error: share of the vectors' variance that the codes do not give back; 0 is perfect.
+      prefix_similarity: mean cosine of pairs of items that share the prefix up to this level; NaN without any.
+      random_similarity: mean cosine of random pairs of items.
+    """
+
+    n_items: int
+    codebook_sizes: tuple[int, ...]
+    usage: tuple[float, ...]
+    entropy: tuple[float, ...]
+    perplexity: tuple[float, ...]
+    shared_prefix: tuple[float, ...]
+    collision_rate: float
+    identical_vectors: float
+    reconstruction_error: float
+    prefix_similarity: tuple[float, ...]
+    random_similarity: float
+
+
+def diagnose(
+    codes: Int[np.ndarray, 'items levels'],
+    codebook_sizes: tuple[int, ...],
+    vectors: Float[np.ndarray, 'items dim'],
+    reconstruction: Float[np.ndarray, 'items dim'],
+    *,
+    seed: int = 0,
+    pairs: int = 20_000,
+) -> Diagnostics:
+    """Measures learned codes (without the collision level) against the vectors they were made from.
+
+    Args:
+      codes: the learned levels.
+      codebook_sizes: their sizes.
+      vectors: what was quantized.
+      reconstruction: what the codes give back.
+      seed: of the drawn pairs.
+      pairs: number of pairs drawn for each similarity.
+    """
+    check_codes(codes, codebook_sizes)
+    levels = range(codes.shape[1])
+    entropy = tuple(_entropy(np.bincount(codes[:, level])) for level in levels)
+    variance = float(np.square(vectors - vectors.mean(axis=0)).sum())
+    error = float(np.square(vectors - reconstruction).sum())
+    rng = np.random.default_rng(seed)
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    similarities = [
+        _similarity_within(unit, prefix_groups(codes[:, :length]), pairs, rng)
+        for length in range(codes.shape[1] + 1)
+    ]
+    _, copies, counts = np.unique(vectors, axis=0, return_inverse=True, return_counts=True)
+    return Diagnostics(
+        n_items=len(codes),
+        codebook_sizes=codebook_sizes,
+        usage=tuple(len(np.unique(codes[:, level])) / codebook_sizes[level] for level in levels),
+        entropy=entropy,
+        perplexity=tuple(2**bits for bits in entropy),
+        shared_prefix=tuple(float(shares_prefix(codes, level + 1).mean()) for level in levels),
+        collision_rate=collision_rate(codes),
+        identical_vectors=float((counts[copies.reshape(-1)] > 1).mean()),
+        reconstruction_error=error / variance if variance else float(error > 0),
+        prefix_similarity=tuple(similarities[1:]),
+        random_similarity=similarities[0],
+    )
+
+
+def check_health(
+    diagnostics: Diagnostics, *, min_usage: float = 0.8, max_collision_rate: float = 0.3
+) -> list[str]:
+    """What is wrong with the codes, one sentence a finding; empty where nothing is.
+
+    Args:
+      diagnostics: of the learned levels.
+      min_usage: share of each codebook that must be in use (papers: TIGER accepts 80 %).
+      max_collision_rate: share of items that may share all their learned codes.
+    """
+    findings = [
+        f'level {level}: {usage:.0%} of {size} codewords in use, below {min_usage:.0%}: the codebook has '
+        'collapsed or is too large; train longer, revive dead codewords, or use fewer'
+        for level, (usage, size) in enumerate(zip(diagnostics.usage, diagnostics.codebook_sizes, strict=True))
+        if usage < min_usage
+    ]
+    if diagnostics.collision_rate > max_collision_rate:
+        findings.append(
+            f'{diagnostics.collision_rate:.1%} of items share all learned codes with another '
+            f'({diagnostics.identical_vectors:.1%} have identical vectors), above {max_collision_rate:.1%}: '
+            f'enlarge the codebooks, add a level, or give the encoder more text'
+        )
+    return findings
+
+
+def _entropy(counts: Int[np.ndarray, 'codewords']) -> float:
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log2(shares)).sum()) + 0.0
+
+
+def _similarity_within(
+    unit: Float[np.ndarray, 'items dim'],
+    group: Int[np.ndarray, 'items'],
+    pairs: int,
+    rng: np.random.Generator,
+) -> float:
+    """Mean cosine of pairs of different items of the same group, drawn by first item."""
+    order = np.argsort(group, kind='stable')
+    counts = np.bincount(group)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    position = np.empty(len(group), np.int64)
+    position[order] = np.arange(len(group)) - np.repeat(starts, counts)
+    candidates = np.flatnonzero(counts[group] > 1)
+    if not len(candidates):
+        return float('nan')
+    first = rng.choice(candidates, pairs)
+    size = counts[group[first]]
+    shift = rng.integers(1, size)
+    second = order[starts[group[first]] + (position[first] + shift) % size]
+    return float(np.einsum('pd,pd->p', unit[first], unit[second]).mean())

@@ -1,0 +1,81 @@
+"""The RQ-VAE as a quantizer."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from llmrec_jax.semantic_ids.kmeans import ASSIGNMENT_CHUNK
+from llmrec_jax.semantic_ids.quantization import Progress, Quantization, check_vectors
+from llmrec_jax.semantic_ids.rq_vae.network import RqVaeNetwork
+from llmrec_jax.semantic_ids.rq_vae.optimizer import Optimizer
+from llmrec_jax.semantic_ids.rq_vae.training import TrainingSettings, train
+
+
+@dataclasses.dataclass(frozen=True)
+class RqVae:
+    """Residual-quantized variational autoencoder (papers: TIGER 3.1).
+
+    Attributes:
+      codebook_sizes: number of codewords at each level.
+      hidden_sizes: widths of the encoder's hidden layers; the decoder mirrors them.
+      latent_dim: of the latents and the codewords.
+      commitment_weight: beta, how strongly latents are drawn to their codewords.
+      steps: training steps.
+      batch_size: items a step.
+      round_steps: steps between two looks for dead codewords, and between two points of the history.
+      dead_share: a codeword is dead if a round chose it at most this share of the average codeword's times.
+      sample_size: codebooks start from, and are revived from, at most so many items.
+      optimizer: see `Optimizer`.
+    """
+
+    codebook_sizes: tuple[int, ...] = (256, 256, 256)
+    hidden_sizes: tuple[int, ...] = (512, 256, 128)
+    latent_dim: int = 32
+    commitment_weight: float = 0.25
+    steps: int = 2000
+    batch_size: int = 1024
+    round_steps: int = 50
+    dead_share: float = 0.05
+    sample_size: int = 16_384
+    optimizer: Optimizer = Optimizer()  # noqa: RUF009 - frozen
+
+    def quantize(
+        self, vectors: Float[np.ndarray, 'items dim'], seed: int, progress: Progress | None = None
+    ) -> Quantization:
+        """Trains on the vectors and gives each its codes.
+
+        Raises:
+          ValueError: on unfit vectors, or fewer (distinct) vectors than codewords.
+          FloatingPointError: if training diverges.
+        """
+        vectors = check_vectors(vectors, codewords=max(self.codebook_sizes))
+        mean = vectors.mean(axis=0)
+        scale = np.float32(vectors.std() or 1.0)
+        scaled = (vectors - mean) / scale
+        network = RqVaeNetwork(vectors.shape[1], self.hidden_sizes, self.latent_dim, self.codebook_sizes)
+        settings = TrainingSettings(
+            self.steps,
+            self.batch_size,
+            self.round_steps,
+            self.commitment_weight,
+            self.dead_share,
+            self.sample_size,
+            self.optimizer,
+        )
+        params, history = train(network, settings, scaled, seed, progress)
+        codes, reconstruction = [], []
+        for start in range(0, len(scaled), ASSIGNMENT_CHUNK):
+            output = jax.jit(network.apply)(
+                {'params': params}, jnp.asarray(scaled[start : start + ASSIGNMENT_CHUNK])
+            )
+            codes.append(np.asarray(output.quantized.codes))
+            reconstruction.append(np.asarray(output.reconstruction))
+        return Quantization(
+            codes=np.concatenate(codes).astype(np.int32),
+            codebook_sizes=self.codebook_sizes,
+            reconstruction=np.concatenate(reconstruction) * scale + mean,
+            history=history,
+        )

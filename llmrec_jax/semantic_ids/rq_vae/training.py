@@ -1,0 +1,186 @@
+"""Training of the RQ-VAE: rounds of steps, each a compiled scan, with dead codewords revived between."""
+
+import dataclasses
+import functools
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from llmrec_jax.semantic_ids.kmeans import ASSIGNMENT_CHUNK
+from llmrec_jax.semantic_ids.quantization import Progress
+from llmrec_jax.semantic_ids.rq_vae.codebooks import initial_codebooks, revive
+from llmrec_jax.semantic_ids.rq_vae.loss import rq_vae_loss
+from llmrec_jax.semantic_ids.rq_vae.network import RqVaeNetwork, residual_codes
+from llmrec_jax.semantic_ids.rq_vae.optimizer import Optimizer
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSettings:
+    """How to train; see `RqVae` for the meaning of each."""
+
+    steps: int
+    batch_size: int
+    round_steps: int
+    commitment_weight: float
+    dead_share: float
+    sample_size: int
+    optimizer: Optimizer
+
+
+@flax.struct.dataclass
+class RoundFigures:
+    """Means over the steps of a round, and how often each codeword was chosen in it."""
+
+    reconstruction: Float[Array, '']
+    quantization: Float[Array, '']
+    counts: tuple[Int[Array, '_'], ...]
+
+
+def train(
+    network: RqVaeNetwork,
+    settings: TrainingSettings,
+    vectors: Float[np.ndarray, 'items dim'],
+    seed: int,
+    progress: Progress | None = None,
+) -> tuple[dict[str, Any], dict[str, list[float]]]:
+    """The trained parameters and the history, one value a round.
+
+    The history holds `loss`, `reconstruction`, `quantization` and, for each level, `usage_<level>`: the share
+    of its codewords that the round's batches chose.
+
+    Raises:
+      ValueError: if a level has more codewords than there are distinct vectors to start them from.
+      FloatingPointError: if the loss stops being finite.
+    """
+    rng = np.random.default_rng(seed)
+    init_key, codebook_key, revive_key = jax.random.split(jax.random.key(seed), 3)
+    params = network.init(init_key, jnp.asarray(vectors[:1]))['params']
+    sample = vectors[rng.permutation(len(vectors))[: settings.sample_size]]
+    codebooks = initial_codebooks(encode_all(network, params, sample), network.codebook_sizes, codebook_key)
+    params |= {f'codebook_{level}': jnp.asarray(codebook) for level, codebook in enumerate(codebooks)}
+
+    optimizer_state = settings.optimizer.build(settings.steps).init(params)
+    data, rows = jnp.asarray(vectors), _RowStream(len(vectors), rng)
+    history: dict[str, list[float]] = {}
+    for start in range(0, settings.steps, settings.round_steps):
+        steps = min(settings.round_steps, settings.steps - start)
+        batches = rows.take(steps * settings.batch_size).reshape(steps, settings.batch_size)
+        params, optimizer_state, figures = _run_round(
+            network, settings, params, optimizer_state, data, jnp.asarray(batches)
+        )
+        latest = _record(history, figures)
+        if not np.isfinite(latest['loss']):
+            raise FloatingPointError(
+                f'the RQ-VAE diverged between steps {start} and {start + steps}: lower the learning rate '
+                f'({settings.optimizer.learning_rate})'
+            )
+        if start + steps < settings.steps:
+            sample = jnp.asarray(vectors[rng.permutation(len(vectors))[: settings.sample_size]])
+            key = jax.random.fold_in(revive_key, start)
+            params = _revive_dead(network, settings, params, figures.counts, sample, key)
+        if progress is not None:
+            progress(start + steps, settings.steps, latest)
+    return params, history
+
+
+def encode_all(
+    network: RqVaeNetwork, params: dict[str, Any], vectors: Float[np.ndarray, 'items dim']
+) -> Float[np.ndarray, 'items latent']:
+    """The latents of all items, a chunk at a time."""
+    chunks = range(0, len(vectors), ASSIGNMENT_CHUNK)
+    return np.concatenate(
+        [
+            np.asarray(_encode(network, params, jnp.asarray(vectors[start : start + ASSIGNMENT_CHUNK])))
+            for start in chunks
+        ]
+    )
+
+
+class _RowStream:
+    """Rows in shuffled epochs that follow one another without a gap, so that batches of any size fit."""
+
+    def __init__(self, n_rows: int, rng: np.random.Generator):
+        self._n_rows, self._rng = n_rows, rng
+        self._left = np.zeros(0, np.int64)
+
+    def take(self, count: int) -> Int[np.ndarray, 'count']:
+        epochs = [self._left]
+        while sum(map(len, epochs)) < count:
+            epochs.append(self._rng.permutation(self._n_rows))
+        rows = np.concatenate(epochs)
+        self._left = rows[count:]
+        return rows[:count]
+
+
+def _record(history: dict[str, list[float]], figures: RoundFigures) -> dict[str, float]:
+    latest = {
+        'loss': float(figures.reconstruction + figures.quantization),
+        'reconstruction': float(figures.reconstruction),
+        'quantization': float(figures.quantization),
+        **{f'usage_{level}': float((counts > 0).mean()) for level, counts in enumerate(figures.counts)},
+    }
+    for name, value in latest.items():
+        history.setdefault(name, []).append(value)
+    return latest
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _encode(
+    network: RqVaeNetwork, params: dict[str, Any], vectors: Float[Array, 'items dim']
+) -> Float[Array, 'items latent']:
+    return network.apply({'params': params}, vectors, method='encode')
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=(2, 3))
+def _run_round(
+    network: RqVaeNetwork,
+    settings: TrainingSettings,
+    params: dict[str, Any],
+    optimizer_state: optax.OptState,
+    vectors: Float[Array, 'items dim'],
+    rows: Int[Array, 'steps batch'],
+) -> tuple[dict[str, Any], optax.OptState, RoundFigures]:
+    optimizer = settings.optimizer.build(settings.steps)
+
+    def loss_fn(params, batch):
+        output = network.apply({'params': params}, batch)
+        loss = rq_vae_loss(batch, output, settings.commitment_weight)
+        return loss.total, (loss, output.quantized.codes)
+
+    def step(state, batch_rows):
+        params, optimizer_state, counts = state
+        (_, (loss, codes)), gradients = jax.value_and_grad(loss_fn, has_aux=True)(params, vectors[batch_rows])
+        updates, optimizer_state = optimizer.update(gradients, optimizer_state, params)
+        counts = tuple(count.at[codes[:, level]].add(1) for level, count in enumerate(counts))
+        return (optax.apply_updates(params, updates), optimizer_state, counts), loss
+
+    counts = tuple(jnp.zeros(size, jnp.int32) for size in network.codebook_sizes)
+    (params, optimizer_state, counts), losses = lax.scan(step, (params, optimizer_state, counts), rows)
+    figures = RoundFigures(jnp.mean(losses.reconstruction), jnp.mean(losses.quantization), counts)
+    return params, optimizer_state, figures
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _revive_dead(
+    network: RqVaeNetwork,
+    settings: TrainingSettings,
+    params: dict[str, Any],
+    counts: tuple[Int[Array, '_'], ...],
+    sample: Float[Array, 'sample dim'],
+    key: PRNGKeyArray,
+) -> dict[str, Any]:
+    residual = network.apply({'params': params}, sample, method='encode')
+    revived = dict(params)
+    for level, count in enumerate(counts):
+        name = f'codebook_{level}'
+        dead = count <= settings.dead_share * jnp.mean(count)
+        codebook = revive(params[name], dead, residual, jax.random.fold_in(key, level))
+        revived[name] = codebook
+        residual = residual_codes(residual, [codebook]).remainder
+    return revived
