@@ -8,7 +8,7 @@ from jaxtyping import Float32
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-DEFAULT_DIM = 128
+DEFAULT_DIM = 256
 # Below this a vector is the SVD's rounding error, and its direction means nothing.
 SMALLEST_NORM = 1e-9
 
