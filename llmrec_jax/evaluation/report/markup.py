@@ -1,0 +1,88 @@
+"""Small pieces of HTML. Text is escaped here and nowhere else, so that no title can break the page."""
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+_VOID = ('img', 'meta')
+
+
+class Markup(str):
+    """HTML that is safe to put on the page as it is."""
+
+    __slots__ = ()
+
+
+def text(value: Any) -> Markup:
+    """Escapes anything that is not markup yet."""
+    return value if isinstance(value, Markup) else Markup(html.escape(str(value)))
+
+
+def join(parts: Iterable[Any]) -> Markup:
+    """Parts one after the other."""
+    return Markup(''.join(text(part) for part in parts))
+
+
+def tag(name: str, /, *children: Any, **attributes: Any) -> Markup:
+    """An element; `class_` is `class`, an underscore in a name is a hyphen, None leaves it out."""
+    written = ''.join(
+        f' {key.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    return Markup(f'<{name}{written}>' if name in _VOID else f'<{name}{written}>{join(children)}</{name}>')
+
+
+def section(title: str, anchor: str, *children: Any) -> Markup:
+    """A part of the page with its heading."""
+    return tag('section', tag('h2', title), *children, id=anchor)
+
+
+def table(head: Sequence[Any], rows: Iterable[Markup]) -> Markup:
+    """A table that scrolls by itself where the page is narrow; rows are made with `row`."""
+    header = tag('thead', tag('tr', *(tag('th', cell) for cell in head)))
+    return tag('div', tag('table', header, tag('tbody', *rows)), class_='scroll')
+
+
+def row(cells: Iterable[Any], class_: str | None = None) -> Markup:
+    """A table row."""
+    return tag('tr', *(tag('td', cell) for cell in cells), class_=class_)
+
+
+def facts(values: Mapping[str, Any]) -> Markup:
+    """Names and values, nested mappings joined by dots."""
+    pairs = [tag('div', tag('dt', name), tag('dd', value)) for name, value in flatten(values)]
+    return tag('dl', *pairs, class_='facts')
+
+
+def flatten(values: Mapping[str, Any], prefix: str = '') -> list[tuple[str, str]]:
+    """Leaves of nested mappings with their dotted names, readable."""
+    leaves = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            leaves += flatten(value, f'{prefix}{name}.')
+        else:
+            leaves.append((f'{prefix}{name}'.replace('_', ' '), readable(value)))
+    return leaves
+
+
+def readable(value: Any) -> str:
+    """A value in words: numbers short, lists separated by commas, nothing as a dash."""
+    if value is None:
+        return '–'
+    if isinstance(value, bool):
+        return 'yes' if value else 'no'
+    if isinstance(value, int):
+        return f'{value:,}'.replace(',', ' ')
+    if isinstance(value, float):
+        return f'{value:.4g}' if abs(value) < 10_000 else f'{value:,.0f}'.replace(',', ' ')
+    if isinstance(value, Mapping):
+        return ', '.join(f'{name}: {readable(entry)}' for name, entry in value.items())
+    if isinstance(value, list | tuple):
+        return ', '.join(readable(entry) for entry in value) or 'none'
+    return str(value)
+
+
+def label(system: str) -> str:
+    """How a system is called on the page."""
+    return system.replace('_', ' ')

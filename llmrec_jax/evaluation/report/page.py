@@ -1,0 +1,147 @@
+"""Puts the report together: one HTML file that needs no other."""
+
+import base64
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llmrec_jax.evaluation.report.examples import examples_markup
+from llmrec_jax.evaluation.report.headline import comparisons, headline, protocol
+from llmrec_jax.evaluation.report.line_chart import line_chart
+from llmrec_jax.evaluation.report.markup import Markup, facts, join, readable, row, section, table, tag
+from llmrec_jax.evaluation.report.report_data import Picture, ReportData
+from llmrec_jax.evaluation.report.style import STYLE
+from llmrec_jax.evaluation.report.systems_table import systems_table
+
+TABLE_NOTE = (
+    'Small numbers are bootstrap intervals over users; bold marks the best measured system. Coverage is the '
+    'share of the catalogue that is listed for anybody. Popularity is the mean share of the catalogue that is '
+    'less popular than a listed item; 0.5 is what drawing at random gives.'
+)
+
+
+def render(data: ReportData) -> str:
+    """The page as HTML; whatever `data` lacks is left out."""
+    sections = [
+        headline(data),
+        _systems(data),
+        comparisons(data),
+        _learning(data),
+        _semantic_ids(data),
+        _facts_section('Decoding', 'decoding', data.results.decoding),
+        _examples(data),
+        _stages(data.results.stages),
+        _facts_section('Corpus', 'corpus', data.results.corpus),
+        _facts_section('Made with', 'environment', data.results.environment),
+        _config(data.config),
+    ]
+    head = tag(
+        'head',
+        tag('meta', charset='utf-8'),
+        tag('meta', name='viewport', content='width=device-width, initial-scale=1'),
+        tag('title', data.title),
+        tag('style', Markup(STYLE)),
+    )
+    header = tag('header', tag('h1', data.title), tag('p', _subtitle(data.results.corpus)))
+    return f'<!doctype html>\n{tag("html", head, tag("body", tag("main", header, *sections)), lang="en")}\n'
+
+
+def write_report(data: ReportData, path: pathlib.Path) -> None:
+    """Writes the page beside and renames it, so that a reader never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + '.partial')
+    try:
+        beside.write_text(render(data), encoding='utf-8')
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _subtitle(corpus: Mapping[str, Any]) -> str:
+    name = corpus.get('name', 'corpus')
+    sizes = [f'{readable(corpus[key])} {key}' for key in ('users', 'items', 'events') if key in corpus]
+    return ' · '.join([str(name), *sizes])
+
+
+def _systems(data: ReportData) -> Markup:
+    parts = []
+    for name, systems in data.results.systems.items():
+        if systems:
+            heading = [] if name == 'test' else [tag('h3', name.replace('_', ' '))]
+            parts += [*heading, systems_table(data, name)]
+    return section(
+        'Systems',
+        'systems',
+        *parts,
+        tag('p', TABLE_NOTE, class_='note'),
+        tag('h3', 'Protocol'),
+        protocol(data),
+    )
+
+
+def _learning(data: ReportData) -> Markup:
+    if not data.curves and not data.results.training:
+        return Markup('')
+    charts = tag('div', *(line_chart(curve) for curve in data.curves), class_='charts')
+    return section('Training', 'training', charts, facts(data.results.training))
+
+
+def _semantic_ids(data: ReportData) -> Markup:
+    if not data.pictures and not data.results.semantic_ids:
+        return Markup('')
+    pictures = tag('div', *(_picture(picture) for picture in data.pictures), class_='pictures')
+    return section('Semantic IDs', 'semantic-ids', facts(data.results.semantic_ids), pictures)
+
+
+def _picture(picture: Picture) -> Markup:
+    source = f'data:image/png;base64,{base64.b64encode(picture.png).decode()}'
+    image = tag('img', src=source, alt=picture.title)
+    return tag('figure', tag('figcaption', picture.title), image, tag('p', picture.caption))
+
+
+def _examples(data: ReportData) -> Markup:
+    if not data.examples:
+        return Markup('')
+    rule = tag('p', data.examples_rule, class_='note')
+    return section('Users to look at', 'examples', rule, *examples_markup(data.examples, data.headline))
+
+
+def _stages(stages: Sequence[Mapping[str, Any]]) -> Markup:
+    if not stages:
+        return Markup('')
+    longest = max(stage['seconds'] for stage in stages) or 1.0
+    rows = [
+        row(
+            [
+                tag('strong', stage['name']),
+                _duration_bar(stage['seconds'] / longest),
+                f'{stage["seconds"]:.1f} s',
+                f'{stage["peak_memory_mb"]:,.0f} MB'.replace(',', ' '),
+                'reused' if stage['reused'] else 'ran',
+            ]
+        )
+        for stage in stages
+    ]
+    total = sum(stage['seconds'] for stage in stages)
+    ran = sum(stage['seconds'] for stage in stages if not stage['reused'])
+    note = f'All stages took {total:.0f} s; this run spent {ran:.0f} s of them, the rest was reused.'
+    if ran == total:
+        note = f'All stages took {total:.0f} s.'
+    head = ['Stage', '', 'Wall time', 'Peak memory', 'In this run']
+    return section('Stages', 'stages', table(head, rows), tag('p', note, class_='note'))
+
+
+def _duration_bar(share: float) -> Markup:
+    bar = tag('div', tag('i', style=f'width:{100 * share:.1f}%'), class_='bar')
+    return tag('div', bar, class_='barcell')
+
+
+def _facts_section(title: str, anchor: str, values: Mapping[str, Any]) -> Markup:
+    return section(title, anchor, facts(values)) if values else Markup('')
+
+
+def _config(config: str) -> Markup:
+    if not config:
+        return Markup('')
+    return section('Operative configuration', 'config', join([tag('pre', config)]))

@@ -1,0 +1,163 @@
+"""The schema of `results.json`: what a run reached, under which protocol, with what, and in what time."""
+
+import dataclasses
+import json
+import math
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llmrec_jax.evaluation.protocol import SPLITS, Protocol
+
+CEILING = 'ceiling'
+_STAGE_FIELDS = ('name', 'seconds', 'reused', 'peak_memory_mb')
+_COMPARISON_FIELDS = (
+    'system',
+    'other',
+    'metric',
+    'split',
+    'seen_items',
+    'difference',
+    'low',
+    'high',
+    'p_value',
+)
+
+
+def section(protocol: Protocol, main: Protocol) -> str:
+    """Where in `results.json` the systems evaluated under `protocol` stand.
+
+    The run's main protocol owns 'test' and 'validation'; another switch of seen items is named beside it,
+    e.g. 'test_seen_removed'.
+    """
+    if protocol.seen_items == main.seen_items:
+        return protocol.split
+    return f'{protocol.split}_seen_{protocol.seen_items}'
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """Everything in `results.json`.
+
+    Attributes:
+      protocol: `Protocol.as_dict` of the main protocol.
+      systems: section ('test', 'validation', 'test_seen_removed', ...), then system, then its numbers as
+        `SystemResult.as_dict` gives them. The ceiling of a simulated corpus is the system 'ceiling'.
+      corpus: name and statistics of the corpus.
+      environment: see `environment.environment`.
+      stages: one record a stage: `name`, `seconds`, `reused`, `peak_memory_mb`.
+      comparisons: paired comparisons as `Evaluator.compare` gives them.
+      semantic_ids: diagnostics of the code table.
+      training: e.g. steps, examples per second, best step.
+      decoding: e.g. beam size, share of invalid items.
+    """
+
+    protocol: Mapping[str, Any]
+    systems: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    corpus: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    stages: Sequence[Mapping[str, Any]]
+    comparisons: Sequence[Mapping[str, Any]] = ()
+    semantic_ids: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    decoding: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        """Checks the schema.
+
+        Raises:
+          ValueError: naming the field, when one is missing or is not what it should be.
+        """
+        if 'ks' not in self.protocol:
+            raise ValueError("results: 'protocol' has no 'ks'; give Protocol.as_dict()")
+        for name, systems in self.systems.items():
+            if not _is_section(name):
+                raise ValueError(f'results: {name!r} is no section; sections begin with one of {SPLITS}')
+            for system, numbers in systems.items():
+                _check_system(f'{name}.{system}', numbers, self.protocol['ks'])
+        for fields, records, kind in (
+            (_STAGE_FIELDS, self.stages, 'stages'),
+            (_COMPARISON_FIELDS, self.comparisons, 'comparisons'),
+        ):
+            for position, record in enumerate(records):
+                absent = [field for field in fields if field not in record]
+                if absent:
+                    raise ValueError(f'results: {kind}[{position}] has no {absent[0]!r}')
+        _check_finite('results', self.as_dict())
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON object: sections beside the other fields."""
+        others = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name != 'systems'
+        }
+        return {**self.systems, **others}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> 'Results':
+        """Reads what `as_dict` gave.
+
+        Raises:
+          ValueError: naming the field, when one is missing or unknown.
+        """
+        names = {field.name for field in dataclasses.fields(cls)} - {'systems'}
+        systems = {name: value for name, value in values.items() if _is_section(name)}
+        others = {name: value for name, value in values.items() if name not in systems}
+        unknown = sorted(others.keys() - names)
+        if unknown:
+            raise ValueError(f'results: unknown field {unknown[0]!r}; there are {sorted(names)}')
+        absent = [name for name in ('protocol', 'corpus', 'environment', 'stages') if name not in others]
+        if absent:
+            raise ValueError(f'results: the field {absent[0]!r} is missing')
+        return cls(systems=systems, **others)
+
+    def save(self, path: pathlib.Path) -> None:
+        """Writes the file beside and renames it, so that a reader never sees half of it."""
+        text = json.dumps(self.as_dict(), indent=2, allow_nan=False) + '\n'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(path.name + '.partial')
+        try:
+            beside.write_text(text)
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: pathlib.Path) -> 'Results':
+        """Reads `results.json`.
+
+        Raises:
+          FileNotFoundError: when there is no such file.
+          ValueError: naming the file, when it is not JSON or not of this schema.
+        """
+        try:
+            return cls.from_dict(json.loads(path.read_text()))
+        except (json.JSONDecodeError, ValueError) as error:
+            raise ValueError(f'{path}: {error}') from error
+
+
+def _is_section(name: str) -> bool:
+    return name.partition('_')[0] in SPLITS
+
+
+def _check_system(where: str, numbers: Mapping[str, Any], ks: Sequence[int]) -> None:
+    for metric in (f'{kind}@{k}' for k in ks for kind in ('recall', 'ndcg')):
+        value = numbers.get(metric)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1 + 1e-9:
+            raise ValueError(f'results: {where}.{metric} is {value!r}; it must be a number in 0..1')
+    for metric, ends in numbers.get('intervals', {}).items():
+        if len(ends) != 2 or not ends[0] <= ends[1]:
+            raise ValueError(f'results: {where}.intervals.{metric} is {ends!r}; it must be [low, high]')
+
+
+def _check_finite(where: str, value: Any) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f'{where} is {value}; JSON has no such number, leave it out or mend what gave it')
+    if isinstance(value, Mapping):
+        for name, entry in value.items():
+            _check_finite(f'{where}.{name}', entry)
+    elif isinstance(value, list | tuple):
+        for position, entry in enumerate(value):
+            _check_finite(f'{where}[{position}]', entry)
