@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 
 
 def _set_columns(table: Any, dtypes: Mapping[str, type]) -> None:
-    """Gives the numeric columns of a frozen table their one dtype and checks that all columns are equally long."""
+    """Gives numeric columns of a frozen table their dtype and checks that all columns are equally long."""
     for name, dtype in dtypes.items():
         object.__setattr__(table, name, np.asarray(getattr(table, name), dtype))
     lengths = {field.name: len(getattr(table, field.name)) for field in dataclasses.fields(table)}
@@ -136,7 +136,8 @@ class Corpus:
         tie rule, whether ids were relabelled.
 
     Raises:
-      ValueError: when the events are not sorted by user and then time, or refer to a row that is not there.
+      ValueError: when the events are not sorted by user and then time, or refer to a row that is not
+        there; and when the provenance is not JSON.
     """
 
     name: str
@@ -146,6 +147,10 @@ class Corpus:
     provenance: Mapping[str, Any]
 
     def __post_init__(self):
+        try:
+            object.__setattr__(self, 'provenance', json.loads(json.dumps(dict(self.provenance))))
+        except TypeError as error:
+            raise ValueError(f'corpus {self.name!r}: the provenance is not JSON ({error})') from error
         order = self.events.user
         if len(order) and (np.diff(order) < 0).any():
             raise ValueError(f'corpus {self.name!r}: events must be sorted by user')

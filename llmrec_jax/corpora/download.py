@@ -18,8 +18,8 @@ def needs_download(source: CorpusSource) -> bool:
 def with_files(source: CorpusSource, manager: tfds.download.DownloadManager) -> CorpusSource:
     """`source` with its files at hand: itself, unless it needs a download.
 
-    Downloads are kept under their published names in `<download_dir>/<kind of source>/`, where the next call finds
-    them; a download that breaks off leaves nothing there.
+    Downloads are kept under their published names in `<download_dir>/<kind of source>/`, where the next call
+    finds them; a download that breaks off leaves nothing there.
     """
     if not needs_download(source):
         return source

@@ -7,7 +7,6 @@ import hashlib
 import itertools
 import json
 import os
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +18,7 @@ from llmrec_jax.corpora.builders import builder_class
 from llmrec_jax.corpora.corpus import Corpus, Events, Items, Users
 from llmrec_jax.corpora.download import needs_download, with_files
 from llmrec_jax.corpora.source import CorpusSource, identity
-from llmrec_jax.corpora.tfds_builder import SPLIT, TABLES, CorpusConfig
+from llmrec_jax.corpora.tfds_builder import SPLIT, TABLES, CorpusConfig, variant
 
 # SeqIO deals whole files out to hosts, so there must be at least as many as data-parallel hosts.
 MAX_SHARDS = 16
@@ -30,8 +29,8 @@ _READ_BATCH = 4096
 class PreparedCorpus:
     """Where TFDS finds the two tables, in this process or another.
 
-    `seqio.TfdsDataSource(tfds_name=prepared.users_name, tfds_data_dir=prepared.data_dir, splits={...: 'train'})`
-    reads one without the source; the one split on disk is 'train' and holds every record.
+    `seqio.TfdsDataSource(tfds_name=prepared.users_name, tfds_data_dir=prepared.data_dir, splits={...:
+    'train'})` reads one without the source; the one split on disk is 'train' and holds every record.
 
     Attributes:
       data_dir: TFDS's data directory.
@@ -47,9 +46,10 @@ class PreparedCorpus:
 def prepare(source: CorpusSource, data_dir: str | os.PathLike) -> PreparedCorpus:
     """Writes both tables of the corpus of `source` below `data_dir`, unless they are there.
 
-    The names carry a hash of the source's settings and files (see `source.identity`), so data of another source are
-    never taken for this one's. A table comes into being whole, by a rename: what a killed run left is not read.
-    The corpus is built at most once, and files are downloaded first where the source names no `manual_dir`.
+    The names carry a hash of the source's settings and files (see `source.identity`), so data of another
+    source are never taken for this one's. A table comes into being whole, by a rename: what a killed run left
+    is not read. The corpus is built at most once, and files are downloaded first where the source names no
+    `manual_dir`.
 
     Raises:
       FileNotFoundError, ValueError: as the source does, before anything is written.
@@ -61,11 +61,10 @@ def prepare(source: CorpusSource, data_dir: str | os.PathLike) -> PreparedCorpus
     made_from = identity(source)
     corpus = functools.cache(source.build)
     digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:12]
-    variant = re.sub(r'[^A-Za-z0-9_.-]', '_', source.name.partition('/')[2] or source.name)
     names = {}
     for table in TABLES:
         config = CorpusConfig(
-            name=f'{variant}-{digest}-{table}',
+            name=f'{variant(source)}-{digest}-{table}',
             description=f'{source.name}: the {table}',
             table=table,
             corpus=lambda _: corpus(),

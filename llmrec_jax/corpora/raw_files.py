@@ -1,15 +1,13 @@
-"""Reading the files that corpora are published in, with errors that name the file, the line and the mending."""
+"""Reading the files that corpora are published in, with errors that name file, line and mending."""
 
 import ast
 import gzip
 import hashlib
-import io
 import json
-import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 _CHUNK = 1 << 20
 
@@ -43,34 +41,23 @@ def numbered_lines(path: Path, encoding: str = 'utf-8') -> Iterator[tuple[int, s
     """Yields (line number from 1, line without its end) of a plain or gzip (`.gz`) text file.
 
     Raises:
-      ValueError: when the file is empty, is no gzip, ends in the middle of the gzip stream, or is not in `encoding`.
+      ValueError: when the file is empty, is no gzip, ends in the middle of the gzip stream, or is not in
+        `encoding`.
     """
     with open(path, 'rb') as file:
         stream = gzip.GzipFile(fileobj=file) if path.suffix == '.gz' else file
-        yield from _decoded_lines(stream, str(path), encoding)
+        yield from decoded_lines(stream, str(path), encoding)
 
 
-def zip_lines(path: Path, member: str, encoding: str = 'utf-8') -> Iterator[tuple[int, str]]:
-    """Yields (line number from 1, line without its end) of one text file in a zip archive.
+def decoded_lines(stream: BinaryIO, path: str, encoding: str) -> Iterator[tuple[int, str]]:
+    """Yields (line number from 1, line without its end) of an open file; `path` names it in messages.
 
     Raises:
-      ValueError: when the archive is damaged, has no such member, or the member is empty or not in `encoding`.
+      ValueError: as `numbered_lines`.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if member not in archive.namelist():
-                raise ValueError(f'{path} has no member {member!r}; it holds {sorted(archive.namelist())}')
-            with archive.open(member) as stream:
-                yield from _decoded_lines(stream, f'{path}/{member}', encoding)
-    except zipfile.BadZipFile as error:
-        raise ValueError(f'{path} is not a whole zip archive ({error}); copy or download it again') from error
-
-
-def _decoded_lines(stream: Any, path: str, encoding: str) -> Iterator[tuple[int, str]]:
     number = 0
-    lines = io.BufferedReader(stream) if isinstance(stream, io.RawIOBase) else stream
     try:
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(stream, start=1):
             yield number, line.decode(encoding).rstrip('\r\n')
     except UnicodeDecodeError as error:
         bad_line(path, number, f'bytes that are not {encoding} ({error.reason})', f'text in {encoding}')

@@ -10,8 +10,8 @@ from llmrec_jax.corpora.corpus import Corpus, Events
 def relabel(corpus: Corpus, seed: int | None) -> Corpus:
     """Moves every item and every user to a random row; each user's sequence of items stays as it was.
 
-    Published ids that follow the order of first appearance leak: the next item is often the largest id seen so far
-    plus one, test items included (the P5 leak).
+    Published ids that follow the order of first appearance leak: the next item is often the largest id seen
+    so far plus one, test items included (the P5 leak).
 
     Args:
       corpus: with rows in any order.

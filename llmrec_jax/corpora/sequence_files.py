@@ -18,7 +18,7 @@ from llmrec_jax.corpora.raw_files import (
     well_formed,
 )
 from llmrec_jax.corpora.relabel import relabel
-from llmrec_jax.corpora.source import location
+from llmrec_jax.corpora.source import location, one_of
 
 SEQUENCES = 'sequential.txt'
 ITEMS = 'items.jsonl'
@@ -31,17 +31,17 @@ _ITEM_LINE = 'an object with id (an integer), asin, title, brand and categories 
 class SequenceFiles:
     """A directory with `sequential.txt` and `items.jsonl`.
 
-    `sequential.txt` holds one user a line: the user's id, then the ids of the items, oldest first. `items.jsonl`
-    holds one item a line: `id`, `asin`, `title`, `brand`, `categories` (a list of paths, of which the first is
-    taken), and, where there are any, `description` and `price`. Items without events stay in the catalogue.
-    The files have no clock: an event's timestamp is its position in the history.
+    `sequential.txt` holds one user a line: the user's id, then the ids of the items, oldest first.
+    `items.jsonl` holds one item a line: `id`, `asin`, `title`, `brand`, `categories` (a list of paths, of
+    which the first is taken), and, where there are any, `description` and `price`. Items without events stay
+    in the catalogue. The files have no clock: an event's timestamp is its position in the history.
 
     Attributes:
       directory: where the two files lie.
-      relabel_seed: seed of the random rows of items and users; None keeps the published order, whose ids leak the
-        next item (papers: P5), for studies of that leak.
-      duplicates: what to do when a history names an item twice: 'error', 'keep_first', or 'keep' for catalogues
-        where people buy the same thing again.
+      relabel_seed: seed of the random rows of items and users; None keeps the published order, whose ids leak
+        the next item (papers: P5), for studies of that leak.
+      duplicates: what to do when a history names an item twice: 'error', 'keep_first', or 'keep' for
+        catalogues where people buy the same thing again.
     """
 
     directory: str = location()
@@ -49,8 +49,7 @@ class SequenceFiles:
     duplicates: str = 'error'
 
     def __post_init__(self):
-        if self.duplicates not in DUPLICATES:
-            raise ValueError(f'SequenceFiles.duplicates is {self.duplicates!r}; expected one of {DUPLICATES}')
+        one_of('SequenceFiles.duplicates', self.duplicates, DUPLICATES)
 
     @property
     def name(self) -> str:
@@ -76,8 +75,8 @@ class SequenceFiles:
 
         Raises:
           FileNotFoundError: when a file is missing.
-          ValueError: naming file and line, when a line is malformed, a user comes twice or without items, an item id
-            is not in `items.jsonl`, or a history repeats an item under `duplicates='error'`.
+          ValueError: naming file and line, when a line is malformed, a user comes twice or without items, an
+            item id is not in `items.jsonl`, or a history repeats an item under `duplicates='error'`.
         """
         files = self.input_files()
         items, row_of_id = _read_items(files[ITEMS])
@@ -165,7 +164,7 @@ def _read_sequences(path: Path, row_of_id: Mapping[str, int], duplicates: str) -
                     path,
                     number,
                     f'user {user!r} has item {twice!r} twice',
-                    "each item once a history (duplicates='keep_first' drops the later ones, 'keep' keeps all)",
+                    "each item once a history (duplicates='keep_first' drops later ones, 'keep' keeps all)",
                 )
             if duplicates == 'keep_first':
                 history = once

@@ -17,7 +17,7 @@ class CorpusSource(Protocol):
 
     @property
     def name(self) -> str:
-        """The corpus's name, e.g. 'simulated_shop/quickstart'; what precedes the slash names the kind of source."""
+        """E.g. 'simulated_shop/quickstart'; what precedes the slash names the kind of source."""
 
     def build(self) -> Corpus:
         """Parses or generates the corpus; the same source and files always give the same corpus."""
@@ -48,15 +48,21 @@ class DownloadableSource(FileSource, Protocol):
 
 
 def location(default: Any = dataclasses.MISSING) -> Any:
-    """A dataclass field that says where files lie: not what they hold, so no part of the corpus's identity."""
+    """A dataclass field that says where files lie: not what they hold, so no part of the identity."""
     return dataclasses.field(default=default, metadata={_LOCATION: True})
+
+
+def one_of(field: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raises a ValueError that names the field, unless `value` is allowed."""
+    if value not in allowed:
+        raise ValueError(f'{field} is {value!r}; expected one of {", ".join(map(repr, allowed))}')
 
 
 def identity(source: CorpusSource) -> dict[str, Any]:
     """All that determines the corpus of `source`, as JSON-able values.
 
-    The class and the fields of the source, except locations; and the sha256 of every file it reads. Two sources
-    with the same identity give the same corpus, on any machine.
+    The class and the fields of the source, except locations; and the sha256 of every file it reads. Two
+    sources with the same identity give the same corpus, on any machine.
     """
     settings = {
         field.name: getattr(source, field.name)

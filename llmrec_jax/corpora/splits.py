@@ -27,7 +27,7 @@ class Sequences:
         return np.diff(self.offsets)
 
     def last(self, length: int) -> tuple[Int[np.ndarray, 'rows length'], Int[np.ndarray, 'rows']]:
-        """The last `length` items of each row, oldest first, padded on the right with -1; and how many there are."""
+        """The last `length` items of each row, oldest first, padded right with -1; and how many there are."""
         counts = np.minimum(self.lengths, length)
         columns = np.arange(length)[None, :]
         start = self.offsets[1:] - counts
@@ -72,9 +72,9 @@ MIN_EVENTS = 3
 def leave_last_out(corpus: Corpus) -> Splits:
     """Splits every user's history (papers: S3-Rec, P5, TIGER).
 
-    A user with at least three events gives: train `events[:-2]`; validation, `events[:-2]` predicts `events[-2]`;
-    test, `events[:-1]` predicts `events[-1]` (the validation item is in the test-time history). A user with
-    fewer events is in train alone.
+    A user with at least three events gives: train `events[:-2]`; validation, `events[:-2]` predicts
+    `events[-2]`; test, `events[:-1]` predicts `events[-1]` (the validation item is in the test-time history).
+    A user with fewer events is in train alone.
     """
     items = corpus.events.item
     offsets = corpus.user_offsets
@@ -91,6 +91,8 @@ def leave_last_out(corpus: Corpus) -> Splits:
     ends = offsets[1:][evaluated]
     return Splits(
         train=without_last(held_out, np.arange(len(lengths))),
-        validation=RankingCases(evaluated, without_last(np.full(len(evaluated), 2), evaluated), items[ends - 2]),
+        validation=RankingCases(
+            evaluated, without_last(np.full(len(evaluated), 2), evaluated), items[ends - 2]
+        ),
         test=RankingCases(evaluated, without_last(np.full(len(evaluated), 1), evaluated), items[ends - 1]),
     )

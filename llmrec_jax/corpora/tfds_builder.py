@@ -1,7 +1,8 @@
 """The two tables in which TFDS keeps a corpus: `items`, and `users` with their events nested."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,27 +34,32 @@ class CorpusConfig(tfds.core.BuilderConfig):
     identity: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
 
-def table_configs(sources: dict[str, CorpusSource]) -> list[CorpusConfig]:
-    """The configs `<name>-items` and `<name>-users` of every source, which TFDS lists and downloads by name."""
+def table_configs(sources: Sequence[CorpusSource]) -> list[CorpusConfig]:
+    """The configs `<variant>-items` and `<variant>-users` of every source, which TFDS users find by name."""
     return [
         CorpusConfig(
-            name=f'{name}-{table}',
+            name=f'{variant(source)}-{table}',
             description=f'{source.name}: the {table}',
             table=table,
             corpus=lambda manager, source=source: with_files(source, manager).build(),
         )
-        for name, source in sources.items()
+        for source in sources
         for table in TABLES
     ]
+
+
+def variant(source: CorpusSource) -> str:
+    """What follows the slash in the source's name, in letters that a TFDS config may have."""
+    return re.sub(r'[^A-Za-z0-9_.-]', '_', source.name.partition('/')[2] or source.name)
 
 
 class CorpusBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """Writes one table of a corpus; subclasses name the kind of source.
 
-    A record of `items` is one item: `item` (its row) and the columns of `Items`. A record of `users` is one user:
-    `user` (the row), the columns of `Users`, and `events`, a sequence of the columns of `Events` in time order.
-    Provenance, the corpus's fingerprint and what it was made from are the TFDS metadata (`metadata.json`), which
-    comes into being together with the data.
+    A record of `items` is one item: `item` (its row) and the columns of `Items`. A record of `users` is one
+    user: `user` (the row), the columns of `Users`, and `events`, a sequence of the columns of `Events` in
+    time order. Provenance, the corpus's fingerprint and what it was made from are the TFDS metadata
+    (`metadata.json`), which comes into being together with the data.
     """
 
     VERSION = tfds.core.Version('1.0.0')

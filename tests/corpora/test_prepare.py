@@ -101,8 +101,8 @@ source = seqio.TfdsDataSource(
 )
 assert 'llmrec_jax' not in sys.modules
 shards = [
-    list(source.get_dataset('validation', shuffle=False, shard_info=seqio.ShardInfo(index, 4)).as_numpy_iterator())
-    for index in range(4)
+    list(source.get_dataset('validation', shuffle=False, shard_info=seqio.ShardInfo(index,
+    4)).as_numpy_iterator()) for index in range(4)
 ]
 records = [record for shard in shards for record in shard]
 print(json.dumps({{

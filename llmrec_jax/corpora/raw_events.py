@@ -1,0 +1,150 @@
+"""From interactions as a file lists them to a corpus: duplicates, the k-core, the order in time, the rows."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from llmrec_jax.corpora.corpus import Corpus, Events, Items, Users
+from llmrec_jax.corpora.k_core import k_core
+from llmrec_jax.corpora.raw_files import bad_line
+from llmrec_jax.corpora.relabel import relabel
+from llmrec_jax.corpora.ties import time_order
+
+DUPLICATES = ('error', 'keep_first')
+
+
+class ItemRecord(NamedTuple):
+    """What is known of one item: the columns of `Items` without the id."""
+
+    title: str = ''
+    brand: str = ''
+    categories: tuple[str, ...] = ()
+    description: str = ''
+    price: float = float('nan')
+
+
+@dataclasses.dataclass(frozen=True)
+class RawEvents:
+    """Interactions in the order of their file, in columns.
+
+    Attributes:
+      line: the line of the file that each event stands on.
+      user_id: the source's own id of the user.
+      item_id: the source's own id of the item.
+      timestamp: seconds since 1970.
+      rating: stars.
+      summary: the review's headline, '' where there is none.
+      review: the review's text, '' where there is none.
+    """
+
+    line: Int[np.ndarray, 'events']
+    user_id: list[str]
+    item_id: list[str]
+    timestamp: Int[np.ndarray, 'events']
+    rating: Float[np.ndarray, 'events']
+    summary: list[str]
+    review: list[str]
+
+    def __len__(self) -> int:
+        return len(self.line)
+
+    def take(self, rows: Int[np.ndarray, 'chosen']) -> 'RawEvents':
+        """The events at `rows`, in that order."""
+        chosen = rows.tolist()
+        return RawEvents(
+            *(
+                column[rows] if isinstance(column, np.ndarray) else [column[row] for row in chosen]
+                for column in (getattr(self, field.name) for field in dataclasses.fields(self))
+            )
+        )
+
+
+def without_duplicates(raw: RawEvents, path: Path, duplicates: str) -> RawEvents:
+    """`raw` with each combination of user, item and time once.
+
+    Args:
+      raw: the events of one file.
+      path: that file.
+      duplicates: 'keep_first' keeps the first of its kind in the file; 'error' takes none.
+
+    Raises:
+      ValueError: under 'error', naming file and line of the first event that comes again.
+    """
+    first: dict[tuple, int] = {}
+    kept = []
+    for row, key in enumerate(zip(raw.user_id, raw.item_id, raw.timestamp.tolist())):
+        if first.setdefault(key, row) == row:
+            kept.append(row)
+        elif duplicates == 'error':
+            bad_line(
+                path,
+                int(raw.line[row]),
+                f'user {key[0]!r}, item {key[1]!r}, time {key[2]} is on line {raw.line[first[key]]} already',
+                "each event once (duplicates='keep_first' drops the later ones)",
+            )
+    return raw.take(np.asarray(kept, np.int64))
+
+
+def core_events(raw: RawEvents, k: int, name: str) -> RawEvents:
+    """The events of the k-core (see `k_core`).
+
+    Raises:
+      ValueError: when nothing is left.
+    """
+    kept = np.flatnonzero(k_core(_first_appearance(raw.user_id)[1], _first_appearance(raw.item_id)[1], k))
+    if not len(kept):
+        raise ValueError(
+            f'corpus {name!r}: the {k}-core of its {len(raw)} events is empty; set a smaller k_core'
+        )
+    return raw.take(kept)
+
+
+def assemble(
+    name: str,
+    raw: RawEvents,
+    catalogue: Mapping[str, ItemRecord],
+    profiles: Mapping[str, str],
+    *,
+    ties: str,
+    tie_seed: int,
+    relabel_seed: int | None,
+    provenance: Mapping[str, Any],
+) -> Corpus:
+    """The corpus of the items and users that have events.
+
+    Args:
+      name: of the corpus.
+      raw: its events, in file order.
+      catalogue: item id -> what is known of it; items that are absent have no text.
+      profiles: user id -> what is known of the user, in words.
+      ties: see `ties.time_order`.
+      tie_seed: see `ties.time_order`.
+      relabel_seed: see `relabel.relabel`; under None, rows follow the first appearance in the file.
+      provenance: what is to be kept beside the rules of this function.
+    """
+    user_ids, user = _first_appearance(raw.user_id)
+    item_ids, item = _first_appearance(raw.item_id)
+    order = time_order(user, raw.timestamp, raw.item_id, ties, tie_seed)
+    records = [catalogue.get(item_id, ItemRecord()) for item_id in item_ids]
+    columns = [list(column) for column in zip(*records)]
+    ordered = raw.take(order)
+    corpus = Corpus(
+        name=name,
+        items=Items(item_ids, *columns[:4], np.asarray(columns[4], np.float32)),
+        users=Users(user_ids, [profiles.get(user_id, '') for user_id in user_ids]),
+        events=Events(
+            user[order], item[order], ordered.timestamp, ordered.rating, ordered.summary, ordered.review
+        ),
+        provenance={**provenance, 'ties': ties, 'tie_seed': tie_seed if ties == 'shuffled' else None},
+    )
+    return relabel(corpus, relabel_seed)
+
+
+def _first_appearance(ids: list[str]) -> tuple[list[str], Int[np.ndarray, 'events']]:
+    """The distinct ids in the order of their first appearance, and each event's index into them."""
+    index = {value: row for row, value in enumerate(dict.fromkeys(ids))}
+    return list(index), np.fromiter((index[value] for value in ids), np.int64, len(ids))
