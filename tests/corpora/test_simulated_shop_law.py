@@ -213,3 +213,30 @@ class TestHistoriesThatTheLawRulesOut:
     def test_everything_bought(self):
         with pytest.raises(ValueError, match='whole catalogue'):
             LAW.predictive(sequences([list(range(LAW.n_items))]))
+
+
+class TestScale:
+    def test_law_of_a_big_catalogue_is_exact_too(self):
+        law = SimulatedShop('medium').law()
+        rng = np.random.default_rng(0)
+        drawn = draw_histories(law, np.zeros(20, int), np.full(20, 6), rng)
+        predictive = law.predictive(sequences(law.item_of_position[drawn].tolist()))
+        np.testing.assert_allclose(predictive.sum(axis=1), 1.0, rtol=1e-10)
+        items = law.item_of_position[drawn[0]].tolist()
+        np.testing.assert_allclose(predictive[0], predictive_slowly(law, items)[1], rtol=1e-8)
+
+    def test_memory_of_a_law_is_types_times_items(self):
+        law = SimulatedShop('medium').law()
+        arrays = [getattr(law, field.name) for field in dataclasses.fields(law)]
+        size = sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+        assert size < 2 * 8 * law.n_types * law.n_items
+
+    @pytest.mark.slow
+    def test_medium_builds_in_seconds_and_keeps_its_law(self):
+        source = SimulatedShop('medium')
+        corpus = source.build()
+        assert len(set(corpus.items.title)) > 0.99 * len(corpus.items)
+        cases = leave_last_out(corpus).test.select(np.arange(2_000))
+        attained = BayesRecommender(source.law()).attained(cases, [10])['recall@10']
+        expected = ceiling(source.law(), cases, [10])['recall@10']
+        assert abs(attained - expected) < 4 * np.sqrt(expected * (1 - expected) / len(cases))

@@ -24,13 +24,13 @@ class Behaviour:
       brand_fame: share of an item's popularity (in standard deviations of its score) that is its brand's.
     """
 
-    same_leaf: float = 0.30
-    same_section: float = 0.08
-    complement: float = 0.45
-    popularity: float = 0.10
-    noise: float = 0.07
-    memory: tuple[float, ...] = (0.75, 0.25)
-    complements: tuple[float, ...] = (0.65, 0.35)
+    same_leaf: float = 0.32
+    same_section: float = 0.06
+    complement: float = 0.51
+    popularity: float = 0.06
+    noise: float = 0.05
+    memory: tuple[float, ...] = (0.85, 0.15)
+    complements: tuple[float, ...] = (0.8, 0.2)
     taste_types: int = 12
     taste: float = 0.8
     zipf: float = 0.7

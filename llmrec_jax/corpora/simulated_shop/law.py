@@ -35,8 +35,8 @@ from llmrec_jax.corpora.splits import Sequences
 # Worths are integers in units of 2^-20 of their mean, so that sums are exact and the same on any machine.
 WORTH_UNIT = 2.0**-20
 
-# Share of complementary leaves that lie in the same department.
-NEAR_COMPLEMENTS = 0.8
+# How much closer than others, on a scale of random closeness from 0 to 1, sections of a department are.
+DEPARTMENT_CLOSENESS = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -273,28 +273,26 @@ def draw_law(
 def _complements(
     catalogue: Catalogue, ranks: int, rng: np.random.Generator
 ) -> Int[np.ndarray, 'leaves ranks']:
-    """For each leaf, distinct leaves of other sections, mostly of the same department."""
+    """For each leaf, leaves of other sections, each of another one.
+
+    Complements belong together by section, as coffee and baking do: all leaves of a section have their k-th
+    complement in the same section, most often one of the same department.
+
+    Raises:
+      ValueError: where there are fewer other sections than ranks.
+    """
     size = catalogue.size
-    section = catalogue.section_of_leaf
+    sections = np.arange(size.departments * size.sections)
+    if ranks >= len(sections):
+        raise ValueError(
+            f'simulated_shop: {ranks} complements of a leaf need {ranks} other sections; '
+            f'there are {len(sections) - 1}'
+        )
+    department = sections // size.sections
+    closeness = rng.random((len(sections), len(sections)))
+    closeness += DEPARTMENT_CLOSENESS * (department[:, None] == department[None, :])
+    np.fill_diagonal(closeness, -1.0)
+    partners = np.argsort(-closeness, axis=1, kind='stable')[:, :ranks]
     per_section = size.products * size.ranges
-    chosen = np.full((len(section), ranks), -1, np.int64)
-    for rank in range(ranks):
-        pending = np.arange(len(section))
-        while len(pending):
-            department, within = np.divmod(section[pending], size.sections)
-            near = rng.random(len(pending)) < NEAR_COMPLEMENTS
-            other_section = (within + rng.integers(1, size.sections, size=len(pending))) % size.sections
-            other_department = (
-                department + rng.integers(1, size.departments, size=len(pending))
-            ) % size.departments
-            any_section = rng.integers(size.sections, size=len(pending))
-            drawn_section = np.where(
-                near,
-                department * size.sections + other_section,
-                other_department * size.sections + any_section,
-            )
-            drawn = drawn_section * per_section + rng.integers(per_section, size=len(pending))
-            again = (chosen[pending, :rank] == drawn[:, None]).any(axis=1)
-            chosen[pending[~again], rank] = drawn[~again]
-            pending = pending[again]
-    return chosen
+    within = rng.integers(per_section, size=(len(catalogue.section_of_leaf), ranks))
+    return partners[catalogue.section_of_leaf] * per_section + within
