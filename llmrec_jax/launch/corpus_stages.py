@@ -1,6 +1,7 @@
 """Stages from the source to the training examples: corpus, item vectors, semantic IDs, tasks."""
 
 import hashlib
+import logging
 import os
 
 import numpy as np
@@ -10,16 +11,20 @@ from llmrec_jax.corpora.split_files import save_splits
 from llmrec_jax.corpora.splits import leave_last_out
 from llmrec_jax.launch.stages import Stage
 from llmrec_jax.launch.workspace import Workspace, write_bytes, write_json
+from llmrec_jax.semantic_ids.build import build_code_table
 from llmrec_jax.semantic_ids.code_table import CodeTable
-from llmrec_jax.semantic_ids.collisions import resolve
+from llmrec_jax.semantic_ids.diagnostics import check_health, diagnose
+from llmrec_jax.semantic_ids.neighbours import example_neighbours
+from llmrec_jax.semantic_ids.quantization import Quantization
 
+LOG = logging.getLogger(__name__)
 SPLITS = ('train', 'validation', 'test')
 
 
 def corpus_stage(workspace: Workspace) -> Stage:
     """Prepares the corpus in TFDS and splits it."""
 
-    def action() -> dict:
+    def action(_: str) -> dict:
         corpus = workspace.corpus
         save_splits(leave_last_out(corpus), workspace.splits_path)
         lengths = np.diff(corpus.user_offsets)
@@ -42,7 +47,7 @@ def item_vectors_stage(workspace: Workspace) -> Stage:
     """Embeds the items' text."""
     recipe = workspace.recipe
 
-    def action() -> dict:
+    def action(_: str) -> dict:
         from llmrec_jax.text.item_text import item_sentences
 
         sentences = item_sentences(workspace.corpus.items, recipe.item_fields)
@@ -54,7 +59,7 @@ def item_vectors_stage(workspace: Workspace) -> Stage:
         return {
             'encoder': recipe.text_encoder.name,
             'dim': int(vectors.shape[1]),
-            'sha256': _sha256(vectors),
+            'sha256': hashlib.sha256(vectors.tobytes()).hexdigest(),
             'example_sentence': sentences[0],
         }
 
@@ -66,43 +71,93 @@ def semantic_ids_stage(workspace: Workspace) -> Stage:
     """Quantizes the item vectors, resolves collisions, and shows what came of it."""
     recipe = workspace.recipe
 
-    def action() -> dict:
-        from llmrec_jax.semantic_ids import diagnostics, pictures
-
+    def action(_: str) -> dict:
         vectors = workspace.item_vectors
-        quantization = recipe.quantizer.quantize(vectors, recipe.semantic_id_seed)
-        codes, sizes = resolve(
-            quantization.codes, quantization.codebook_sizes, capacity=recipe.layout.codebook_sizes[-1]
+        table, quantization = build_code_table(
+            vectors,
+            recipe.quantizer,
+            seed=recipe.semantic_id_seed,
+            capacity=recipe.layout.codebook_sizes[-1],
+            provenance={'encoder': recipe.text_encoder.name},
         )
-        provenance = {
-            'vectors_sha256': _sha256(vectors),
-            'encoder': recipe.text_encoder.name,
-            'quantizer': repr(recipe.quantizer),
-            'seed': recipe.semantic_id_seed,
-        }
-        table = CodeTable(codes, sizes, provenance)
         if table.codebook_sizes != recipe.layout.codebook_sizes:
             raise ValueError(
                 f'the quantizer and the collision level make codebooks of {table.codebook_sizes}, but '
                 f'TokenLayout.codebook_sizes is {recipe.layout.codebook_sizes}'
             )
         table.save(recipe.task.code_table)
-        found = diagnostics.diagnose(quantization, vectors)
-        for name, picture in pictures.draw(quantization, vectors).items():
-            write_bytes(workspace.diagnostics_dir / f'{name}.png', picture)
-        write_json(workspace.diagnostics_dir / 'diagnostics.json', found)
-        return {'fingerprint': table.fingerprint, 'codebook_sizes': list(sizes), 'diagnostics': found}
+        found = diagnose(quantization, vectors)
+        findings = check_health(found)
+        for finding in findings:
+            LOG.warning('semantic IDs: %s', finding)
+        summary = {
+            'fingerprint': table.fingerprint,
+            'codebook_sizes': list(table.codebook_sizes),
+            'diagnostics': found,
+            'findings': findings,
+        }
+        write_json(workspace.diagnostics_dir / 'diagnostics.json', summary)
+        _draw_pictures(workspace, quantization, table)
+        return summary
 
     config = (recipe.quantizer, recipe.semantic_id_seed, recipe.layout)
     outputs = (os.path.abspath(recipe.task.code_table), 'semantic_ids/diagnostics.json')
     return Stage('semantic_ids', ('item_vectors',), config, outputs, action)
 
 
+def _draw_pictures(workspace: Workspace, quantization: Quantization, table: CodeTable) -> None:
+    from llmrec_jax.semantic_ids import pictures
+
+    codes, sizes = quantization.codes, quantization.codebook_sizes
+    drawn = {
+        'usage.png': (
+            'Codebook usage',
+            'Items a codeword at each learned level, most used first; the dashed line is even use.',
+            pictures.usage_histogram(codes, sizes),
+        ),
+        'collision_level.png': (
+            'Collision level',
+            'How many items needed each code of the level that tells equal tuples apart.',
+            pictures.usage_histogram(table.codes[:, -1:], table.codebook_sizes[-1:]),
+        ),
+        'first_code.png': (
+            'Item space',
+            'Item vectors in their first two principal components, coloured by the first code.',
+            pictures.first_code_scatter(workspace.item_vectors, codes),
+        ),
+    }
+    if quantization.history:
+        drawn['learning.png'] = (
+            'Learning the codes',
+            'The quantizer round by round.',
+            pictures.learning_curves(quantization.history),
+        )
+    for file, (_, _, png) in drawn.items():
+        write_bytes(workspace.diagnostics_dir / file, png)
+    captions = {file: (title, caption) for file, (title, caption, _) in drawn.items()}
+    write_json(workspace.diagnostics_dir / 'captions.json', captions)
+    neighbours = example_neighbours(codes, seed=workspace.recipe.seed)
+    titles = workspace.corpus.items.title
+    write_json(
+        workspace.diagnostics_dir / 'neighbours.json',
+        [
+            {
+                'item': titles[one.item],
+                'codes': list(one.codes),
+                'shared_levels': one.shared_levels,
+                'neighbours': [titles[other] for other in one.neighbours],
+                'n_neighbours': one.n_neighbours,
+            }
+            for one in neighbours
+        ],
+    )
+
+
 def tasks_stage(workspace: Workspace) -> Stage:
     """Runs the SeqIO task over every split and keeps the examples as columns."""
     recipe = workspace.recipe
 
-    def action() -> dict:
+    def action(_: str) -> dict:
         from llmrec_jax.launch.materialise import materialise
 
         name = recipe.task.register()
@@ -123,7 +178,3 @@ def tasks_stage(workspace: Workspace) -> Stage:
     config = (recipe.task.max_items, recipe.layout)
     outputs = tuple(f'tasks/{split}/manifest.json' for split in SPLITS)
     return Stage('tasks', ('corpus', 'semantic_ids'), config, outputs, action)
-
-
-def _sha256(vectors: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(vectors).tobytes()).hexdigest()

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import jax
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Int
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jaxtyping import Array, Int
 
 from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.decoding.beams import Beams
@@ -47,6 +47,10 @@ class GenerativeRecommender:
                 'change Recipe.decoding_batch_size'
             )
 
+    def with_params(self, params: Any) -> 'GenerativeRecommender':
+        """The same with other parameters; nothing is compiled again."""
+        return dataclasses.replace(self, params=params)
+
     def recommend(
         self, cases: RankingCases, k: int, *, seen_items: Literal['kept', 'removed']
     ) -> Recommendations:
@@ -82,7 +86,7 @@ class GenerativeRecommender:
             batch = self.model.convert_features(tokens)
             seen = history[filled].astype(np.int32) if seen_items == 'removed' else None
             batch, seen = jax.device_put((batch, seen), self._over_devices)
-            yield rows, self._search(self.params, batch, self.trie, seen)
+            yield rows, _search(self.model, self.params, batch, self.trie, seen)
 
     def _rows_of(self, cases: RankingCases) -> Int[np.ndarray, 'cases']:
         users = np.asarray(self.examples.values['user'])
@@ -99,14 +103,23 @@ class GenerativeRecommender:
 
     @functools.cached_property
     def _over_devices(self) -> NamedSharding:
-        mesh = jax.make_mesh((jax.device_count(),), ('data',), axis_types=(jax.sharding.AxisType.Auto,))
-        return NamedSharding(mesh, PartitionSpec('data'))
+        """Users dealt out to all devices, in the mesh that the parameters lie in."""
+        placed = getattr(jax.tree.leaves(self.params)[0], 'sharding', None)
+        if isinstance(placed, NamedSharding):
+            mesh = placed.mesh
+        else:
+            mesh = jax.make_mesh((jax.device_count(),), ('data',), axis_types=(AxisType.Auto,))
+        return NamedSharding(mesh, PartitionSpec(tuple(mesh.axis_names)))
 
-    @functools.cached_property
-    def _search(self):
-        def search(params, batch, trie, seen):
-            # `seen` is left out, not None, because an unconstrained search takes no filters at all.
-            filters = {} if seen is None else {'seen': seen}
-            return self.model.recommend(params, batch, trie, **filters)
 
-        return jax.jit(search)
+@functools.partial(jax.jit, static_argnames='model')
+def _search(
+    model: EncoderDecoderModel,
+    params: Any,
+    batch: dict[str, Int[Array, 'batch length']],
+    trie: Trie,
+    seen: Int[Array, 'batch history'] | None,
+) -> Beams:
+    # `seen` is left out, not None, because an unconstrained search takes no filters at all.
+    filters = {} if seen is None else {'seen': seen}
+    return model.recommend(params, batch, trie, **filters)

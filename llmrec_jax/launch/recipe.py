@@ -1,9 +1,9 @@
 """A recipe: everything that a run is made of, as its gin file gives it."""
 
 import dataclasses
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from llmrec_jax.evaluation.report.report_data import PublishedRow
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.semantic_ids.quantization import Quantizer
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
@@ -38,7 +38,7 @@ class Recipe:
       validation_users: users drawn for the validation metric during training.
       decoding_batch_size: users decoded at once.
       seed: of the draws of evaluation: validation users, bootstrap, example users of the report.
-      published: rows of the literature for the report: system -> metric -> value; not measured here.
+      published: rows of the literature for the report; not measured here.
     """
 
     workdir: str
@@ -59,7 +59,7 @@ class Recipe:
     validation_users: int = 1000
     decoding_batch_size: int = 256
     seed: int = 0
-    published: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
+    published: tuple[PublishedRow, ...] = ()
 
     def __post_init__(self):
         if self.seen_items not in ('kept', 'removed'):

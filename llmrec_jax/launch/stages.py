@@ -31,14 +31,15 @@ class Stage:
       needs: stages whose results it reads.
       config: what it depends on beside those results; anything `fingerprint` can describe.
       outputs: files or folders it leaves, relative to the workdir.
-      action: does the work; what it returns is kept in the record, so it must be JSON.
+      action: does the work, given the stage's fingerprint; what it returns is kept in the record, so it must
+        be JSON.
     """
 
     name: str
     needs: tuple[str, ...]
     config: object
     outputs: tuple[str, ...]
-    action: Callable[[], dict]
+    action: Callable[[str], dict]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,16 +113,27 @@ def _record_path(workdir: pathlib.Path, name: str) -> pathlib.Path:
     return workdir / RECORDS / f'{name}.json'
 
 
-def _finished(workdir: pathlib.Path, stage: Stage, expected: str) -> StageRecord | None:
-    path = _record_path(workdir, stage.name)
+def read_record(workdir: pathlib.Path, name: str) -> StageRecord:
+    """The record of a finished stage.
+
+    Raises:
+      StageError: when the stage is not done, or its record is damaged.
+    """
+    path = _record_path(workdir, name)
     if not path.is_file():
-        return None
+        raise StageError(f'{workdir}: stage {name!r} is not done; run it first')
     try:
-        record = StageRecord(**json.loads(path.read_text()))
+        return StageRecord(**json.loads(path.read_text()))
     except (json.JSONDecodeError, TypeError) as error:
         raise StageError(
             f'{path} is not a stage record ({error}); delete it and the stage runs again'
         ) from error
+
+
+def _finished(workdir: pathlib.Path, stage: Stage, expected: str) -> StageRecord | None:
+    if not _record_path(workdir, stage.name).is_file():
+        return None
+    record = read_record(workdir, stage.name)
     if record.fingerprint != expected:
         LOG.info('stage %s: its configuration or inputs changed', stage.name)
         return None
@@ -140,7 +152,7 @@ def _do(workdir: pathlib.Path, stage: Stage, stage_fingerprint: str) -> StageRec
     path.unlink(missing_ok=True)
     started = time.monotonic()
     with _PeakMemory() as peak:
-        summary = stage.action()
+        summary = stage.action(stage_fingerprint)
     record = StageRecord(
         stage.name, stage_fingerprint, round(time.monotonic() - started, 3), round(peak.megabytes, 1), summary
     )

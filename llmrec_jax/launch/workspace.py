@@ -5,16 +5,20 @@ import functools
 import json
 import os
 import pathlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
 from llmrec_jax.corpora.split_files import load_splits
-from llmrec_jax.corpora.splits import Splits
+from llmrec_jax.corpora.splits import RankingCases, Splits
+from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
+from llmrec_jax.launch.generative_recommender import GenerativeRecommender
 from llmrec_jax.launch.recipe import Recipe
+from llmrec_jax.launch.stages import read_record
 from llmrec_jax.semantic_ids.code_table import CodeTable
 from llmrec_jax.semantic_ids.trie import Trie, build_trie
+from llmrec_jax.training.checkpoints import load_params
 from llmrec_jax.training.columns import ColumnStore
 
 if TYPE_CHECKING:
@@ -52,10 +56,9 @@ class Workspace:
         """What is to be looked at of the semantic IDs."""
         return self.root / 'semantic_ids'
 
-    @property
-    def evaluation_dir(self) -> pathlib.Path:
-        """Results of every system, with the per-user ranks."""
-        return self.root / 'evaluation'
+    def lists_path(self, stage: str, split: str, seen_items: str) -> pathlib.Path:
+        """What the systems of a stage answered under one protocol."""
+        return self.root / 'evaluation' / stage / f'{split}_{seen_items}.npz'
 
     def examples_dir(self, split: str) -> pathlib.Path:
         """The materialised task."""
@@ -64,8 +67,11 @@ class Workspace:
     @functools.cached_property
     def prepared(self) -> 'PreparedCorpus':
         """The corpus in TFDS; written there if it is not."""
+        import tensorflow_datasets as tfds
+
         from llmrec_jax.corpora.prepare import prepare
 
+        tfds.disable_progress_bar()
         return prepare(self.recipe.corpus, self.recipe.data_dir)
 
     @functools.cached_property
@@ -100,6 +106,52 @@ class Workspace:
     def examples(self, split: str) -> ColumnStore:
         """The materialised task's examples."""
         return ColumnStore.open(self.examples_dir(split))
+
+    def cases(self, split: str) -> RankingCases:
+        """What every system is asked for: all test users, or the users drawn for validation.
+
+        The draw is the same at every step of training and for every system.
+        """
+        cases = getattr(self.splits, split)
+        if split != 'validation' or len(cases) <= self.recipe.validation_users:
+            return cases
+        drawn = np.random.default_rng(self.recipe.seed).permutation(len(cases))
+        return cases.select(np.sort(drawn[: self.recipe.validation_users]))
+
+    @property
+    def n_items(self) -> int:
+        """Size of the catalogue."""
+        return self.stage_summary('corpus')['items']
+
+    def stage_summary(self, stage: str) -> dict:
+        """What a finished stage said of its work."""
+        return read_record(self.root, stage).summary
+
+    @property
+    def best_checkpoint(self) -> pathlib.Path:
+        """The checkpoint of the best validation."""
+        return self.root / self.stage_summary('train')['best_checkpoint']
+
+    @functools.cached_property
+    def best_params(self) -> Any:
+        """Parameters of the best checkpoint."""
+        return load_params(self.best_checkpoint)
+
+    def recommender(
+        self, split: str, params: Any, *, search: SemanticIdSearch | None = None
+    ) -> GenerativeRecommender:
+        """The recipe's model as a recommender for the users of `split`; `search` replaces the recipe's."""
+        recipe = self.recipe
+        model = recipe.model if search is None else dataclasses.replace(recipe.model, decode_fn=search)
+        return GenerativeRecommender(
+            model=model,
+            params=params,
+            trie=self.trie,
+            examples=self.examples(split),
+            input_length=recipe.task.feature_lengths['inputs'],
+            length_buckets=recipe.trainer.length_buckets,
+            batch_size=recipe.decoding_batch_size,
+        )
 
 
 def write_json(path: pathlib.Path, content: object) -> None:

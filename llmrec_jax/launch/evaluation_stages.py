@@ -1,0 +1,167 @@
+"""Stages that ask systems for their lists: floors, content retrieval, the ceiling, and the trained system.
+
+They keep what every system answered; what it is worth is judged when results are put together.
+"""
+
+import dataclasses
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from llmrec_jax.decoding.beams import invalid_rate
+from llmrec_jax.evaluation.content_retrieval import QUERIES, ContentRetrieval
+from llmrec_jax.evaluation.floors.all_floors import fit_floors
+from llmrec_jax.evaluation.per_user import PerUserResults
+from llmrec_jax.evaluation.protocol import SEEN_ITEMS, SPLITS
+from llmrec_jax.evaluation.recommendations import Recommendations
+from llmrec_jax.evaluation.recommender import Recommender
+from llmrec_jax.launch.stages import Stage
+from llmrec_jax.launch.workspace import Workspace
+
+CONTENT_NAMES = {'last_item': 'content_scann', 'history_mean': 'content_scann_mean'}
+SCANN_CHECK_QUERIES = 1000
+
+
+def floors_stage(workspace: Workspace) -> Stage:
+    """The systems that only count."""
+
+    def action(_: str) -> dict:
+        splits = workspace.splits
+        floors = fit_floors(splits.train, workspace.n_items)
+        return {'seconds': _measure_all(workspace, 'floors', floors)}
+
+    return Stage('floors', ('corpus',), _drawn(workspace), _outputs('floors'), action)
+
+
+def content_stage(workspace: Workspace) -> Stage:
+    """Nearest neighbours of the history in the space of item vectors, found by ScaNN, checked exactly."""
+
+    def action(_: str) -> dict:
+        # ScaNN's kernels are loaded here, because a run of other stages needs none of them.
+        from llmrec_jax.retrieval.exact import ExactSearch
+        from llmrec_jax.retrieval.recall import recall_against_exact
+        from llmrec_jax.retrieval.scann_index import ScannIndex
+
+        vectors = workspace.item_vectors
+        started = time.perf_counter()
+        index = ScannIndex.build(vectors)
+        build_seconds = time.perf_counter() - started
+        systems = {CONTENT_NAMES[query]: ContentRetrieval(index, vectors, query) for query in QUERIES}
+        seconds = _measure_all(workspace, 'content', systems)
+        queries = vectors[:SCANN_CHECK_QUERIES]
+        k = workspace.recipe.list_length
+        return {
+            'seconds': seconds,
+            'scann_layout': dataclasses.asdict(index.layout),
+            'scann_build_seconds': build_seconds,
+            f'scann_recall@{k}_against_exact': recall_against_exact(index, ExactSearch(vectors), queries, k),
+        }
+
+    return Stage('content', ('corpus', 'item_vectors'), _drawn(workspace), _outputs('content'), action)
+
+
+def ceiling_stage(workspace: Workspace) -> Stage:
+    """What no recommender can exceed, where the corpus was made from a known law; nothing elsewhere."""
+
+    def action(_: str) -> dict:
+        corpus = workspace.recipe.corpus
+        if not hasattr(corpus, 'law'):
+            return {}
+        from llmrec_jax.corpora.simulated_shop.ceiling import BayesRecommender, ceiling
+
+        law = corpus.law()
+        ks = workspace.recipe.ks
+        found = {}
+        for split in SPLITS:
+            cases = workspace.cases(split)
+            found[split] = {
+                'expected': ceiling(law, cases, ks),
+                'attained_by_the_law': BayesRecommender(law).attained(cases, ks),
+            }
+        return found
+
+    return Stage('ceiling', ('corpus',), (workspace.recipe.ks, _drawn(workspace)), (), action)
+
+
+def evaluate_stage(workspace: Workspace) -> Stage:
+    """The best checkpoint on the test users, and on the validation users it was chosen by."""
+    recipe = workspace.recipe
+
+    def action(_: str) -> dict:
+        params = workspace.best_params
+        seconds = {}
+        for split in SPLITS:
+            recommender = workspace.recommender(split, params)
+            for seen_items in SEEN_ITEMS if split == 'test' else (recipe.seen_items,):
+                seconds |= _measure(workspace, 'evaluate', {recipe.name: recommender}, split, seen_items)
+        return {
+            'seconds': seconds,
+            'checkpoint': str(workspace.best_checkpoint.relative_to(workspace.root)),
+            'beam_size': recipe.model.decode_fn.beam_size,
+            **_validity(workspace, params),
+        }
+
+    config = (recipe.model.decode_fn, _drawn(workspace), recipe.name, recipe.seen_items)
+    outputs = [f'evaluation/evaluate/test_{seen}.npz' for seen in SEEN_ITEMS]
+    return Stage('evaluate', ('train',), config, tuple(outputs), action)
+
+
+def _validity(workspace: Workspace, params) -> dict:
+    """Share of list slots without an item, with the trie and without it (TIGER, section 4.5)."""
+    recipe = workspace.recipe
+    cases = workspace.cases('validation')
+    rates = {}
+    for constrained in (True, False):
+        search = dataclasses.replace(recipe.model.decode_fn, constrained=constrained)
+        recommender = workspace.recommender('validation', params, search=search)
+        total = 0.0
+        for rows, beams in recommender.beams(cases, seen_items='kept'):
+            listed = type(beams)(
+                **{field.name: getattr(beams, field.name)[: len(rows)] for field in dataclasses.fields(beams)}
+            )
+            total += float(np.asarray(invalid_rate(listed)).sum())
+        rates['constrained' if constrained else 'unconstrained'] = total / len(cases)
+    return {'invalid_rate': rates, 'invalid_rate_users': len(cases)}
+
+
+def _measure_all(workspace: Workspace, stage: str, systems: Mapping[str, Recommender]) -> dict[str, float]:
+    """Every split under both positions of the seen-items switch."""
+    seconds = {}
+    for split in SPLITS:
+        for seen_items in SEEN_ITEMS:
+            seconds |= _measure(workspace, stage, systems, split, seen_items)
+    return seconds
+
+
+def _measure(
+    workspace: Workspace,
+    stage: str,
+    systems: Mapping[str, Recommender],
+    split: str,
+    seen_items: str,
+) -> dict[str, float]:
+    """Keeps the systems' lists; returns the seconds each took, by 'split/seen_items/system'."""
+    cases = workspace.cases(split)
+    found: dict[str, Recommendations] = {}
+    seconds = {}
+    for name, system in systems.items():
+        started = time.perf_counter()
+        try:
+            found[name] = system.recommend(cases, workspace.recipe.list_length, seen_items=seen_items)
+        except ValueError as error:
+            raise ValueError(f'system {name!r}: {error}') from error
+        seconds[f'{split}/{seen_items}/{name}'] = time.perf_counter() - started
+    path = workspace.lists_path(stage, split, seen_items)
+    PerUserResults(cases.user, cases.target, found).save(path)
+    return seconds
+
+
+def _drawn(workspace: Workspace) -> tuple[int, ...]:
+    """What decides which lists are asked for."""
+    recipe = workspace.recipe
+    return recipe.list_length, recipe.validation_users, recipe.seed
+
+
+def _outputs(stage: str) -> tuple[str, ...]:
+    return tuple(f'evaluation/{stage}/{split}_{seen}.npz' for split in SPLITS for seen in SEEN_ITEMS)

@@ -1,0 +1,91 @@
+"""The stages of a recipe in order, and the road that the launchers share."""
+
+import argparse
+import logging
+import os
+import pathlib
+import sys
+from collections.abc import Callable, Sequence
+
+# TensorFlow reports its CPU kernels at import, before any logging of ours could be asked to keep quiet.
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+from llmrec_jax.launch import gin_config, stages
+from llmrec_jax.launch.corpus_stages import corpus_stage, item_vectors_stage, semantic_ids_stage, tasks_stage
+from llmrec_jax.launch.evaluation_stages import ceiling_stage, content_stage, evaluate_stage, floors_stage
+from llmrec_jax.launch.recipe import Recipe
+from llmrec_jax.launch.train_stage import train_stage
+from llmrec_jax.launch.workspace import Workspace
+
+ALL_STAGES: tuple[Callable[[Workspace], stages.Stage], ...] = (
+    corpus_stage,
+    floors_stage,
+    ceiling_stage,
+    item_vectors_stage,
+    content_stage,
+    semantic_ids_stage,
+    tasks_stage,
+    train_stage,
+    evaluate_stage,
+)
+CONFIG = 'config.gin'
+
+
+def parse(
+    description: str,
+    arguments: Sequence[str] | None = None,
+    add_flags: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
+) -> tuple[argparse.Namespace, Recipe]:
+    """Reads the command line and the gin files it names.
+
+    Args:
+      description: what the launcher does, for `--help`.
+      arguments: instead of the command line's.
+      add_flags: adds the launcher's own flags.
+
+    Raises:
+      SystemExit: with one message on standard error, when the configuration cannot be honoured.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    gin_config.add_arguments(parser)
+    add_flags(parser)
+    namespace, gin_arguments = gin_config.parse_arguments(
+        parser, sys.argv[1:] if arguments is None else arguments
+    )
+    # `force`, because importing absl has already put a handler of its own in place.
+    logging.basicConfig(level=logging.INFO, format='%(asctime)s %(message)s', datefmt='%H:%M:%S', force=True)
+    for chatty in ('absl', 'jax', 'orbax', 'matplotlib'):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    try:
+        return namespace, gin_config.instantiate(Recipe, gin_config.load(gin_arguments))
+    except ValueError as error:
+        parser.exit(2, f'{parser.prog}: {error}\n')
+
+
+def run_stages(recipe: Recipe, wanted: Sequence[str] | None) -> tuple[Workspace, list[stages.StageRecord]]:
+    """Runs the wanted stages of the recipe; `None` means all."""
+    workspace = Workspace(recipe)
+    workspace.root.mkdir(parents=True, exist_ok=True)
+    beside = workspace.root / f'{CONFIG}.partial'
+    beside.write_text(gin_config.operative_config())
+    os.replace(beside, workspace.root / CONFIG)
+    return workspace, stages.run(workspace.root, [make(workspace) for make in ALL_STAGES], wanted)
+
+
+def split_names(text: str | None) -> list[str] | None:
+    """'corpus,floors' as a list; None stays None."""
+    return None if text is None else [name for name in text.split(',') if name]
+
+
+def exit_with_message(prog: str, error: BaseException) -> None:
+    """One line that says what went wrong, for errors whose message is meant for the user."""
+    print(f'{prog}: {error}', file=sys.stderr)
+    raise SystemExit(1) from error
+
+
+USER_ERRORS = (ValueError, OSError, RuntimeError)
+
+
+def config_text(root: pathlib.Path) -> str:
+    """The operative configuration that the last launcher wrote."""
+    return (root / CONFIG).read_text()

@@ -1,0 +1,185 @@
+"""Puts together what the finished stages left: `results.json`, and the data of the report."""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from llmrec_jax.evaluation.bootstrap import Bootstrap
+from llmrec_jax.evaluation.catalogue_metrics import Catalogue
+from llmrec_jax.evaluation.environment import environment
+from llmrec_jax.evaluation.evaluator import Evaluator, SystemResult
+from llmrec_jax.evaluation.floors.counts import item_counts
+from llmrec_jax.evaluation.per_user import PerUserResults
+from llmrec_jax.evaluation.protocol import SEEN_ITEMS, SPLITS, Protocol
+from llmrec_jax.evaluation.report.report_data import Curve, ListedItem, Picture, ReportData, UserExample
+from llmrec_jax.evaluation.results import CEILING, Results, section
+from llmrec_jax.launch.stages import StageRecord
+from llmrec_jax.launch.workspace import Workspace
+
+MEASURING_STAGES = ('evaluate', 'floors', 'content')
+LAW = 'law_attained'
+EXAMPLE_USERS = 12
+EXAMPLE_HISTORY = 10
+
+
+def assemble(workspace: Workspace, records: Sequence[StageRecord]) -> Results:
+    """Judges every list that the finished stages made, and collects what they said of themselves."""
+    recipe = workspace.recipe
+    summaries = {record.name: record.summary for record in records}
+    main = Protocol('test', recipe.seen_items, recipe.ks)
+    systems: dict[str, dict[str, dict]] = {}
+    comparisons: list[dict] = []
+    catalogue = _catalogue(workspace, summaries)
+    for split in SPLITS:
+        for seen_items in SEEN_ITEMS:
+            protocol = Protocol(split, seen_items, recipe.ks)
+            evaluator = Evaluator(protocol, catalogue, Bootstrap(seed=recipe.seed))
+            judged = _judge(workspace, evaluator, summaries)
+            if judged:
+                systems[section(protocol, main)] = {one.name: one.as_dict() for one in judged}
+            if protocol == main:
+                comparisons = evaluator.compare(judged)
+        for name, found in _ceiling(summaries, split).items():
+            for where in (split, *(key for key in systems if key.startswith(f'{split}_seen'))):
+                systems.setdefault(where, {})[name] = found
+    return Results(
+        protocol=main.as_dict(),
+        systems=systems,
+        corpus=summaries.get('corpus', {}),
+        environment=environment(recipe.seed),
+        stages=[
+            {
+                'name': record.name,
+                'seconds': record.seconds,
+                'reused': record.reused,
+                'peak_memory_mb': record.peak_memory_mb,
+            }
+            for record in records
+        ],
+        comparisons=comparisons,
+        semantic_ids={
+            **summaries.get('item_vectors', {}),
+            **summaries.get('semantic_ids', {}),
+            **{
+                name: value
+                for name, value in summaries.get('content', {}).items()
+                if name.startswith('scann_')
+            },
+        },
+        training={**summaries.get('tasks', {}), **summaries.get('train', {})},
+        decoding={name: value for name, value in summaries.get('evaluate', {}).items() if name != 'seconds'},
+    )
+
+
+def report_data(workspace: Workspace, results: Results, config: str) -> ReportData:
+    """What the page shows beside `results.json`."""
+    recipe = workspace.recipe
+    return ReportData(
+        title=f'{recipe.name} on {recipe.corpus.name}',
+        results=results,
+        headline=recipe.name,
+        floors=('popularity', 'item_knn', 'markov', 'decayed_markov', 'content_scann', 'content_scann_mean'),
+        curves=_curves(workspace),
+        pictures=_pictures(workspace),
+        examples=_examples(workspace),
+        examples_rule=f'{EXAMPLE_USERS} test users drawn at random with seed {recipe.seed}',
+        published=recipe.published,
+        config=config,
+    )
+
+
+def _catalogue(workspace: Workspace, summaries: dict) -> Catalogue | None:
+    if 'corpus' not in summaries:
+        return None
+    return Catalogue(
+        train_counts=item_counts(workspace.splits.train, workspace.n_items),
+        categories=workspace.corpus.items.categories,
+        vectors=workspace.item_vectors if 'item_vectors' in summaries else None,
+    )
+
+
+def _judge(workspace: Workspace, evaluator: Evaluator, summaries: dict) -> list[SystemResult]:
+    split, seen_items = evaluator.protocol.split, evaluator.protocol.seen_items
+    judged = []
+    for stage in MEASURING_STAGES:
+        path = workspace.lists_path(stage, split, seen_items)
+        if stage not in summaries or f'{split}/{seen_items}' not in _measured(summaries[stage]):
+            continue
+        seconds = summaries[stage]['seconds']
+        cases = workspace.cases(split)
+        for name, found in PerUserResults.load(path).systems.items():
+            judged.append(evaluator.judge(name, found, cases, seconds[f'{split}/{seen_items}/{name}']))
+    return judged
+
+
+def _measured(summary: dict) -> set[str]:
+    return {key.rpartition('/')[0] for key in summary['seconds']}
+
+
+def _ceiling(summaries: dict, split: str) -> dict[str, dict]:
+    """The ceiling, and what ranking by the law itself reached on the very targets that were drawn."""
+    found = summaries.get('ceiling', {}).get(split)
+    return {CEILING: found['expected'], LAW: found['attained_by_the_law']} if found else {}
+
+
+def _curves(workspace: Workspace) -> list[Curve]:
+    curves = []
+    metric = workspace.recipe.trainer.best_metric
+    for file, key, title, best in (
+        ('metrics.jsonl', 'loss', 'Training loss', 'low'),
+        ('metrics.jsonl', 'learning_rate', 'Learning rate', None),
+        (
+            'validation.jsonl',
+            metric.name,
+            f'Validation {metric.name}',
+            'high' if metric.mode == 'max' else 'low',
+        ),
+    ):
+        path = workspace.root / file
+        if not path.exists():
+            continue
+        rows = [row for row in map(json.loads, path.read_text().splitlines()) if key in row]
+        if rows:
+            curves.append(Curve(title, [row['step'] for row in rows], [row[key] for row in rows], best))
+    return curves
+
+
+def _pictures(workspace: Workspace) -> list[Picture]:
+    captions = workspace.diagnostics_dir / 'captions.json'
+    if not captions.exists():
+        return []
+    return [
+        Picture(title, caption, (workspace.diagnostics_dir / file).read_bytes())
+        for file, (title, caption) in json.loads(captions.read_text()).items()
+    ]
+
+
+def _examples(workspace: Workspace) -> list[UserExample]:
+    recipe = workspace.recipe
+    lists = {}
+    for stage in MEASURING_STAGES:
+        path = workspace.lists_path(stage, 'test', recipe.seen_items)
+        if path.exists():
+            lists |= PerUserResults.load(path).systems
+    cases = workspace.cases('test')
+    titles = workspace.corpus.items.title
+    drawn = np.random.default_rng(recipe.seed).permutation(len(cases))[:EXAMPLE_USERS]
+    return [
+        UserExample(
+            user=workspace.corpus.users.user_id[int(cases.user[row])],
+            history=[titles[item] for item in cases.histories[row][-EXAMPLE_HISTORY:]],
+            left_out=max(0, len(cases.histories[row]) - EXAMPLE_HISTORY),
+            target=titles[cases.target[row]],
+            lists={
+                name: [
+                    ListedItem(titles[item], bool(item == cases.target[row]))
+                    for item in found.items[row].tolist()
+                    if item >= 0
+                ]
+                for name, found in lists.items()
+            },
+            target_rank={name: int(found.target_rank[row]) for name, found in lists.items()},
+        )
+        for row in drawn.tolist()
+    ]

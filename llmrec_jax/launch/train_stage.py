@@ -1,0 +1,101 @@
+"""The stage that trains: from materialised examples to the best checkpoint, without TensorFlow."""
+
+import dataclasses
+import json
+import logging
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from llmrec_jax.evaluation.metrics import ndcg_at_k, recall_at_k
+from llmrec_jax.launch.generative_recommender import GenerativeRecommender
+from llmrec_jax.launch.stages import Stage
+from llmrec_jax.launch.workspace import Workspace, write_json
+from llmrec_jax.training.trainer import CHECKPOINTS
+
+LOG = logging.getLogger(__name__)
+OWNER = 'training_stage.json'
+PRODUCTS = (CHECKPOINTS, 'metrics.jsonl', 'validation.jsonl', 'tensorboard', 'training_input.json')
+
+
+def train_stage(workspace: Workspace) -> Stage:
+    """Trains the recipe's model, or goes on where a killed run of the same recipe was."""
+    recipe = workspace.recipe
+
+    def action(fingerprint: str) -> dict:
+        _set_aside(workspace.root, fingerprint)
+        result = recipe.trainer.fit(
+            recipe.model, workspace.examples('train'), workspace.root, validate=_Validation(workspace)
+        )
+        return {
+            **{
+                name: os.path.relpath(value, workspace.root) if isinstance(value, pathlib.Path) else value
+                for name, value in dataclasses.asdict(result).items()
+            },
+            'parameters': parameter_count(workspace),
+        }
+
+    config = (
+        recipe.model,
+        recipe.trainer,
+        recipe.validation_users,
+        recipe.seed,
+        recipe.ks,
+        recipe.seen_items,
+    )
+    return Stage('train', ('tasks',), config, (CHECKPOINTS, 'metrics.jsonl'), action)
+
+
+def parameter_count(workspace: Workspace) -> int:
+    """Number of parameters of the recipe's model."""
+    import jax
+
+    recipe = workspace.recipe
+    shapes = {'encoder_input_tokens': (1, 1), 'decoder_input_tokens': (1, 1)}
+    variables = jax.eval_shape(lambda: recipe.model.get_initial_variables(jax.random.key(0), shapes))
+    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(variables['params']))
+
+
+class _Validation:
+    """Recall and NDCG of the search on the validation users."""
+
+    def __init__(self, workspace: Workspace):
+        recipe = workspace.recipe
+        self._cases = workspace.cases('validation')
+        self._protocol = (max(recipe.ks), recipe.seen_items)
+        self._ks = recipe.ks
+        self._recommender = workspace.recommender('validation', params=None)
+
+    def __call__(self, params: Any, step: int) -> Mapping[str, float]:
+        k, seen_items = self._protocol
+        recommender: GenerativeRecommender = self._recommender.with_params(params)
+        ranks = recommender.recommend(self._cases, k, seen_items=seen_items).target_rank
+        named = {f'recall@{k}': float(recall_at_k(ranks, k).mean()) for k in self._ks}
+        return named | {f'ndcg@{k}': float(ndcg_at_k(ranks, k).mean()) for k in self._ks}
+
+
+def _set_aside(root: pathlib.Path, fingerprint: str) -> None:
+    """Moves away what another configuration trained here, so that this one does not go on with it."""
+    owner = root / OWNER
+    previous = json.loads(owner.read_text())['fingerprint'] if owner.exists() else None
+    if previous != fingerprint:
+        found = [name for name in PRODUCTS if (root / name).exists()]
+        if found:
+            aside = root / 'superseded' / (previous or 'unknown')[:12]
+            LOG.info('the training recipe changed: what it trained before is now in %s', aside)
+            aside.mkdir(parents=True, exist_ok=True)
+            for name in found:
+                os.replace(root / name, _free(aside / name))
+        write_json(owner, {'fingerprint': fingerprint})
+
+
+def _free(path: pathlib.Path) -> pathlib.Path:
+    """`path`, or the first of `path.1`, `path.2`, ... that is not taken."""
+    candidate, number = path, 0
+    while candidate.exists():
+        number += 1
+        candidate = path.with_name(f'{path.name}.{number}')
+    return candidate
