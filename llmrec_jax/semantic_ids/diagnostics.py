@@ -1,17 +1,16 @@
 """How good a set of semantic IDs is, before any model is trained on it."""
 
-import dataclasses
+from typing import TypedDict
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from llmrec_jax.semantic_ids.prefixes import collision_rate, prefix_groups, shares_prefix
-from llmrec_jax.semantic_ids.quantization import check_codes
+from llmrec_jax.semantic_ids.quantization import Quantization
 
 
-@dataclasses.dataclass(frozen=True)
-class Diagnostics:
-    """Figures of the learned levels; tuples have one value a level.
+class Diagnostics(TypedDict):
+    """Figures of the learned levels, JSON-able; lists have one value a level.
 
     Attributes:
       n_items: number of items.
@@ -21,68 +20,64 @@ class Diagnostics:
       perplexity: `2 ** entropy`, how many equally used codewords that is worth.
       shared_prefix: share of items that have their codes up to this level in common with another item.
       collision_rate: share of items that have all learned codes in common with another item.
-      identical_vectors: share of items whose vector another item has too: collisions no quantizer can avoid.
+      identical_vectors: share of items whose vector another item has too: collisions no codebook can avoid.
       reconstruction_error: share of the vectors' variance that the codes do not give back; 0 is perfect.
-      prefix_similarity: mean cosine of pairs of items that share the prefix up to this level; NaN without any.
-      random_similarity: mean cosine of random pairs of items.
+      prefix_similarity: mean cosine of pairs of items that share the prefix up to a level; None without any.
+      random_similarity: mean cosine of random pairs of items; None for a single item.
     """
 
     n_items: int
-    codebook_sizes: tuple[int, ...]
-    usage: tuple[float, ...]
-    entropy: tuple[float, ...]
-    perplexity: tuple[float, ...]
-    shared_prefix: tuple[float, ...]
+    codebook_sizes: list[int]
+    usage: list[float]
+    entropy: list[float]
+    perplexity: list[float]
+    shared_prefix: list[float]
     collision_rate: float
     identical_vectors: float
     reconstruction_error: float
-    prefix_similarity: tuple[float, ...]
-    random_similarity: float
+    prefix_similarity: list[float | None]
+    random_similarity: float | None
 
 
 def diagnose(
-    codes: Int[np.ndarray, 'items levels'],
-    codebook_sizes: tuple[int, ...],
+    quantization: Quantization,
     vectors: Float[np.ndarray, 'items dim'],
-    reconstruction: Float[np.ndarray, 'items dim'],
     *,
     seed: int = 0,
     pairs: int = 20_000,
 ) -> Diagnostics:
-    """Measures learned codes (without the collision level) against the vectors they were made from.
+    """Measures learned codes against the vectors they were made from.
 
     Args:
-      codes: the learned levels.
-      codebook_sizes: their sizes.
+      quantization: the learned levels, without the collision level.
       vectors: what was quantized.
-      reconstruction: what the codes give back.
       seed: of the drawn pairs.
       pairs: number of pairs drawn for each similarity.
     """
-    check_codes(codes, codebook_sizes)
-    levels = range(codes.shape[1])
-    entropy = tuple(_entropy(np.bincount(codes[:, level])) for level in levels)
+    codes, sizes = quantization.codes, quantization.codebook_sizes
+    levels = range(len(sizes))
+    entropy = [_entropy(np.bincount(codes[:, level])) for level in levels]
     variance = float(np.square(vectors - vectors.mean(axis=0)).sum())
-    error = float(np.square(vectors - reconstruction).sum())
+    error = float(np.square(vectors - quantization.reconstruction).sum())
     rng = np.random.default_rng(seed)
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    similarities = [
+    similarity = [
         _similarity_within(unit, prefix_groups(codes[:, :length]), pairs, rng)
-        for length in range(codes.shape[1] + 1)
+        for length in range(len(sizes) + 1)
     ]
     _, copies, counts = np.unique(vectors, axis=0, return_inverse=True, return_counts=True)
     return Diagnostics(
         n_items=len(codes),
-        codebook_sizes=codebook_sizes,
-        usage=tuple(len(np.unique(codes[:, level])) / codebook_sizes[level] for level in levels),
+        codebook_sizes=list(sizes),
+        usage=[len(np.unique(codes[:, level])) / sizes[level] for level in levels],
         entropy=entropy,
-        perplexity=tuple(2**bits for bits in entropy),
-        shared_prefix=tuple(float(shares_prefix(codes, level + 1).mean()) for level in levels),
+        perplexity=[2**bits for bits in entropy],
+        shared_prefix=[float(shares_prefix(codes, level + 1).mean()) for level in levels],
         collision_rate=collision_rate(codes),
         identical_vectors=float((counts[copies.reshape(-1)] > 1).mean()),
         reconstruction_error=error / variance if variance else float(error > 0),
-        prefix_similarity=tuple(similarities[1:]),
-        random_similarity=similarities[0],
+        prefix_similarity=similarity[1:],
+        random_similarity=similarity[0],
     )
 
 
@@ -99,14 +94,16 @@ def check_health(
     findings = [
         f'level {level}: {usage:.0%} of {size} codewords in use, below {min_usage:.0%}: the codebook has '
         'collapsed or is too large; train longer, revive dead codewords, or use fewer'
-        for level, (usage, size) in enumerate(zip(diagnostics.usage, diagnostics.codebook_sizes, strict=True))
+        for level, (usage, size) in enumerate(
+            zip(diagnostics['usage'], diagnostics['codebook_sizes'], strict=True)
+        )
         if usage < min_usage
     ]
-    if diagnostics.collision_rate > max_collision_rate:
+    if diagnostics['collision_rate'] > max_collision_rate:
         findings.append(
-            f'{diagnostics.collision_rate:.1%} of items share all learned codes with another '
-            f'({diagnostics.identical_vectors:.1%} have identical vectors), above {max_collision_rate:.1%}: '
-            f'enlarge the codebooks, add a level, or give the encoder more text'
+            f'{diagnostics["collision_rate"]:.1%} of items share all learned codes with another, above '
+            f'{max_collision_rate:.1%} ({diagnostics["identical_vectors"]:.1%} have identical vectors): '
+            'enlarge the codebooks, add a level, or give the encoder more text'
         )
     return findings
 
@@ -121,7 +118,7 @@ def _similarity_within(
     group: Int[np.ndarray, 'items'],
     pairs: int,
     rng: np.random.Generator,
-) -> float:
+) -> float | None:
     """Mean cosine of pairs of different items of the same group, drawn by first item."""
     order = np.argsort(group, kind='stable')
     counts = np.bincount(group)
@@ -130,7 +127,7 @@ def _similarity_within(
     position[order] = np.arange(len(group)) - np.repeat(starts, counts)
     candidates = np.flatnonzero(counts[group] > 1)
     if not len(candidates):
-        return float('nan')
+        return None
     first = rng.choice(candidates, pairs)
     size = counts[group[first]]
     shift = rng.integers(1, size)

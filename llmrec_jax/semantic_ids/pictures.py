@@ -9,7 +9,20 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
+from llmrec_jax.semantic_ids.quantization import Quantization
+
 DOTS_PER_INCH = 110
+
+
+def draw(quantization: Quantization, vectors: Float[np.ndarray, 'items dim']) -> dict[str, bytes]:
+    """Every picture that the quantization has, by name."""
+    pictures = {
+        'codebook_usage': usage_histogram(quantization.codes, quantization.codebook_sizes),
+        'first_codes': first_code_scatter(vectors, quantization.codes),
+    }
+    if quantization.history:
+        pictures['learning_curves'] = learning_curves(quantization.history)
+    return pictures
 
 
 def usage_histogram(codes: Int[np.ndarray, 'items levels'], codebook_sizes: tuple[int, ...]) -> bytes:

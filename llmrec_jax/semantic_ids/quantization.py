@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -31,6 +31,7 @@ class Quantization:
         check_codes(self.codes, self.codebook_sizes)
 
 
+@runtime_checkable
 class Quantizer(Protocol):
     """A configured way from item vectors to codes; a pure function of the vectors and the seed."""
 

@@ -1,6 +1,7 @@
 """The RQ-VAE's loss (papers: TIGER 3.1): reconstruction and quantization, both summed over dimensions."""
 
-import flax.struct
+from typing import NamedTuple
+
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
@@ -8,8 +9,7 @@ from jaxtyping import Array, Float
 from llmrec_jax.semantic_ids.rq_vae.network import RqVaeOutput
 
 
-@flax.struct.dataclass
-class RqVaeLoss:
+class RqVaeLoss(NamedTuple):
     """The two terms, means over the batch of sums over dimensions (and levels)."""
 
     reconstruction: Float[Array, '']

@@ -1,7 +1,9 @@
 """The RQ-VAE's network: an encoder, one codebook a level, a decoder (papers: TIGER 3.1, figure 3)."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import flax.linen as nn
-import flax.struct
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
@@ -26,8 +28,7 @@ class Mlp(nn.Module):
         return nn.Dense(self.sizes[-1])(x)
 
 
-@flax.struct.dataclass
-class ResidualCodes:
+class ResidualCodes(NamedTuple):
     """What residual quantization makes of latents `z`; `z = sum_l codewords[:, l] + remainder`.
 
     Attributes:
@@ -43,8 +44,7 @@ class ResidualCodes:
     remainder: Float[Array, 'batch latent']
 
 
-@flax.struct.dataclass
-class RqVaeOutput:
+class RqVaeOutput(NamedTuple):
     """A pass through the network: the reconstructed vectors and what happened in between."""
 
     reconstruction: Float[Array, 'batch dim']
@@ -88,7 +88,7 @@ class RqVaeNetwork(nn.Module):
 
 
 def residual_codes(
-    z: Float[Array, 'batch latent'], codebooks: list[Float[Array, '_ latent']]
+    z: Float[Array, 'batch latent'], codebooks: Sequence[Float[Array, '_ latent']]
 ) -> ResidualCodes:
     """The nearest codeword of each level to what the levels before it left over; the first of equals.
 

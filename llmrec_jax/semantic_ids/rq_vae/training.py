@@ -2,9 +2,8 @@
 
 import dataclasses
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,8 +32,7 @@ class TrainingSettings:
     optimizer: Optimizer
 
 
-@flax.struct.dataclass
-class RoundFigures:
+class RoundFigures(NamedTuple):
     """Means over the steps of a round, and how often each codeword was chosen in it."""
 
     reconstruction: Float[Array, '']
