@@ -10,7 +10,10 @@ from typing import Any
 
 from llmrec_jax.evaluation.protocol import SPLITS, Protocol
 
+# What no system can expect to exceed, and what ranking by the corpus's own law reached on the targets drawn.
 CEILING = 'ceiling'
+LAW_ATTAINED = 'law_attained'
+BOUNDS = (CEILING, LAW_ATTAINED)
 _STAGE_FIELDS = ('name', 'seconds', 'reused', 'peak_memory_mb')
 _COMPARISON_FIELDS = (
     'system',
@@ -43,7 +46,7 @@ class Results:
     Attributes:
       protocol: `Protocol.as_dict` of the main protocol.
       systems: section ('test', 'validation', 'test_seen_removed', ...), then system, then its numbers as
-        `SystemResult.as_dict` gives them. The ceiling of a simulated corpus is the system 'ceiling'.
+        `SystemResult.as_dict` gives them. The bounds of a simulated corpus are systems too, see `BOUNDS`.
       corpus: name and statistics of the corpus.
       environment: see `environment.environment`.
       stages: one record a stage: `name`, `seconds`, `reused`, `peak_memory_mb`.

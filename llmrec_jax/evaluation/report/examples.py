@@ -1,7 +1,5 @@
 """A few users to look at: what they had, what came next, and what each system listed."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Int
 
@@ -9,8 +7,8 @@ from llmrec_jax.corpora.corpus import Items, Users
 from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.evaluation.recommendations import ABSENT
-from llmrec_jax.evaluation.report.markup import Markup, label, tag, text
-from llmrec_jax.evaluation.report.report_data import ListedItem, UserExample
+from llmrec_jax.evaluation.report.markup import Markup, tag, text
+from llmrec_jax.evaluation.report.report_data import ListedItem, ReportData, UserExample
 
 HISTORY_SHOWN = 12
 
@@ -26,7 +24,7 @@ def choose_cases(
     n_hits = min(len(hits), max(examples // 2, examples - len(misses)))
     chosen = np.concatenate([hits[:n_hits], misses[: examples - n_hits]])
     rule = (
-        f'{n_hits} users drawn at random from those whose next item {label(system)} lists in its first {k}, '
+        f'{n_hits} users drawn at random from those whose next item {system} lists in its first {k}, '
         f'and {len(chosen) - n_hits} from those where it does not: the shares say nothing about the average.'
     )
     return chosen, rule
@@ -65,40 +63,41 @@ def user_examples(
     return examples
 
 
-def examples_markup(examples: Sequence[UserExample], headline: str | None) -> list[Markup]:
+def examples_markup(data: ReportData) -> list[Markup]:
     """One foldable entry a user, the first one open."""
-    return [_example(example, headline, is_open=number == 0) for number, example in enumerate(examples)]
+    return [_example(example, data, is_open=number == 0) for number, example in enumerate(data.examples)]
 
 
-def _example(example: UserExample, headline: str | None, *, is_open: bool) -> Markup:
+def _example(example: UserExample, data: ReportData, *, is_open: bool) -> Markup:
     older = f'… {example.left_out} older, ' if example.left_out else ''
-    systems = sorted(example.lists, key=lambda name: name != headline)
+    systems = sorted(example.lists, key=lambda name: name != data.headline)
     return tag(
         'details',
-        tag('summary', tag('strong', f'User {example.user}'), _where(example, headline)),
+        tag('summary', tag('strong', f'User {example.user}'), _where(example, data)),
         tag('p', older + ' → '.join(example.history), class_='history'),
         tag('p', 'came next: ', tag('strong', example.target), class_='came'),
-        tag('div', *(_list(example, name) for name in systems), class_='lists'),
+        tag('div', *(_list(example, name, data.label(name)) for name in systems), class_='lists'),
         open='open' if is_open else None,
     )
 
 
-def _where(example: UserExample, headline: str | None) -> Markup:
+def _where(example: UserExample, data: ReportData) -> Markup:
+    headline = data.headline
     if headline not in example.lists:
         return text('')
     is_listed = any(item.is_target for item in example.lists[headline])
     return tag(
         'span',
-        f'{label(headline)}: {_rank(example.target_rank[headline])}',
+        f'{data.label(headline)}: {_rank(example.target_rank[headline])}',
         class_='where found' if is_listed else 'where',
     )
 
 
-def _list(example: UserExample, system: str) -> Markup:
+def _list(example: UserExample, system: str, called: str) -> Markup:
     entries = [
         tag('li', item.title, class_='target' if item.is_target else None) for item in example.lists[system]
     ]
-    heading = tag('h4', label(system), ' ', tag('span', _rank(example.target_rank[system]), class_='badge'))
+    heading = tag('h4', called, ' ', tag('span', _rank(example.target_rank[system]), class_='badge'))
     return tag('div', heading, tag('ol', *entries) if entries else tag('p', 'nothing', class_='quiet'))
 
 

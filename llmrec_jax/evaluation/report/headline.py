@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from llmrec_jax.evaluation.report.markup import Markup, facts, label, row, section, table, tag
+from llmrec_jax.evaluation.report.markup import Markup, facts, row, section, table, tag
 from llmrec_jax.evaluation.report.report_data import ReportData
 from llmrec_jax.evaluation.results import CEILING
 
@@ -18,9 +18,9 @@ def headline(data: ReportData) -> Markup:
     reached = systems.get(data.headline) if data.headline else None
     boxes = []
     if reached is not None:
-        boxes.append(_box(label(data.headline), reached, metric, 'figure headline'))
+        boxes.append(_box(data.label(data.headline), reached, metric, 'figure headline'))
     if best_floor is not None:
-        boxes.append(_box(f'best floor: {label(best_floor)}', systems[best_floor], metric, 'figure'))
+        boxes.append(_box(f'best floor: {data.label(best_floor)}', systems[best_floor], metric, 'figure'))
     if CEILING in systems:
         boxes.append(_box('ceiling: the best any system can expect', systems[CEILING], metric, 'figure'))
     return section(
@@ -36,7 +36,7 @@ def comparisons(data: ReportData) -> Markup:
     rows = [
         row(
             [
-                tag('span', f'{label(data.headline)} − {label(other)}'),
+                tag('span', f'{data.label(data.headline)} − {data.label(other)}'),
                 metric,
                 comparison['seen_items'],
                 f'{difference:+.4f}',
@@ -99,14 +99,14 @@ def _verdict(data: ReportData, best_floor: str | None) -> list[Markup]:
         behind = value < floor
         relation = 'below' if behind else 'above'
         times = f' ({value / floor:.2f} times)' if floor > 0 else ''
-        said.append(f'{abs(value - floor):.4f} {relation} {label(best_floor)}{times}')
+        said.append(f'{abs(value - floor):.4f} {relation} {data.label(best_floor)}{times}')
     if CEILING in systems and systems[CEILING][metric] > 0:
-        said.append(f'{100 * value / systems[CEILING][metric]:.0f} % of what can be reached at all')
+        said.append(f'{100 * value / systems[CEILING][metric]:.0f}\u00a0% of what can be reached at all')
     if not said:
         return []
-    sentence = f'{label(data.headline)} finds {100 * value:.1f} of 100 next items in its first '
+    sentence = f'{data.label(data.headline)} finds {100 * value:.1f} of 100 next items in its first '
     sentence += f'{metric.partition("@")[2]}: {" and ".join(said)}.'
-    return [tag('p', sentence[0].upper() + sentence[1:], class_='verdict behind' if behind else 'verdict')]
+    return [tag('p', sentence, class_='verdict behind' if behind else 'verdict')]
 
 
 def _towards(headline_name: str | None, comparison: dict[str, Any]) -> list[tuple]:

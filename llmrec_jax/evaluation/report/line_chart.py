@@ -17,7 +17,11 @@ def line_chart(curve: Curve) -> Markup:
 
     More than `MAX_POINTS` points are drawn as means of neighbours.
     """
-    points = [(step, value) for step, value in zip(curve.steps, curve.values) if math.isfinite(value)]
+    points = [
+        (float(step), float(value))
+        for step, value in zip(curve.steps, curve.values)
+        if value is not None and math.isfinite(value)
+    ]
     if not points:
         return Markup('')
     drawn = _binned(points)
@@ -75,7 +79,7 @@ def _ticks(low: float, high: float) -> list[float]:
         margin = abs(low) / 2 or 1.0
         low, high = low - margin, high + margin
     raw = (high - low) / 4
-    power = 10 ** math.floor(math.log10(raw))
+    power = 10.0 ** math.floor(math.log10(raw))
     step = power * next(factor for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * (1 - 1e-9))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [number * step for number in range(first, last + 1)]

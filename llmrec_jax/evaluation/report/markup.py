@@ -50,20 +50,36 @@ def row(cells: Iterable[Any], class_: str | None = None) -> Markup:
 
 
 def facts(values: Mapping[str, Any]) -> Markup:
-    """Names and values, nested mappings joined by dots."""
-    pairs = [tag('div', tag('dt', name), tag('dd', value)) for name, value in flatten(values)]
-    return tag('dl', *pairs, class_='facts')
+    """Names and values, nested mappings joined by dots, lists of records as tables."""
+    leaves = [(name, value) for name, value in flatten(values) if not _is_records(value)]
+    pairs = [tag('div', tag('dt', name), tag('dd', readable(value))) for name, value in leaves]
+    tables = [
+        join((tag('h3', name), _records_table(value)))
+        for name, value in flatten(values)
+        if _is_records(value)
+    ]
+    return join([tag('dl', *pairs, class_='facts') if pairs else '', *tables])
 
 
-def flatten(values: Mapping[str, Any], prefix: str = '') -> list[tuple[str, str]]:
-    """Leaves of nested mappings with their dotted names, readable."""
+def flatten(values: Mapping[str, Any], prefix: str = '') -> list[tuple[str, Any]]:
+    """Leaves of nested mappings with their dotted names."""
     leaves = []
     for name, value in values.items():
         if isinstance(value, Mapping):
             leaves += flatten(value, f'{prefix}{name}.')
         else:
-            leaves.append((f'{prefix}{name}'.replace('_', ' '), readable(value)))
+            leaves.append((f'{prefix}{name}'.replace('_', ' '), value))
     return leaves
+
+
+def _is_records(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(one, Mapping) for one in value)
+
+
+def _records_table(records: Sequence[Mapping[str, Any]]) -> Markup:
+    columns = list(dict.fromkeys(name for record in records for name in record))
+    rows = [row([readable(record.get(name)) for name in columns]) for record in records]
+    return table([name.replace('_', ' ') for name in columns], rows)
 
 
 def readable(value: Any) -> str:
@@ -81,8 +97,3 @@ def readable(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ', '.join(readable(entry) for entry in value) or 'none'
     return str(value)
-
-
-def label(system: str) -> str:
-    """How a system is called on the page."""
-    return system.replace('_', ' ')

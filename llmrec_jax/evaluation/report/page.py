@@ -12,12 +12,14 @@ from llmrec_jax.evaluation.report.line_chart import line_chart
 from llmrec_jax.evaluation.report.markup import Markup, facts, join, readable, row, section, table, tag
 from llmrec_jax.evaluation.report.report_data import Picture, ReportData
 from llmrec_jax.evaluation.report.style import STYLE
-from llmrec_jax.evaluation.report.systems_table import systems_table
+from llmrec_jax.evaluation.report.systems_table import catalogue_table, systems_table
 
-TABLE_NOTE = (
-    'Small numbers are bootstrap intervals over users; bold marks the best measured system. Coverage is the '
-    'share of the catalogue that is listed for anybody. Popularity is the mean share of the catalogue that is '
-    'less popular than a listed item; 0.5 is what drawing at random gives.'
+TABLE_NOTE = 'Small numbers are bootstrap intervals over users; bold marks the best measured system.'
+CATALOGUE_NOTE = (
+    'Coverage: share of the catalogue that is listed for anybody. Popularity: mean share of the catalogue '
+    'that is less popular than a listed item; drawing at random gives 0.5. Gini of exposure: 0 where all '
+    'items are listed equally often, 1 where a few take every slot. Distance: mean cosine distance of item '
+    'vectors.'
 )
 
 
@@ -65,18 +67,34 @@ def _subtitle(corpus: Mapping[str, Any]) -> str:
 
 
 def _systems(data: ReportData) -> Markup:
-    parts = []
-    for name, systems in data.results.systems.items():
-        if systems:
-            heading = [] if name == 'test' else [tag('h3', name.replace('_', ' '))]
-            parts += [*heading, systems_table(data, name)]
+    sections = {name: systems for name, systems in data.results.systems.items() if systems}
+    shown, folded = [], []
+    for name in sections:
+        catalogue = catalogue_table(data, name)
+        tables = [systems_table(data, name), tag('p', TABLE_NOTE, class_='note')]
+        if catalogue:
+            tables += [tag('h3', 'What the lists do to the catalogue'), catalogue]
+            tables.append(tag('p', CATALOGUE_NOTE, class_='note'))
+        if name == 'test':
+            shown += tables
+        else:
+            folded.append(tag('details', tag('summary', _section_title(name)), *tables))
     return section(
         'Systems',
         'systems',
-        *parts,
-        tag('p', TABLE_NOTE, class_='note'),
+        *shown,
         tag('h3', 'Protocol'),
         protocol(data),
+        tag('div', *folded, class_='folded'),
+    )
+
+
+def _section_title(name: str) -> str:
+    split, _, seen_items = name.partition('_seen_')
+    return (
+        f'{split.capitalize()} split, seen items {seen_items}'
+        if seen_items
+        else f'{split.capitalize()} split'
     )
 
 
@@ -104,7 +122,7 @@ def _examples(data: ReportData) -> Markup:
     if not data.examples:
         return Markup('')
     rule = tag('p', data.examples_rule, class_='note')
-    return section('Users to look at', 'examples', rule, *examples_markup(data.examples, data.headline))
+    return section('Users to look at', 'examples', rule, *examples_markup(data))
 
 
 def _stages(stages: Sequence[Mapping[str, Any]]) -> Markup:

@@ -3,7 +3,18 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from llmrec_jax.evaluation.results import Results
+from llmrec_jax.evaluation.results import CEILING, LAW_ATTAINED, Results
+
+LABELS = {
+    'popularity': 'Popularity',
+    'item_knn': 'Item-kNN',
+    'markov': 'Markov',
+    'decayed_markov': 'Decayed Markov',
+    'content_scann': 'Content, last item',
+    'content_scann_mean': 'Content, history mean',
+    CEILING: 'Ceiling',
+    LAW_ATTAINED: 'The law itself, on these targets',
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,13 +24,13 @@ class Curve:
     Attributes:
       title: e.g. 'Training loss'.
       steps: ascending.
-      values: one a step.
+      values: one a step; None where it was not finite.
       best: 'low' or 'high', whichever is better; that point is marked. None marks none.
     """
 
     title: str
-    steps: Sequence[float]
-    values: Sequence[float]
+    steps: Sequence[int]
+    values: Sequence[float | int | None]
     best: str | None = None
 
     def __post_init__(self):
@@ -107,6 +118,7 @@ class ReportData:
       examples_rule: how they were chosen, in words.
       published: rows of others.
       config: the operative configuration, as text.
+      labels: how systems are called on the page, where it is not by their name.
     """
 
     title: str
@@ -119,3 +131,8 @@ class ReportData:
     examples_rule: str = ''
     published: Sequence[PublishedRow] = ()
     config: str = ''
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def label(self, system: str) -> str:
+        """How a system is called on the page."""
+        return self.labels.get(system) or LABELS.get(system) or system.replace('_', ' ')

@@ -30,7 +30,7 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
   margin-top: 22px; }
 h2 { font-size: 19px; letter-spacing: -0.01em; margin: 0 0 14px; }
 h3 { font-size: 15px; margin: 22px 0 8px; }
-p.note { color: var(--quiet); margin: 10px 0 0; font-size: 13.5px; max-width: 90ch; }
+p.note { color: var(--quiet); margin: 10px 0 12px; font-size: 13.5px; max-width: 90ch; }
 .hero { display: grid; grid-template-columns: repeat(auto-fit, minmax(210px, 1fr)); gap: 14px; }
 .figure { border-radius: 12px; padding: 16px 18px; background: var(--page); border: 1px solid var(--line); }
 .figure.headline { background: var(--accent-soft); border-color: transparent; }
@@ -65,10 +65,11 @@ tr.published .badge { font-style: normal; }
 .bar b { position: absolute; top: 6px; height: 2px; background: var(--ink); opacity: .75; }
 tr.headline .bar i { background: var(--accent); }
 tr.other .bar i { background: var(--accent); opacity: .55; }
-tr.ceiling .bar i { background: var(--ceiling); }
+tr.bound .bar i { background: var(--ceiling); }
 tr.published .bar i { background: repeating-linear-gradient(45deg, var(--floor) 0 4px, transparent 4px 7px); }
 .percent { width: 46px; font-size: 12.5px; color: var(--quiet); }
-.charts, .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(340px, 1fr)); gap: 18px; }
+.charts, .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(340px, 100%), 1fr));
+  gap: 18px; margin-top: 14px; }
 figure { margin: 0; }
 figcaption { font-weight: 600; font-size: 14px; margin-bottom: 6px; }
 figure p { margin: 6px 0 0; color: var(--quiet); font-size: 13px; }
@@ -82,8 +83,8 @@ figure p { margin: 6px 0 0; color: var(--quiet); font-size: 13px; }
 .pictures img { width: 100%; height: auto; display: block; background: #fff; border-radius: 8px;
   border: 1px solid var(--line); }
 dl.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)); gap: 10px 22px;
-  margin: 0; }
-dl.facts dt { color: var(--quiet); font-size: 12.5px; grid-row: auto; }
+  margin: 14px 0 0; }
+dl.facts dt { color: var(--quiet); font-size: 12.5px; }
 dl.facts dd { margin: 0; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 details { border-top: 1px solid var(--line); padding: 10px 0; }
 details:last-of-type { padding-bottom: 0; }
@@ -97,6 +98,7 @@ summary .where.found { color: var(--hit-ink); background: var(--hit); border-rad
 .lists li { margin: 0 0 3px; padding: 0 4px; overflow-wrap: anywhere; }
 .lists li::marker { color: var(--quiet); }
 li.target { background: var(--hit); color: var(--hit-ink); border-radius: 4px; font-weight: 600; }
+.folded { margin-top: 20px; }
 .history { color: var(--quiet); font-size: 13px; margin: 8px 0 0; }
 .came { margin: 4px 0 0; font-size: 14px; }
 pre { background: var(--page); border: 1px solid var(--line); border-radius: 10px; padding: 14px 16px;

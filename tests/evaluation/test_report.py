@@ -1,0 +1,223 @@
+import base64
+import html.parser
+import io
+import re
+
+import matplotlib.figure
+import numpy as np
+import pytest
+
+from llmrec_jax.corpora.corpus import Items, Users
+from llmrec_jax.evaluation.per_user import PerUserResults
+from llmrec_jax.evaluation.recommendations import from_dense
+from llmrec_jax.evaluation.report.examples import choose_cases, user_examples
+from llmrec_jax.evaluation.report.page import render, write_report
+from llmrec_jax.evaluation.report.report_data import Curve, Picture, PublishedRow, ReportData
+from llmrec_jax.evaluation.results import Results
+from tests.evaluation.ranking_cases import ranking_cases
+from tests.evaluation.sample_results import numbers, sample_fields, sample_results
+
+N_ITEMS = 12
+EVIL_TITLE = 'Soap <script>alert("x")</script> & "Co"'
+VOID = {'meta', 'img'}
+
+
+class Page(html.parser.HTMLParser):
+    """Collects text, attributes and tags, and checks that elements nest."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.words = [], [], [], []
+        self.feed(page)
+        assert not self.open, f'not closed: {self.open}'
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self):
+        return ' '.join(self.words)
+
+
+def png():
+    buffer = io.BytesIO()
+    matplotlib.figure.Figure(figsize=(1, 1)).savefig(buffer, format='png')
+    return buffer.getvalue()
+
+
+def per_user():
+    cases = ranking_cases([[0, 1]] * 20, [2] * 20)
+    scores = np.zeros((20, N_ITEMS))
+    scores[:, 3] = 2.0
+    scores[:6, 2] = 1.0
+    return cases, PerUserResults(cases.user, cases.target, {'tiger': from_dense(scores, cases.target, 10)})
+
+
+def items():
+    titles = [EVIL_TITLE] + [f'Thing {item}' for item in range(1, N_ITEMS - 1)] + ['']
+    return Items(
+        [f'A{item}' for item in range(N_ITEMS)],
+        titles,
+        [''] * N_ITEMS,
+        [()] * N_ITEMS,
+        [''] * N_ITEMS,
+        np.full(N_ITEMS, np.nan),
+    )
+
+
+def users():
+    return Users([f'user <{user}>' for user in range(20)], [''] * 20)
+
+
+def full_data():
+    cases, answered = per_user()
+    rows, rule = choose_cases(answered, 'tiger', k=10, examples=12, seed=0)
+    return ReportData(
+        title='TIGER on <a> shop',
+        results=sample_results(),
+        headline='tiger',
+        floors=('popularity',),
+        curves=(
+            Curve('Training loss', range(0, 1000, 2), [None, *np.geomspace(6, 2, 499)]),
+            Curve('Validation recall@10', [100, 200, 300], [0.1, 0.21, 0.2], best='high'),
+        ),
+        pictures=(Picture('Level 1', 'Items a codeword.', png()),),
+        examples=user_examples(rows, cases, answered, items(), users(), k=10),
+        examples_rule=rule,
+        published=(PublishedRow('TIGER <paper>', 'its table 1', {'recall@10': 0.0648}),),
+        config='Trainer.steps = 100  # <fast>',
+        labels={'tiger': 'TIGER'},
+    )
+
+
+def test_a_report_holds_everything_that_was_measured():
+    page = Page(render(full_data()))
+    for expected in (
+        'TIGER on <a> shop',
+        'simulated_shop/tiny · 100 users · 60 items · 900 events',
+        '0.3000',
+        'Popularity',
+        'Ceiling',
+        '0.2900–0.3100',
+        '75\u00a0%',
+        'published, not measured here',
+        'TIGER <paper>',
+        'Validation split',
+        'Test split, seen items removed',
+        'Validation recall@10',
+        'collision rate',
+        'lsh',
+        'invalid rate',
+        'Trainer.steps = 100  # <fast>',
+        'peak memory'.capitalize(),
+        '20.0 s',
+        'came next: ',
+    ):
+        assert expected in page.text, expected
+    assert page.tags.count('polyline') == 2
+    assert page.tags.count('details') == 12 + 2
+
+
+def test_a_report_needs_no_other_file():
+    page = Page(render(full_data()))
+    for name, value in page.attributes:
+        if name in ('src', 'href', 'data', 'action', 'srcset'):
+            assert value.startswith(('data:', '#')), (name, value)
+    assert not {'link', 'script', 'iframe', 'object'} & set(page.tags)
+    assert not re.search(r'url\(|@import|https?://', render(full_data()))
+
+
+def test_pictures_are_embedded_as_they_are():
+    page = Page(render(full_data()))
+    sources = [value for name, value in page.attributes if name == 'src']
+    assert [base64.b64decode(source.partition(',')[2])[:4] for source in sources] == [b'\x89PNG']
+
+
+def test_titles_and_users_cannot_break_the_page():
+    page = Page(render(full_data()))
+    assert 'script' not in page.tags
+    assert EVIL_TITLE in page.text
+    assert 'User user <' in page.text
+
+
+def test_the_headline_says_plainly_when_a_floor_is_better():
+    assert '0.2500 above Popularity (6.00 times)' in Page(render(full_data())).text
+    fields = sample_fields()
+    fields['systems']['test']['popularity'] = numbers(0.35)
+    behind = ReportData('r', Results(**fields), 'tiger', ('popularity',), labels={'tiger': 'TIGER'})
+    assert '0.0500 below Popularity' in Page(render(behind)).text
+
+
+def test_comparisons_are_told_from_the_headline_systems_side():
+    text = Page(render(full_data())).text
+    assert 'TIGER − Popularity' in text
+    assert '+0.2500' in text
+    assert '+0.2400 … +0.2600' in text
+
+
+def test_a_run_of_floors_alone_has_a_report():
+    fields = sample_fields()
+    fields |= {'systems': {'test': {'popularity': numbers(0.05)}}, 'semantic_ids': {}, 'training': {}}
+    fields |= {'decoding': {}, 'comparisons': []}
+    page = Page(render(ReportData('floors', Results(**fields), 'tiger', ('popularity',))))
+    assert 'best floor: Popularity' in page.text
+    assert 'Semantic IDs' not in page.text
+    assert 'against the best' in page.text
+
+
+def test_a_report_renders_before_anything_was_measured():
+    fields = sample_fields() | {'systems': {}, 'comparisons': [], 'stages': []}
+    assert 'simulated_shop/tiny' in Page(render(ReportData('nothing', Results(**fields), 'tiger'))).text
+
+
+def test_writing_leaves_one_file(tmp_path):
+    write_report(full_data(), tmp_path / 'run' / 'report.html')
+    assert [file.name for file in (tmp_path / 'run').iterdir()] == ['report.html']
+    assert (tmp_path / 'run' / 'report.html').read_text(encoding='utf-8') == render(full_data())
+
+
+def test_half_of_the_examples_are_hits_where_there_are_enough():
+    _, answered = per_user()
+    ranks = answered.systems['tiger'].target_rank
+    rows, rule = choose_cases(answered, 'tiger', k=10, examples=8, seed=0)
+    assert (ranks[rows] <= 10).sum() == 4
+    assert len(set(rows.tolist())) == 8
+    assert rule.startswith('4 users') and 'and 4 from' in rule
+    many, _ = choose_cases(answered, 'tiger', k=10, examples=18, seed=0)
+    assert (ranks[many] <= 10).sum() == 6
+    assert len(many) == 18
+
+
+def test_examples_mark_the_target_and_name_items_without_a_title():
+    cases, answered = per_user()
+    example = user_examples(np.array([0]), cases, answered, items(), users(), k=3)[0]
+    assert [(item.title, item.is_target) for item in example.lists['tiger']] == [
+        ('Thing 3', False),
+        ('Thing 2', True),
+        (EVIL_TITLE, False),
+    ]
+    assert example.target_rank == {'tiger': 2}
+    assert example.history == [EVIL_TITLE, 'Thing 1']
+    last = ranking_cases([[N_ITEMS - 1] * 14], [2])
+    one = PerUserResults(last.user, last.target, {})
+    example = user_examples(np.array([0]), last, one, items(), users(), k=3)[0]
+    assert set(example.history) == {f'A{N_ITEMS - 1}'}
+    assert example.left_out == 2
+
+
+def test_malformed_extras_are_refused():
+    with pytest.raises(ValueError, match="picture 'Level 1' is not a PNG"):
+        Picture('Level 1', '', b'<svg/>')
+    with pytest.raises(ValueError, match="curve 'Loss' has 2 steps and 1 values"):
+        Curve('Loss', [1, 2], [0.5])
+    with pytest.raises(ValueError, match="best is 'max'"):
+        Curve('Loss', [1], [0.5], best='max')
