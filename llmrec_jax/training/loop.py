@@ -7,7 +7,7 @@ import pathlib
 import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 from jaxtyping import Array, PyTree
@@ -60,6 +60,7 @@ class TrainResult:
     peak_device_bytes: int | None
 
 
+@runtime_checkable
 class LoopConfig(Protocol):
     """The fields of a trainer that the loop reads; see `trainer.Trainer`."""
 

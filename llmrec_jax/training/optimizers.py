@@ -1,7 +1,7 @@
 """Optimizers as configuration: what optax builds, chosen field by field."""
 
 import dataclasses
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import optax
@@ -10,6 +10,7 @@ from jaxtyping import PyTree
 from llmrec_jax.training.schedules import Schedule
 
 
+@runtime_checkable
 class Optimizer(Protocol):
     """A configuration that optax can be built from.
 

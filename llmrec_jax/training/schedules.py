@@ -1,13 +1,14 @@
 """Learning-rate schedules: learning rate as a function of the number of updates made before."""
 
 import dataclasses
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
 
+@runtime_checkable
 class Schedule(Protocol):
     """Anything that gives the learning rate of the update after `step` others."""
 

@@ -1,7 +1,7 @@
 """What a run carries from step to step."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import flax.core
 import flax.struct
@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 from llmrec_jax.training.mesh import LogicalRules, optimizer_shardings, parameter_shardings, replicated
 
 
+@runtime_checkable
 class TrainableModel(Protocol):
     """What the engine asks of a model; T5X's model protocol with the sums that exact accumulation needs."""
 

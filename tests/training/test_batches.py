@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmrec_jax.training.batches import Batches
+from llmrec_jax.training.columns import write_columns
+from tests.training.small_model import examples
+
+LENGTHS = {'inputs': 12, 'targets': 2}
+
+
+@pytest.fixture(scope='module')
+def columns(tmp_path_factory):
+    return write_columns(tmp_path_factory.mktemp('columns') / 'store', examples(50), {})
+
+
+def same(left, right):
+    return all(
+        one.length == other.length
+        and (one.rows == other.rows).all()
+        and all((one.features[name] == other.features[name]).all() for name in one.features)
+        for one, other in zip(left, right, strict=True)
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(steps=st.lists(st.integers(0, 40), min_size=1, max_size=6), seed=st.integers(0, 3))
+def test_a_batch_depends_on_seed_and_step_alone(columns, steps, seed):
+    make = lambda: Batches(columns, 8, LENGTHS, 2, (4, 8), seed=seed)
+    asked_in_this_order = make()
+    seen = {step: asked_in_this_order.batch(step) for step in steps}
+    assert all(same(seen[step], make().batch(step)) for step in steps)
+
+
+@settings(max_examples=20, deadline=None)
+@given(batch_size=st.integers(1, 60), epochs=st.integers(1, 3))
+def test_every_epoch_has_every_example_once(columns, batch_size, epochs):
+    batches = Batches(columns, batch_size, LENGTHS)
+    steps = -(-epochs * len(columns) // batch_size)
+    stream = np.concatenate([batches.rows(step) for step in range(steps)])[: epochs * len(columns)]
+    assert (np.sort(stream.reshape(epochs, -1), axis=1) == np.arange(len(columns))).all()
+
+
+def test_epochs_and_seeds_differ_in_order(columns):
+    first, second = (Batches(columns, 50, LENGTHS).rows(step) for step in (0, 1))
+    other = Batches(columns, 50, LENGTHS, seed=1).rows(0)
+    assert (first != second).any() and (first != other).any()
+
+
+@settings(max_examples=30, deadline=None)
+@given(step=st.integers(0, 20), microbatches=st.sampled_from([1, 2, 4, 8]), buckets=st.sets(st.integers(1, 12)))
+def test_microbatches_are_the_batch_sorted_and_padded_to_the_smallest_bucket(
+    columns, step, microbatches, buckets
+):
+    batches = Batches(columns, 16, LENGTHS, microbatches, tuple(buckets))
+    parts = batches.batch(step)
+    assert [len(part.rows) for part in parts] == [16 // microbatches] * microbatches
+    rows = np.concatenate([part.rows for part in parts])
+    assert sorted(rows) == sorted(batches.rows(step))
+    assert (np.diff(columns.lengths('inputs')[rows]) >= 0).all()
+    for part in parts:
+        longest = columns.lengths('inputs')[part.rows].max()
+        assert part.length == min(bucket for bucket in {*buckets, 12} if bucket >= longest)
+        assert part.length in batches.lengths
+        full = columns.batch(part.rows, LENGTHS)
+        assert (full['inputs'][:, : part.length] == part.features['inputs']).all()
+        assert (full['inputs'][:, part.length :] == 0).all()
+        assert (full['targets'] == part.features['targets']).all()
+
+
+def test_only_lengths_that_occur_are_compiled_for(tmp_path):
+    store = write_columns(tmp_path / 'store', {'inputs': [[1], [1, 2]], 'targets': [[1], [2]]}, {})
+    assert Batches(store, 2, {'inputs': 9, 'targets': 1}, 1, (2, 4)).lengths == (2,)
+    assert Batches(store, 2, {'inputs': 9, 'targets': 1}, 1, (1, 4)).lengths == (1, 4)
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        ({'microbatches': 3}, 'batch_size=16 cannot be cut into microbatches=3'),
+        ({'batch_size': 0}, 'batch_size=0'),
+        ({'length_buckets': (4, 13)}, r'length_buckets=\(4, 13\) must lie between 1 and the 12'),
+        ({'bucketed_feature': 'history'}, "bucketed_feature='history' is no feature"),
+        ({'feature_lengths': {'inputs': 5, 'targets': 2}}, "row .* of feature 'inputs' has .* tokens, more"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_errors(columns, settings, message):
+    with pytest.raises(ValueError, match=message):
+        Batches(**{'columns': columns, 'batch_size': 16, 'feature_lengths': LENGTHS, **settings})
