@@ -5,9 +5,9 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
 _CHUNK = 1 << 20
 
@@ -49,7 +49,7 @@ def numbered_lines(path: Path, encoding: str = 'utf-8') -> Iterator[tuple[int, s
         yield from decoded_lines(stream, str(path), encoding)
 
 
-def decoded_lines(stream: BinaryIO, path: str, encoding: str) -> Iterator[tuple[int, str]]:
+def decoded_lines(stream: Iterable[bytes], path: str, encoding: str) -> Iterator[tuple[int, str]]:
     """Yields (line number from 1, line without its end) of an open file; `path` names it in messages.
 
     Raises:

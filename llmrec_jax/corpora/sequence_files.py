@@ -108,23 +108,24 @@ def _read_items(path: Path) -> tuple[Items, dict[str, int]]:
 
 
 def _item_columns(path: Path, number: int, record: Mapping[str, Any]) -> tuple:
-    def text(field: str) -> str:
-        value = record.get(field)
-        if value is not None and not isinstance(value, str):
-            bad_line(path, number, f'field {field!r} is {value!r}', _ITEM_LINE)
-        return well_formed(value or '')
-
     price = record.get('price')
     if price is not None and (isinstance(price, bool) or not isinstance(price, int | float)):
         bad_line(path, number, f"field 'price' is {price!r}", 'a number or null')
     return (
-        text('asin') or str(record['id']),
-        text('title'),
-        text('brand'),
+        _text(path, number, record, 'asin') or str(record['id']),
+        _text(path, number, record, 'title'),
+        _text(path, number, record, 'brand'),
         _first_path(path, number, record.get('categories')),
-        text('description'),
+        _text(path, number, record, 'description'),
         float('nan') if price is None else float(price),
     )
+
+
+def _text(path: Path, number: int, record: Mapping[str, Any], field: str) -> str:
+    value = record.get(field)
+    if value is not None and not isinstance(value, str):
+        bad_line(path, number, f'field {field!r} is {value!r}', _ITEM_LINE)
+    return well_formed(value or '')
 
 
 def _first_path(path: Path, number: int, categories: Any) -> tuple[str, ...]:
