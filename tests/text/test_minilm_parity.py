@@ -1,4 +1,4 @@
-"""MiniLM against `transformers`' BERT, on random weights and on the published ones where they are installed."""
+"""MiniLM against `transformers`' BERT, on random weights and on the published ones if installed."""
 
 import numpy as np
 import pytest
