@@ -36,7 +36,7 @@ class Embed(nn.Module):
 
     def __call__(self, tokens: Int[Array, 'batch length']) -> Float[Array, 'batch length features']:
         """The vectors of `tokens`."""
-        table = self.embedding.astype(self.dtype)
+        table = jnp.asarray(self.embedding, self.dtype)
         if self.one_hot:
             vectors = jnp.dot(jax.nn.one_hot(tokens, self.vocab_size, dtype=self.dtype), table)
         else:
