@@ -1,4 +1,9 @@
-"""How big the shop is, by name."""
+"""How big the shop is, by name.
+
+'tiny' is for tests and 'quickstart' for the first run: few enough events an item that counting transitions is
+starved, and few enough items that a model that reads their text learns the shop in minutes on two cores.
+'million' builds in about 70 seconds and 2.7 GB.
+"""
 
 import dataclasses
 from collections.abc import Mapping
