@@ -1,8 +1,8 @@
 """How big the shop is, by name.
 
-'tiny' is for tests and 'quickstart' for the first run: few enough events an item that counting transitions is
-starved, and few enough items that a model that reads their text learns the shop in minutes on two cores.
-'million' builds in about 70 seconds and 2.7 GB.
+'tiny' is for tests. 'quickstart' is for the first run: so few events an item that counting transitions of
+items is starved, while transitions of leaves, which only the text tells, are seen often. 'million' builds in
+about 70 seconds and 2.7 GB.
 """
 
 import dataclasses
