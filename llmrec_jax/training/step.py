@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax.linen import partitioning
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float
 
 from llmrec_jax.training.mesh import LogicalRules
 from llmrec_jax.training.train_state import TrainableModel, TrainState, shardings_of
@@ -19,19 +19,19 @@ from llmrec_jax.training.train_state import TrainableModel, TrainState, sharding
 
 @flax.struct.dataclass
 class Sums:
-    """What microbatches add up to.
+    """What microbatches add up to; also the tree of its shapes, or of its shardings.
 
     Attributes:
       gradients: of the summed loss.
-      loss: summed loss.
-      weight: summed loss weights.
-      metrics: other sums.
+      loss: summed loss, a scalar.
+      weight: summed loss weights, a scalar.
+      metrics: other sums by name, scalars.
     """
 
-    gradients: PyTree[Any]
-    loss: Float[Array, '']
-    weight: Float[Array, '']
-    metrics: Mapping[str, Float[Array, '']]
+    gradients: Any
+    loss: Any
+    weight: Any
+    metrics: Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from flax.linen import partitioning
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Key, PyTree
 
 from llmrec_jax.training.mesh import LogicalRules, optimizer_shardings, parameter_shardings, replicated
 
@@ -42,11 +42,17 @@ class TrainableModel(Protocol):
 
 @flax.struct.dataclass
 class TrainState:
-    """Parameters, the optimizer's state, and how many updates made them."""
+    """What a run carries from update to update; also the tree of its shapes, or of its shardings.
 
-    step: Int[Array, '']
-    params: PyTree[Any]
-    opt_state: PyTree[Any]
+    Attributes:
+      step: updates made, an int32 scalar.
+      params: the network's parameters.
+      opt_state: the optimizer's state.
+    """
+
+    step: Any
+    params: Any
+    opt_state: Any
 
 
 def abstract_state(

@@ -27,7 +27,9 @@ def same(left, right):
 @settings(max_examples=30, deadline=None)
 @given(steps=st.lists(st.integers(0, 40), min_size=1, max_size=6), seed=st.integers(0, 3))
 def test_a_batch_depends_on_seed_and_step_alone(columns, steps, seed):
-    make = lambda: Batches(columns, 8, LENGTHS, 2, (4, 8), seed=seed)
+    def make():
+        return Batches(columns, 8, LENGTHS, 2, (4, 8), seed=seed)
+
     asked_in_this_order = make()
     seen = {step: asked_in_this_order.batch(step) for step in steps}
     assert all(same(seen[step], make().batch(step)) for step in steps)
@@ -49,7 +51,9 @@ def test_epochs_and_seeds_differ_in_order(columns):
 
 
 @settings(max_examples=30, deadline=None)
-@given(step=st.integers(0, 20), microbatches=st.sampled_from([1, 2, 4, 8]), buckets=st.sets(st.integers(1, 12)))
+@given(
+    step=st.integers(0, 20), microbatches=st.sampled_from([1, 2, 4, 8]), buckets=st.sets(st.integers(1, 12))
+)
 def test_microbatches_are_the_batch_sorted_and_padded_to_the_smallest_bucket(
     columns, step, microbatches, buckets
 ):
