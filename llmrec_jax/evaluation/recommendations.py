@@ -53,7 +53,8 @@ def from_dense(
     Raises:
       ValueError: when a score is NaN.
     """
-    if np.isnan(scores).any():
+    # The minimum is NaN where any score is, and needs no second array of that size.
+    if scores.size and np.isnan(scores.min()):
         case, item = np.argwhere(np.isnan(scores))[0]
         raise ValueError(f'the score of item {item} is NaN in row {case} of the batch')
     k = min(k, scores.shape[1])
@@ -97,10 +98,14 @@ def _top_k(scores: Float[np.ndarray, 'cases items'], k: int) -> Int[np.ndarray, 
     """Columns of the `k` largest scores of each row, descending, equal ones in column order."""
     n_items = scores.shape[1]
     kth = np.partition(scores, n_items - k, axis=1)[:, n_items - k, None]
-    above = scores > kth
-    equal = scores == kth
-    room = k - above.sum(axis=1, keepdims=True)
-    chosen = above | (equal & (np.cumsum(equal, axis=1) <= room))
+    chosen = scores >= kth
+    tied = np.flatnonzero(chosen.sum(axis=1) > k)
+    if len(tied):
+        # The first of those that equal the k-th, as many as there is room for; only these rows need counting.
+        above = scores[tied] > kth[tied]
+        equal = scores[tied] == kth[tied]
+        room = k - above.sum(axis=1, keepdims=True)
+        chosen[tied] = above | (equal & (np.cumsum(equal, axis=1, dtype=np.int32) <= room))
     columns = np.nonzero(chosen)[1].reshape(-1, k)
     order = np.argsort(-np.take_along_axis(scores, columns, axis=1), axis=1, kind='stable')
     return np.take_along_axis(columns, order, axis=1)

@@ -11,7 +11,8 @@ from llmrec_jax.corpora.splits import RankingCases, Sequences
 from llmrec_jax.evaluation.protocol import SEEN_ITEMS
 from llmrec_jax.evaluation.recommendations import Recommendations, concatenate, from_dense
 
-_SCORES_AT_ONCE = 16_000_000
+# Small enough that a batch stays in the processor's cache while it is ranked.
+_SCORES_AT_ONCE = 1_000_000
 
 
 @runtime_checkable

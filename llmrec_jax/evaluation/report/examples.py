@@ -7,7 +7,7 @@ from llmrec_jax.corpora.corpus import Items, Users
 from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.evaluation.recommendations import ABSENT
-from llmrec_jax.evaluation.report.markup import Markup, tag, text
+from llmrec_jax.evaluation.report.markup import Markup, grouped, tag, text
 from llmrec_jax.evaluation.report.report_data import ListedItem, ReportData, UserExample
 
 HISTORY_SHOWN = 12
@@ -102,4 +102,4 @@ def _list(example: UserExample, system: str, called: str) -> Markup:
 
 
 def _rank(rank: int) -> str:
-    return f'rank {rank:,}'.replace(',', ' ') if rank else 'not ranked'
+    return f'rank {grouped(rank)}' if rank else 'not ranked'

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from llmrec_jax.evaluation.report.markup import Markup, join, tag
+from llmrec_jax.evaluation.report.markup import Markup, grouped, join, tag
 from llmrec_jax.evaluation.report.report_data import Curve
 
 WIDTH, HEIGHT = 460, 260
@@ -95,9 +95,7 @@ def _horizontal(value: float, y: float) -> Markup:
 
 
 def _vertical(value: float, x: float) -> Markup:
-    return tag(
-        'text', f'{value:,.0f}'.replace(',', ' '), x=f'{x:.1f}', y=HEIGHT - BOTTOM + 17, text_anchor='middle'
-    )
+    return tag('text', grouped(value), x=f'{x:.1f}', y=HEIGHT - BOTTOM + 17, text_anchor='middle')
 
 
 def _dot(x: float, y: float, class_: str) -> Markup:

@@ -82,6 +82,11 @@ def _records_table(records: Sequence[Mapping[str, Any]]) -> Markup:
     return table([name.replace('_', ' ') for name in columns], rows)
 
 
+def grouped(value: float | int) -> str:
+    """A whole number with its thousands set apart, never broken over lines."""
+    return f'{value:,.0f}'.replace(',', '\u202f')
+
+
 def readable(value: Any) -> str:
     """A value in words: numbers short, lists separated by commas, nothing as a dash."""
     if value is None:
@@ -89,9 +94,9 @@ def readable(value: Any) -> str:
     if isinstance(value, bool):
         return 'yes' if value else 'no'
     if isinstance(value, int):
-        return f'{value:,}'.replace(',', ' ')
+        return grouped(value)
     if isinstance(value, float):
-        return f'{value:.4g}' if abs(value) < 10_000 else f'{value:,.0f}'.replace(',', ' ')
+        return f'{value:.4g}' if abs(value) < 10_000 else grouped(value)
     if isinstance(value, Mapping):
         return ', '.join(f'{name}: {readable(entry)}' for name, entry in value.items())
     if isinstance(value, list | tuple):

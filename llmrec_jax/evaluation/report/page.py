@@ -9,7 +9,17 @@ from typing import Any
 from llmrec_jax.evaluation.report.examples import examples_markup
 from llmrec_jax.evaluation.report.headline import comparisons, headline, protocol
 from llmrec_jax.evaluation.report.line_chart import line_chart
-from llmrec_jax.evaluation.report.markup import Markup, facts, join, readable, row, section, table, tag
+from llmrec_jax.evaluation.report.markup import (
+    Markup,
+    facts,
+    grouped,
+    join,
+    readable,
+    row,
+    section,
+    table,
+    tag,
+)
 from llmrec_jax.evaluation.report.report_data import Picture, ReportData
 from llmrec_jax.evaluation.report.style import STYLE
 from llmrec_jax.evaluation.report.systems_table import catalogue_table, systems_table
@@ -135,7 +145,7 @@ def _stages(stages: Sequence[Mapping[str, Any]]) -> Markup:
                 tag('strong', stage['name']),
                 _duration_bar(stage['seconds'] / longest),
                 f'{stage["seconds"]:.1f} s',
-                f'{stage["peak_memory_mb"]:,.0f} MB'.replace(',', ' '),
+                f'{grouped(stage["peak_memory_mb"])}\u00a0MB',
                 'reused' if stage['reused'] else 'ran',
             ]
         )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llmrec_jax.evaluation.report.markup import Markup, join, row, table, tag
+from llmrec_jax.evaluation.report.markup import Markup, grouped, join, row, table, tag
 from llmrec_jax.evaluation.report.report_data import PublishedRow, ReportData
 from llmrec_jax.evaluation.results import BOUNDS, CEILING
 
@@ -121,7 +121,7 @@ def _number(numbers: Mapping[str, Any], metric: str, *, bold: bool = False) -> M
 
 def _speed(numbers: Mapping[str, Any]) -> str:
     speed = numbers.get('users_per_second')
-    return f'{speed:,.0f}'.replace(',', ' ') if speed is not None else '–'
+    return grouped(speed) if speed is not None else '–'
 
 
 def _published(published: PublishedRow, metrics: Sequence[str], main: str, scale: float) -> Markup:
