@@ -53,6 +53,7 @@ def prepare(source: CorpusSource, data_dir: str | os.PathLike) -> PreparedCorpus
 
     Raises:
       FileNotFoundError, ValueError: as the source does, before anything is written.
+      OSError: when writing fails, as on a full disk; tables that were there stay as they are.
     """
     data_dir = os.path.expanduser(os.fspath(data_dir))
     if needs_download(source):
@@ -85,10 +86,13 @@ def _write(builder: tfds.core.DatasetBuilder, corpus: Corpus) -> None:
     config = tfds.download.DownloadConfig(num_shards=min(MAX_SHARDS, rows), try_download_gcs=False)
     try:
         builder.download_and_prepare(download_config=config)
-    except OSError:
+    except (OSError, RuntimeError, tf.errors.OpError) as error:
         # The last step is a rename onto a directory that must not exist: another process may have been first.
         if not os.path.exists(os.path.join(builder.data_dir, 'dataset_info.json')):
-            raise
+            raise OSError(
+                # The last step is a rename onto a directory that must not exist; another process may have been first.
+                f'was kept: {error}'
+            ) from error
 
 
 def load_corpus(prepared: PreparedCorpus) -> Corpus:

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import math
 import pathlib
+import resource
 import signal
 import subprocess
 import sys
@@ -161,6 +162,24 @@ def test_two_processes_may_prepare_the_same_corpus(tmp_path, monkeypatch):
     monkeypatch.setattr(SequenceFiles, 'build', overtaken)
     prepared = prepare(source, tmp_path / 'data')
     assert load_corpus(prepared).fingerprint() == build(source).fingerprint()
+
+
+def test_a_full_disk_is_named_and_leaves_nothing_half_written(tmp_path):
+    whole = prepare(SequenceFiles(str(write_directory(tmp_path / 'shop'))), tmp_path / 'data')
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # A file may not grow beyond this, as if the disk were full; one description alone is longer.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, hard))
+    try:
+        with pytest.raises(
+            OSError, match=r"corpus 'my shop/.*': writing the items to .* failed, and nothing"
+        ):
+            prepare(Oddities(), tmp_path / 'data')
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert load_corpus(whole).fingerprint()
+    assert (
+        load_corpus(prepare(Oddities(), tmp_path / 'data')).fingerprint() == Oddities().build().fingerprint()
+    )
 
 
 def test_damaged_data_are_named(tmp_path):

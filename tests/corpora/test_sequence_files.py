@@ -114,7 +114,6 @@ def test_half_a_surrogate_pair_is_replaced(tmp_path):
     ('name', 'users', 'items', 'events'),
     [('amazon-beauty', 22_363, 12_101, 198_502), ('amazon-games', 32_496, 17_332, 289_532)],
 )
-@pytest.mark.slow
 def test_real_directories_have_their_published_counts(name, users, items, events):
     corpus = SequenceFiles(str(shared_data(name))).build()
     assert (len(corpus.users), len(corpus.items), len(corpus.events)) == (users, items, events)
