@@ -83,4 +83,4 @@ def _in_history(
     row_of_event = np.repeat(np.arange(len(histories)), histories.lengths)
     seen = row_of_event * n_items + histories.values
     asked = np.arange(len(items))[:, None] * n_items + items
-    return np.isin(asked, seen) & (items != ABSENT)
+    return np.isin(asked, seen)

@@ -118,7 +118,7 @@ class Results:
 
     def save(self, path: pathlib.Path) -> None:
         """Writes the file beside and renames it, so that a reader never sees half of it."""
-        text = json.dumps(self.as_dict(), indent=2, allow_nan=False) + '\n'
+        text = json.dumps(self.as_dict(), indent=2) + '\n'
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(path.name + '.partial')
         try:

@@ -51,6 +51,17 @@ def test_a_target_beyond_the_depth_is_not_ranked_and_the_lists_stay_full():
     assert (found.items >= 0).all()
 
 
+def test_lists_stay_full_where_the_history_is_what_lies_nearest():
+    angles = np.linspace(0, 1, N_ITEMS)
+    arc = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    nearest_20 = list(reversed(range(20)))
+    found = ContentRetrieval(ExactSearch(arc), arc, depth=8).recommend(
+        ranking_cases([nearest_20, [0]], [22, 0]), 8, seen_items='removed'
+    )
+    assert found.items[0].tolist() == list(range(20, 28))
+    assert found.target_rank.tolist() == [3, 0]
+
+
 def test_a_wrong_query_or_index_is_refused():
     with pytest.raises(ValueError, match=r"ContentRetrieval\.query is 'median'"):
         ContentRetrieval(ExactSearch(VECTORS), VECTORS, query='median')

@@ -127,6 +127,12 @@ def test_a_report_holds_everything_that_was_measured():
     assert page.tags.count('details') == 12 + 2
 
 
+def test_bold_is_for_what_was_measured_and_not_for_bounds():
+    page = render(full_data())
+    assert '<strong>0.3000</strong>' in page
+    assert '<strong>0.4000</strong>' not in page
+
+
 def test_a_report_needs_no_other_file():
     page = Page(render(full_data()))
     for name, value in page.attributes:
@@ -207,10 +213,10 @@ def test_examples_mark_the_target_and_name_items_without_a_title():
     ]
     assert example.target_rank == {'tiger': 2}
     assert example.history == [EVIL_TITLE, 'Thing 1']
-    last = ranking_cases([[N_ITEMS - 1] * 14], [2])
-    one = PerUserResults(last.user, last.target, {})
-    example = user_examples(np.array([0]), last, one, items(), users(), k=3)[0]
-    assert set(example.history) == {f'A{N_ITEMS - 1}'}
+    long = ranking_cases([[5, 6] + [N_ITEMS - 1] * 12], [2])
+    one = PerUserResults(long.user, long.target, {})
+    example = user_examples(np.array([0]), long, one, items(), users(), k=3)[0]
+    assert example.history == [f'A{N_ITEMS - 1}'] * 12
     assert example.left_out == 2
 
 

@@ -30,8 +30,7 @@ def systems_table(data: ReportData, section: str) -> Markup:
     rows = []
     for system in ordered(systems, main, data.headline):
         numbers = systems[system]
-        best = [] if system in BOUNDS else [name for name in metrics if _is_best(systems, system, name)]
-        cells = [_number(numbers, name, bold=name in best) for name in metrics]
+        cells = [_number(numbers, name, bold=_is_best(systems, system, name)) for name in metrics]
         bar = _bar(numbers, main, scale, data.label(system))
         rows.append(row([_name(system, data), bar, *cells, _speed(numbers)], class_=kind(system, data)))
     if section == 'test':
