@@ -139,6 +139,7 @@ class Loop:
     def _settle(self, step: int, metrics: Mapping[str, Array], started: float, progress: Progress) -> None:
         row = {name: float(value) for name, value in jax.device_get(metrics).items()}
         if not math.isfinite(row['loss']) or not math.isfinite(row['grad_norm']):
+            self._checkpoints.wait()
             steps = self._checkpoints.steps()
             kept = (
                 f'the last good checkpoint is {self._checkpoints.path(steps[-1])}'

@@ -69,8 +69,9 @@ class MetricsLog:
     def _log(self, lines: JsonLines, group: str, row: Mapping[str, Any]) -> None:
         lines.append(row)
         for name, value in row.items():
-            if name != 'step':
-                self._events.add_scalar(f'{group}/{name}', value, row['step'])
+            if name != 'step' and value is not None:
+                # TensorBoard takes no '@' in a name.
+                self._events.add_scalar(f'{group}/{name.replace("@", "_at_")}', value, row['step'])
 
 
 def read_json_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
