@@ -90,8 +90,8 @@ def _write(builder: tfds.core.DatasetBuilder, corpus: Corpus) -> None:
         # The last step is a rename onto a directory that must not exist: another process may have been first.
         if not os.path.exists(os.path.join(builder.data_dir, 'dataset_info.json')):
             raise OSError(
-                # The last step is a rename onto a directory that must not exist; another process may have been first.
-                f'was kept: {error}'
+                f'corpus {corpus.name!r}: writing the {table} to {builder.data_dir} failed, '
+                f'and nothing of them was kept: {error}'
             ) from error
 
 
