@@ -20,8 +20,8 @@ def compare_quantizers(
     Returns:
       A row a quantizer, in the given order: `quantizer`, `seconds`, `levels`, `lowest_usage` and
       `lowest_perplexity` over the levels, `shared_1`, `shared_2`, ... (share of items with so many first
-      codes in common with another), `collision_rate`, `collision_level_size`, `identical_vectors`,
-      `reconstruction_error`,
+      codes in common with another), `collision_rate`, `nearest_collision_rate`,
+      `collision_level_size`, `identical_vectors`, `reconstruction_error`,
       `similarity_1`, ... (mean cosine within a shared prefix) and `random_similarity`.
     """
     rows = []
@@ -40,6 +40,7 @@ def compare_quantizers(
                 'lowest_perplexity': min(figures['perplexity']),
                 **{f'shared_{n}': share for n, share in enumerate(figures['shared_prefix'], start=1)},
                 'collision_rate': figures['collision_rate'],
+                'nearest_collision_rate': figures['nearest_collision_rate'],
                 'collision_level_size': sizes[-1],
                 'identical_vectors': figures['identical_vectors'],
                 'reconstruction_error': figures['reconstruction_error'],

@@ -20,6 +20,8 @@ class Diagnostics(TypedDict):
       perplexity: `2 ** entropy`, how many equally used codewords that is worth.
       shared_prefix: share of items that have their codes up to this level in common with another item.
       collision_rate: share of items that have all learned codes in common with another item.
+      nearest_collision_rate: the same before the last level told colliding items apart; None where the
+        quantizer knows no nearest codeword.
       identical_vectors: share of items whose vector another item has too: collisions no codebook can avoid.
       reconstruction_error: share of the vectors' variance that the codes do not give back; 0 is perfect.
       prefix_similarity: mean cosine of pairs of items that share the prefix up to a level; None without any.
@@ -33,6 +35,7 @@ class Diagnostics(TypedDict):
     perplexity: list[float]
     shared_prefix: list[float]
     collision_rate: float
+    nearest_collision_rate: float | None
     identical_vectors: float
     reconstruction_error: float
     prefix_similarity: list[float | None]
@@ -74,6 +77,7 @@ def diagnose(
         perplexity=[2**bits for bits in entropy],
         shared_prefix=[float(shares_prefix(codes, level + 1).mean()) for level in levels],
         collision_rate=collision_rate(codes),
+        nearest_collision_rate=quantization.nearest_collision_rate,
         identical_vectors=float((counts[copies.reshape(-1)] > 1).mean()),
         reconstruction_error=error / variance if variance else float(error > 0),
         prefix_similarity=similarity[1:],

@@ -1,6 +1,7 @@
 """K-means as two matrix products and a segment sum a round, compiled once."""
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -92,15 +93,21 @@ def _lloyd(
 def _plus_plus(
     points: Float[Array, 'points dim'], key: PRNGKeyArray, n_clusters: int
 ) -> Float[Array, 'clusters dim']:
-    """Each next centroid is a point drawn in proportion to its squared distance from those before."""
+    """Each next centroid is a point drawn in proportion to its squared distance from those before.
+
+    Of a few drawn, the one that lowers the sum of squared distances most is kept: a single draw often falls
+    into a cluster that has a centroid already, and Lloyd's iterations do not mend it.
+    """
     keys = jax.random.split(key, n_clusters)
+    candidates = 2 + int(math.log(n_clusters))
     first = points[jax.random.randint(keys[0], (), 0, len(points))]
 
     def add(index, state):
         centroids, distances = state
-        chosen = points[jax.random.categorical(keys[index], jnp.log(distances))]
-        nearer = jnp.sum((points - chosen[None, :]) ** 2, axis=1)
-        return centroids.at[index].set(chosen), jnp.minimum(distances, nearer)
+        drawn = points[jax.random.categorical(keys[index], jnp.log(distances), shape=(candidates,))]
+        remaining = jnp.minimum(distances[:, None], squared_distances(points, drawn))
+        best = jnp.argmin(jnp.sum(remaining, axis=0))
+        return centroids.at[index].set(drawn[best]), remaining[:, best]
 
     start = jnp.zeros((n_clusters, points.shape[1]), points.dtype).at[0].set(first)
     distances = jnp.sum((points - first[None, :]) ** 2, axis=1)

@@ -20,12 +20,15 @@ class Quantization:
       codebook_sizes: number of codewords at each level.
       reconstruction: the vectors as the codes alone give them back.
       history: figures by name, one value a round of training or a level; empty where nothing was trained.
+      nearest_collision_rate: the collision rate if every item had its nearest codewords; None where the
+        quantizer knows no nearest.
     """
 
     codes: Int[np.ndarray, 'items levels']
     codebook_sizes: tuple[int, ...]
     reconstruction: Float[np.ndarray, 'items dim']
     history: dict[str, list[float]]
+    nearest_collision_rate: float | None = None
 
     def __post_init__(self):
         check_codes(self.codes, self.codebook_sizes)

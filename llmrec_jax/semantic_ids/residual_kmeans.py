@@ -1,13 +1,37 @@
 """Residual k-means: each level clusters what the levels before it left over."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, PRNGKeyArray
 
+from llmrec_jax.semantic_ids.assignment import assign_codes
 from llmrec_jax.semantic_ids.kmeans import fit_kmeans, nearest_centroids
 from llmrec_jax.semantic_ids.quantization import Progress, Quantization, check_vectors
+
+
+def residual_codebooks(
+    points: Float[np.ndarray, 'items dim'],
+    codebook_sizes: tuple[int, ...],
+    key: PRNGKeyArray,
+    iterations: int,
+    sample_size: int,
+) -> Iterator[tuple[Float[np.ndarray, '_ dim'], Float[np.ndarray, 'items dim']]]:
+    """Codebooks by k-means on the points, then on what each codebook leaves; yields both, level by level.
+
+    Raises:
+      ValueError: if a level has more codewords than there are distinct points left, naming the level.
+    """
+    for level, size in enumerate(codebook_sizes):
+        try:
+            level_key = jax.random.fold_in(key, level)
+            codebook = fit_kmeans(points, size, level_key, iterations=iterations, sample_size=sample_size)
+        except ValueError as error:
+            raise ValueError(f'level {level}: {error}') from error
+        points = points - codebook[nearest_centroids(points, codebook)]
+        yield codebook, points
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,41 +42,38 @@ class ResidualKMeans:
       codebook_sizes: number of codewords at each level.
       iterations: Lloyd's iterations a level.
       sample_size: centroids are fitted to at most so many items.
+      separate_collisions: whether the last level tells items with equal codes apart (`assignment.py`), or
+        every item has its nearest codeword.
     """
 
     codebook_sizes: tuple[int, ...] = (256, 256, 256)
-    iterations: int = 50
+    iterations: int = 20
     sample_size: int = 65_536
+    separate_collisions: bool = True
 
     def quantize(
         self, vectors: Float[np.ndarray, 'items dim'], seed: int, progress: Progress | None = None
     ) -> Quantization:
         """Clusters the vectors, then the residuals, level by level.
 
-        The history holds `relative_error`, the share of the vectors' variance that is left after each level.
+        The history holds `relative_error`, the share of the vectors' variance left after each level.
 
         Raises:
           ValueError: on unfit vectors, or fewer distinct (residual) vectors than codewords at a level.
         """
         vectors = check_vectors(vectors, codewords=max(self.codebook_sizes))
         variance = float(np.square(vectors - vectors.mean(axis=0)).sum())
-        residual, codes, errors = vectors, [], []
-        for level, size in enumerate(self.codebook_sizes):
-            key = jax.random.fold_in(jax.random.key(seed), level)
-            try:
-                centroids = fit_kmeans(
-                    residual, size, key, iterations=self.iterations, sample_size=self.sample_size
-                )
-            except ValueError as error:
-                raise ValueError(f'residual k-means, level {level}: {error}') from error
-            codes.append(nearest_centroids(residual, centroids))
-            residual = residual - centroids[codes[-1]]
+        codebooks, errors = [], []
+        for codebook, residual in residual_codebooks(
+            vectors, self.codebook_sizes, jax.random.key(seed), self.iterations, self.sample_size
+        ):
+            codebooks.append(codebook)
             errors.append(float(np.square(residual).sum()) / variance if variance else 0.0)
             if progress is not None:
-                progress(level + 1, len(self.codebook_sizes), {'relative_error': errors[-1]})
+                progress(len(codebooks), len(self.codebook_sizes), {'relative_error': errors[-1]})
+        codes, reconstruction, nearest_collision_rate = assign_codes(
+            vectors, codebooks, separate_collisions=self.separate_collisions
+        )
         return Quantization(
-            codes=np.stack(codes, axis=1).astype(np.int32),
-            codebook_sizes=self.codebook_sizes,
-            reconstruction=vectors - residual,
-            history={'relative_error': errors},
+            codes, self.codebook_sizes, reconstruction, {'relative_error': errors}, nearest_collision_rate
         )

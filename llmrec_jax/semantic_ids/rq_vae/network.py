@@ -80,11 +80,15 @@ class RqVaeNetwork(nn.Module):
         z = self.encode(vectors)
         quantized = residual_codes(z, self.codebooks)
         z_hat = jnp.sum(quantized.codewords, axis=1)
-        return RqVaeOutput(self.decoder(z + lax.stop_gradient(z_hat - z)), quantized)
+        return RqVaeOutput(self.decode(z + lax.stop_gradient(z_hat - z)), quantized)
 
     def encode(self, vectors: Float[Array, 'batch dim']) -> Float[Array, 'batch latent']:
         """The latents `z`."""
         return self.encoder(vectors)
+
+    def decode(self, latents: Float[Array, 'batch latent']) -> Float[Array, 'batch dim']:
+        """The vectors that latents stand for."""
+        return self.decoder(latents)
 
 
 def residual_codes(

@@ -2,16 +2,14 @@
 
 import dataclasses
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from llmrec_jax.semantic_ids.kmeans import ASSIGNMENT_CHUNK
+from llmrec_jax.semantic_ids.assignment import assign_codes
 from llmrec_jax.semantic_ids.quantization import Progress, Quantization, check_vectors
 from llmrec_jax.semantic_ids.rq_vae.network import RqVaeNetwork
 from llmrec_jax.semantic_ids.rq_vae.optimizer import Optimizer
-from llmrec_jax.semantic_ids.rq_vae.training import TrainingSettings, train
+from llmrec_jax.semantic_ids.rq_vae.training import TrainingSettings, decode_all, encode_all, train
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +24,12 @@ class RqVae:
       steps: training steps.
       batch_size: items a step.
       round_steps: steps between two looks for dead codewords, and between two points of the history.
-      dead_share: a codeword is dead if a round chose it at most this share of the average codeword's times.
+      dead_share: a codeword is dead, and moved to where it is needed, if at most this share of the average
+        codeword's items have it.
       sample_size: codebooks start from, and are revived from, at most so many items.
       optimizer: see `Optimizer`.
+      separate_collisions: whether the last level tells items with equal codes apart (`assignment.py`), or
+        every item has its nearest codeword, as in the paper.
     """
 
     codebook_sizes: tuple[int, ...] = (256, 256, 256)
@@ -41,6 +42,7 @@ class RqVae:
     dead_share: float = 0.05
     sample_size: int = 16_384
     optimizer: Optimizer = Optimizer()  # noqa: RUF009 - frozen
+    separate_collisions: bool = True
 
     def quantize(
         self, vectors: Float[np.ndarray, 'items dim'], seed: int, progress: Progress | None = None
@@ -66,16 +68,9 @@ class RqVae:
             self.optimizer,
         )
         params, history = train(network, settings, scaled, seed, progress)
-        codes, reconstruction = [], []
-        for start in range(0, len(scaled), ASSIGNMENT_CHUNK):
-            output = jax.jit(network.apply)(
-                {'params': params}, jnp.asarray(scaled[start : start + ASSIGNMENT_CHUNK])
-            )
-            codes.append(np.asarray(output.quantized.codes))
-            reconstruction.append(np.asarray(output.reconstruction))
-        return Quantization(
-            codes=np.concatenate(codes).astype(np.int32),
-            codebook_sizes=self.codebook_sizes,
-            reconstruction=np.concatenate(reconstruction) * scale + mean,
-            history=history,
+        codebooks = [np.asarray(params[f'codebook_{level}']) for level in range(len(self.codebook_sizes))]
+        codes, latents, nearest_collision_rate = assign_codes(
+            encode_all(network, params, scaled), codebooks, separate_collisions=self.separate_collisions
         )
+        reconstruction = decode_all(network, params, latents) * scale + mean
+        return Quantization(codes, self.codebook_sizes, reconstruction, history, nearest_collision_rate)

@@ -13,10 +13,14 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from llmrec_jax.semantic_ids.kmeans import ASSIGNMENT_CHUNK
 from llmrec_jax.semantic_ids.quantization import Progress
-from llmrec_jax.semantic_ids.rq_vae.codebooks import initial_codebooks, revive
+from llmrec_jax.semantic_ids.residual_kmeans import residual_codebooks
+from llmrec_jax.semantic_ids.rq_vae.dead_codewords import revive
 from llmrec_jax.semantic_ids.rq_vae.loss import rq_vae_loss
 from llmrec_jax.semantic_ids.rq_vae.network import RqVaeNetwork, residual_codes
 from llmrec_jax.semantic_ids.rq_vae.optimizer import Optimizer
+
+# The start need not be exact: training moves the codewords at once.
+KMEANS_ITERATIONS = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +64,14 @@ def train(
     init_key, codebook_key, revive_key = jax.random.split(jax.random.key(seed), 3)
     params = network.init(init_key, jnp.asarray(vectors[:1]))['params']
     sample = vectors[rng.permutation(len(vectors))[: settings.sample_size]]
-    codebooks = initial_codebooks(encode_all(network, params, sample), network.codebook_sizes, codebook_key)
-    params |= {f'codebook_{level}': jnp.asarray(codebook) for level, codebook in enumerate(codebooks)}
+    start = residual_codebooks(
+        encode_all(network, params, sample),
+        network.codebook_sizes,
+        codebook_key,
+        KMEANS_ITERATIONS,
+        settings.sample_size,
+    )
+    params |= {f'codebook_{level}': jnp.asarray(codebook) for level, (codebook, _) in enumerate(start)}
 
     optimizer_state = settings.optimizer.build(settings.steps).init(params)
     data, rows = jnp.asarray(vectors), _RowStream(len(vectors), rng)
@@ -78,10 +88,10 @@ def train(
                 f'the RQ-VAE diverged between steps {start} and {start + steps}: lower the learning rate '
                 f'({settings.optimizer.learning_rate})'
             )
-        if start + steps < settings.steps:
-            sample = jnp.asarray(vectors[rng.permutation(len(vectors))[: settings.sample_size]])
-            key = jax.random.fold_in(revive_key, start)
-            params = _revive_dead(network, settings, params, figures.counts, sample, key)
+        # After the last round nothing would train a codeword that somebody uses in its new place.
+        dead_share = settings.dead_share if start + steps < settings.steps else 0.0
+        sample = jnp.asarray(vectors[rng.permutation(len(vectors))[: settings.sample_size]])
+        params = _revive_dead(network, dead_share, params, sample, jax.random.fold_in(revive_key, start))
         if progress is not None:
             progress(start + steps, settings.steps, latest)
     return params, history
@@ -91,13 +101,24 @@ def encode_all(
     network: RqVaeNetwork, params: dict[str, Any], vectors: Float[np.ndarray, 'items dim']
 ) -> Float[np.ndarray, 'items latent']:
     """The latents of all items, a chunk at a time."""
-    chunks = range(0, len(vectors), ASSIGNMENT_CHUNK)
-    return np.concatenate(
-        [
-            np.asarray(_encode(network, params, jnp.asarray(vectors[start : start + ASSIGNMENT_CHUNK])))
-            for start in chunks
-        ]
-    )
+    return _in_chunks(network, params, vectors, 'encode')
+
+
+def decode_all(
+    network: RqVaeNetwork, params: dict[str, Any], latents: Float[np.ndarray, 'items latent']
+) -> Float[np.ndarray, 'items dim']:
+    """The vectors that latents stand for, a chunk at a time."""
+    return _in_chunks(network, params, latents, 'decode')
+
+
+def _in_chunks(
+    network: RqVaeNetwork, params: dict[str, Any], inputs: Float[np.ndarray, 'items _'], method: str
+) -> Float[np.ndarray, 'items _']:
+    chunks = [
+        np.asarray(_apply(network, params, jnp.asarray(inputs[start : start + ASSIGNMENT_CHUNK]), method))
+        for start in range(0, len(inputs), ASSIGNMENT_CHUNK)
+    ]
+    return np.concatenate(chunks)
 
 
 class _RowStream:
@@ -128,11 +149,11 @@ def _record(history: dict[str, list[float]], figures: RoundFigures) -> dict[str,
     return latest
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _encode(
-    network: RqVaeNetwork, params: dict[str, Any], vectors: Float[Array, 'items dim']
-) -> Float[Array, 'items latent']:
-    return network.apply({'params': params}, vectors, method='encode')
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def _apply(
+    network: RqVaeNetwork, params: dict[str, Any], inputs: Float[Array, 'items _'], method: str
+) -> Float[Array, 'items _']:
+    return network.apply({'params': params}, inputs, method=method)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=(2, 3))
@@ -164,21 +185,18 @@ def _run_round(
     return params, optimizer_state, figures
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
+@functools.partial(jax.jit, static_argnums=0)
 def _revive_dead(
     network: RqVaeNetwork,
-    settings: TrainingSettings,
+    dead_share: float | Float[Array, ''],
     params: dict[str, Any],
-    counts: tuple[Int[Array, '_'], ...],
     sample: Float[Array, 'sample dim'],
     key: PRNGKeyArray,
 ) -> dict[str, Any]:
     residual = network.apply({'params': params}, sample, method='encode')
     revived = dict(params)
-    for level, count in enumerate(counts):
+    for level in range(len(network.codebook_sizes)):
         name = f'codebook_{level}'
-        dead = count <= settings.dead_share * jnp.mean(count)
-        codebook = revive(params[name], dead, residual, jax.random.fold_in(key, level))
-        revived[name] = codebook
-        residual = residual_codes(residual, [codebook]).remainder
+        revived[name] = revive(params[name], residual, dead_share, jax.random.fold_in(key, level))
+        residual = residual_codes(residual, [revived[name]]).remainder
     return revived
