@@ -9,6 +9,7 @@ import numpy as np
 from llmrec_jax.corpora.source import identity
 from llmrec_jax.corpora.split_files import save_splits
 from llmrec_jax.corpora.splits import leave_last_out
+from llmrec_jax.launch.catalogue_file import save_catalogue
 from llmrec_jax.launch.stages import Stage
 from llmrec_jax.launch.workspace import Workspace, write_bytes, write_json
 from llmrec_jax.semantic_ids.build import build_code_table
@@ -27,6 +28,7 @@ def corpus_stage(workspace: Workspace) -> Stage:
     def action(_: str) -> dict:
         corpus = workspace.corpus
         save_splits(leave_last_out(corpus), workspace.splits_path)
+        save_catalogue(corpus.items, workspace.catalogue_path)
         lengths = np.diff(corpus.user_offsets)
         return {
             'name': corpus.name,
@@ -40,7 +42,7 @@ def corpus_stage(workspace: Workspace) -> Stage:
         }
 
     recipe = workspace.recipe
-    return Stage('corpus', (), identity(recipe.corpus), ('splits.npz',), action)
+    return Stage('corpus', (), identity(recipe.corpus), ('splits.npz', 'catalogue.jsonl'), action)
 
 
 def item_vectors_stage(workspace: Workspace) -> Stage:
@@ -137,7 +139,7 @@ def _draw_pictures(workspace: Workspace, quantization: Quantization, table: Code
     captions = {file: (title, caption) for file, (title, caption, _) in drawn.items()}
     write_json(workspace.diagnostics_dir / 'captions.json', captions)
     neighbours = example_neighbours(codes, seed=workspace.recipe.seed)
-    titles = workspace.corpus.items.title
+    titles = workspace.catalogue.title
     write_json(
         workspace.diagnostics_dir / 'neighbours.json',
         [

@@ -1,11 +1,11 @@
 """The stages of a recipe in order, and the road that the launchers share."""
 
 import argparse
+import contextlib
 import logging
 import os
-import pathlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 # TensorFlow reports its CPU kernels at import, before any logging of ours could be asked to keep quiet.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
@@ -15,7 +15,7 @@ from llmrec_jax.launch.corpus_stages import corpus_stage, item_vectors_stage, se
 from llmrec_jax.launch.evaluation_stages import ceiling_stage, content_stage, evaluate_stage, floors_stage
 from llmrec_jax.launch.recipe import Recipe
 from llmrec_jax.launch.train_stage import train_stage
-from llmrec_jax.launch.workspace import Workspace
+from llmrec_jax.launch.workspace import Workspace, write_bytes
 
 ALL_STAGES: tuple[Callable[[Workspace], stages.Stage], ...] = (
     corpus_stage,
@@ -28,7 +28,6 @@ ALL_STAGES: tuple[Callable[[Workspace], stages.Stage], ...] = (
     train_stage,
     evaluate_stage,
 )
-CONFIG = 'config.gin'
 
 
 def parse(
@@ -46,7 +45,9 @@ def parse(
     Raises:
       SystemExit: with one message on standard error, when the configuration cannot be honoured.
     """
-    parser = argparse.ArgumentParser(description=description)
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     gin_config.add_arguments(parser)
     add_flags(parser)
     namespace, gin_arguments = gin_config.parse_arguments(
@@ -63,12 +64,10 @@ def parse(
 
 
 def run_stages(recipe: Recipe, wanted: Sequence[str] | None) -> tuple[Workspace, list[stages.StageRecord]]:
-    """Runs the wanted stages of the recipe; `None` means all."""
+    """Runs the wanted stages of the recipe, `None` meaning all; returns the records of all that are done."""
     workspace = Workspace(recipe)
     workspace.root.mkdir(parents=True, exist_ok=True)
-    beside = workspace.root / f'{CONFIG}.partial'
-    beside.write_text(gin_config.operative_config())
-    os.replace(beside, workspace.root / CONFIG)
+    write_bytes(workspace.config_path, gin_config.operative_config().encode())
     return workspace, stages.run(workspace.root, [make(workspace) for make in ALL_STAGES], wanted)
 
 
@@ -77,15 +76,16 @@ def split_names(text: str | None) -> list[str] | None:
     return None if text is None else [name for name in text.split(',') if name]
 
 
-def exit_with_message(prog: str, error: BaseException) -> None:
-    """One line that says what went wrong, for errors whose message is meant for the user."""
-    print(f'{prog}: {error}', file=sys.stderr)
-    raise SystemExit(1) from error
+@contextlib.contextmanager
+def errors_as_messages(program: str) -> Iterator[None]:
+    """Ends the process with the message alone where an error was raised for the user to read.
 
-
-USER_ERRORS = (ValueError, OSError, RuntimeError)
-
-
-def config_text(root: pathlib.Path) -> str:
-    """The operative configuration that the last launcher wrote."""
-    return (root / CONFIG).read_text()
+    With LLMREC_JAX_TRACEBACK set, the traceback comes too.
+    """
+    try:
+        yield
+    except (ValueError, OSError, RuntimeError) as error:
+        if os.environ.get('LLMREC_JAX_TRACEBACK'):
+            raise
+        print(f'{program}: {error}', file=sys.stderr)
+        raise SystemExit(1) from error

@@ -94,7 +94,7 @@ def _catalogue(workspace: Workspace, summaries: dict) -> Catalogue | None:
         return None
     return Catalogue(
         train_counts=item_counts(workspace.splits.train, workspace.n_items),
-        categories=workspace.corpus.items.categories,
+        categories=workspace.catalogue.categories,
         vectors=workspace.item_vectors if 'item_vectors' in summaries else None,
     )
 
@@ -163,11 +163,11 @@ def _examples(workspace: Workspace) -> list[UserExample]:
         if path.exists():
             lists |= PerUserResults.load(path).systems
     cases = workspace.cases('test')
-    titles = workspace.corpus.items.title
+    titles = workspace.catalogue.title
     drawn = np.random.default_rng(recipe.seed).permutation(len(cases))[:EXAMPLE_USERS]
     return [
         UserExample(
-            user=workspace.corpus.users.user_id[int(cases.user[row])],
+            user=f'user {int(cases.user[row])}',
             history=[titles[item] for item in cases.histories[row][-EXAMPLE_HISTORY:]],
             left_out=max(0, len(cases.histories[row]) - EXAMPLE_HISTORY),
             target=titles[cases.target[row]],

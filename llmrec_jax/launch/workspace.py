@@ -13,6 +13,7 @@ from jaxtyping import Float
 from llmrec_jax.corpora.split_files import load_splits
 from llmrec_jax.corpora.splits import RankingCases, Splits
 from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
+from llmrec_jax.launch.catalogue_file import ShownItems, load_catalogue
 from llmrec_jax.launch.generative_recommender import GenerativeRecommender
 from llmrec_jax.launch.recipe import Recipe
 from llmrec_jax.launch.stages import read_record
@@ -40,6 +41,11 @@ class Workspace:
     def root(self) -> pathlib.Path:
         """The workdir."""
         return pathlib.Path(self.recipe.workdir)
+
+    @property
+    def config_path(self) -> pathlib.Path:
+        """The operative configuration of the last launcher that worked here."""
+        return self.root / 'config.gin'
 
     @property
     def splits_path(self) -> pathlib.Path:
@@ -85,6 +91,16 @@ class Workspace:
     def splits(self) -> Splits:
         """Leave-last-out over the corpus."""
         return load_splits(self.splits_path)
+
+    @property
+    def catalogue_path(self) -> pathlib.Path:
+        """Ids, titles and categories."""
+        return self.root / 'catalogue.jsonl'
+
+    @functools.cached_property
+    def catalogue(self) -> ShownItems:
+        """The items as they are shown."""
+        return load_catalogue(self.catalogue_path)
 
     @functools.cached_property
     def item_vectors(self) -> Float[np.ndarray, 'items dim']:
@@ -141,13 +157,19 @@ class Workspace:
         self, split: str, params: Any, *, search: SemanticIdSearch | None = None
     ) -> GenerativeRecommender:
         """The recipe's model as a recommender for the users of `split`; `search` replaces the recipe's."""
+        return self.recommender_over(self.examples(split), params, search=search)
+
+    def recommender_over(
+        self, examples: ColumnStore, params: Any, *, search: SemanticIdSearch | None = None
+    ) -> GenerativeRecommender:
+        """The recipe's model as a recommender for whoever is in `examples`."""
         recipe = self.recipe
         model = recipe.model if search is None else dataclasses.replace(recipe.model, decode_fn=search)
         return GenerativeRecommender(
             model=model,
             params=params,
             trie=self.trie,
-            examples=self.examples(split),
+            examples=examples,
             input_length=recipe.task.feature_lengths['inputs'],
             length_buckets=recipe.trainer.length_buckets,
             batch_size=recipe.decoding_batch_size,

@@ -14,8 +14,8 @@ class Work:
 
     def stages(self, first=1, second=1):
         return [
-            Stage('first', (), first, ('first.txt',), lambda: self._write('first', first)),
-            Stage('second', ('first',), second, ('second.txt',), lambda: self._write('second', second)),
+            Stage('first', (), first, ('first.txt',), lambda _: self._write('first', first)),
+            Stage('second', ('first',), second, ('second.txt',), lambda _: self._write('second', second)),
         ]
 
     def _write(self, name, value):
@@ -75,7 +75,7 @@ def test_an_unknown_stage_is_named(work):
 def test_a_stage_that_fails_is_not_done_and_runs_again(work):
     run(work.workdir, work.stages())
 
-    def fail():
+    def fail(_):
         raise ValueError('broken')
 
     broken = Stage('second', ('first',), 2, ('second.txt',), fail)

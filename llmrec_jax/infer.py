@@ -1,0 +1,66 @@
+"""Recommends items to users given as JSON lines, with a trained recipe.
+
+    python -m llmrec_jax.infer --gin_file=gin_configs/tiger/quickstart.gin --gin.WORKDIR=runs/quickstart \
+        --input=histories.jsonl --output=recommendations.jsonl
+
+A line of input is `{"user_id": "...", "history": ["<item id>", ...]}`, oldest item first; a line of output is
+`{"user_id": "...", "items": [{"item_id": "...", "title": "...", "score": -1.5}, ...]}`, best item first.
+"""
+
+import argparse
+import contextlib
+import os
+import pathlib
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TextIO
+
+from llmrec_jax.evaluation.protocol import SEEN_ITEMS
+from llmrec_jax.launch import pipeline
+from llmrec_jax.launch.inference import recommend_lines
+from llmrec_jax.launch.workspace import Workspace
+
+
+def _add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--input', default='-', metavar='FILE', help='JSON lines; - for standard input')
+    parser.add_argument('--output', default='-', metavar='FILE', help='JSON lines; - for standard output')
+    parser.add_argument('--k', type=int, default=10, help='items a user, at most the beam size')
+    parser.add_argument('--seen_items', choices=SEEN_ITEMS, help="the recipe's own by default")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Answers every line of the input."""
+    flags, recipe = pipeline.parse(__doc__, arguments, _add_flags)
+    with pipeline.errors_as_messages('llmrec_jax.infer'):
+        beam = recipe.model.decode_fn.beam_size
+        if not 1 <= flags.k <= beam:
+            raise ValueError(f'--k={flags.k} must lie between 1 and the beam size {beam}')
+        seen_items = flags.seen_items or recipe.seen_items
+        with _reading(flags.input) as lines, _writing(flags.output) as output:
+            for answer in recommend_lines(Workspace(recipe), lines, flags.k, seen_items):
+                output.write(answer + '\n')
+
+
+@contextlib.contextmanager
+def _reading(path: str) -> Iterator[TextIO]:
+    if path == '-':
+        yield sys.stdin
+    else:
+        with open(path, encoding='utf-8') as file:
+            yield file
+
+
+@contextlib.contextmanager
+def _writing(path: str) -> Iterator[TextIO]:
+    """Standard output, or a file that appears only when every line was answered."""
+    if path == '-':
+        yield sys.stdout
+        return
+    beside = pathlib.Path(f'{path}.partial')
+    with beside.open('w', encoding='utf-8') as file:
+        yield file
+    os.replace(beside, path)
+
+
+if __name__ == '__main__':
+    main()

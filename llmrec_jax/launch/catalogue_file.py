@@ -1,0 +1,52 @@
+"""What recommendations are shown with: ids, titles and categories, readable without TensorFlow."""
+
+import dataclasses
+import json
+import os
+import pathlib
+
+from llmrec_jax.corpora.corpus import Items
+
+
+@dataclasses.dataclass(frozen=True)
+class ShownItems:
+    """The catalogue in columns; row `i` is item `i`."""
+
+    item_id: list[str]
+    title: list[str]
+    categories: list[tuple[str, ...]]
+
+    def __len__(self) -> int:
+        return len(self.item_id)
+
+
+def save_catalogue(items: Items, path: pathlib.Path) -> None:
+    """Writes one JSON line an item, whole or not at all."""
+    beside = path.with_name(f'{path.name}.partial')
+    with beside.open('w', encoding='utf-8') as file:
+        for item_id, title, categories in zip(items.item_id, items.title, items.categories, strict=True):
+            line = {'item_id': item_id, 'title': title, 'categories': list(categories)}
+            file.write(json.dumps(line, ensure_ascii=False) + '\n')
+    os.replace(beside, path)
+
+
+def load_catalogue(path: pathlib.Path) -> ShownItems:
+    """Reads what `save_catalogue` wrote.
+
+    Raises:
+      FileNotFoundError: when it is not there.
+      ValueError: naming the line that is damaged.
+    """
+    columns: tuple[list, list, list] = ([], [], [])
+    with path.open(encoding='utf-8') as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                item = json.loads(line)
+                row = (item['item_id'], item['title'], tuple(item['categories']))
+            except (json.JSONDecodeError, KeyError, TypeError) as error:
+                raise ValueError(
+                    f'{path}, line {number}: not an item ({error}); delete it and run the corpus stage again'
+                ) from error
+            for column, value in zip(columns, row, strict=True):
+                column.append(value)
+    return ShownItems(*columns)

@@ -1,0 +1,64 @@
+"""The launcher behind `python -m llmrec_jax.semantic_ids`."""
+
+import argparse
+import json
+import logging
+from collections.abc import Sequence
+
+from llmrec_jax.launch import pipeline
+from llmrec_jax.launch.workspace import Workspace, write_json
+from llmrec_jax.semantic_ids.compare import compare_quantizers
+from llmrec_jax.semantic_ids.lsh import Lsh
+from llmrec_jax.semantic_ids.quantization import Quantizer
+from llmrec_jax.semantic_ids.random_codes import RandomCodes
+from llmrec_jax.semantic_ids.residual_kmeans import ResidualKMeans
+from llmrec_jax.semantic_ids.rq_vae.quantizer import RqVae
+
+LOG = logging.getLogger(__name__)
+NEEDED = ('corpus', 'item_vectors', 'semantic_ids')
+
+
+def _add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--compare', action='store_true', help='also compare all four quantizers over the same vectors'
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the stages up to the code table."""
+    flags, recipe = pipeline.parse(
+        'Learns the semantic IDs of a recipe, and shows how good they are.', arguments, _add_flags
+    )
+    with pipeline.errors_as_messages('llmrec_jax.semantic_ids'):
+        workspace, _ = pipeline.run_stages(recipe, NEEDED)
+        for name, value in workspace.stage_summary('semantic_ids')['diagnostics'].items():
+            LOG.info('%s: %s', name, json.dumps(value))
+        LOG.info('code table: %s', recipe.task.code_table)
+        LOG.info('pictures and neighbours: %s', workspace.diagnostics_dir)
+        if flags.compare:
+            _compare(workspace)
+
+
+def _compare(workspace: Workspace) -> None:
+    recipe = workspace.recipe
+    sizes = recipe.layout.codebook_sizes[:-1]
+    quantizers: dict[str, Quantizer] = {
+        'rq_vae': RqVae(codebook_sizes=sizes),
+        'residual_kmeans': ResidualKMeans(codebook_sizes=sizes),
+        'lsh': Lsh(),
+        'random': RandomCodes(codebook_sizes=sizes),
+    }
+    # The recipe's own settings stand in for the defaults of its kind.
+    for name, quantizer in quantizers.items():
+        if type(quantizer) is type(recipe.quantizer):
+            quantizers[name] = recipe.quantizer
+    rows = compare_quantizers(quantizers, workspace.item_vectors, recipe.semantic_id_seed)
+    write_json(workspace.diagnostics_dir / 'comparison.json', rows)
+    columns = list(rows[0])
+    LOG.info('  '.join(columns))
+    for row in rows:
+        LOG.info('  '.join(_cell(row[column]) for column in columns))
+
+
+def _cell(value: object) -> str:
+    return f'{value:.4f}' if isinstance(value, float) else str(value)
