@@ -79,7 +79,7 @@ def train(
     for start in range(0, settings.steps, settings.round_steps):
         steps = min(settings.round_steps, settings.steps - start)
         batches = rows.take(steps * settings.batch_size).reshape(steps, settings.batch_size)
-        params, optimizer_state, figures = _run_round(
+        params, optimizer_state, figures = run_round(
             network, settings, params, optimizer_state, data, jnp.asarray(batches)
         )
         latest = _record(history, figures)
@@ -95,6 +95,45 @@ def train(
         if progress is not None:
             progress(start + steps, settings.steps, latest)
     return params, history
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=(2, 3))
+def run_round(
+    network: RqVaeNetwork,
+    settings: TrainingSettings,
+    params: dict[str, Any],
+    optimizer_state: optax.OptState,
+    vectors: Float[Array, 'items dim'],
+    rows: Int[Array, 'steps batch'],
+) -> tuple[dict[str, Any], optax.OptState, RoundFigures]:
+    """One step for each row of `rows`, the batches' items; the old state's buffers are used up.
+
+    Args:
+      network: the network.
+      settings: how to train.
+      params: its parameters.
+      optimizer_state: of `settings.optimizer`.
+      vectors: of all items.
+      rows: the items of each step's batch.
+    """
+    optimizer = settings.optimizer.build(settings.steps)
+
+    def loss_fn(params, batch):
+        output = network.apply({'params': params}, batch)
+        loss = rq_vae_loss(batch, output, settings.commitment_weight)
+        return loss.total, (loss, output.quantized.codes)
+
+    def step(state, batch_rows):
+        params, optimizer_state, counts = state
+        (_, (loss, codes)), gradients = jax.value_and_grad(loss_fn, has_aux=True)(params, vectors[batch_rows])
+        updates, optimizer_state = optimizer.update(gradients, optimizer_state, params)
+        counts = tuple(count.at[codes[:, level]].add(1) for level, count in enumerate(counts))
+        return (optax.apply_updates(params, updates), optimizer_state, counts), loss
+
+    counts = tuple(jnp.zeros(size, jnp.int32) for size in network.codebook_sizes)
+    (params, optimizer_state, counts), losses = lax.scan(step, (params, optimizer_state, counts), rows)
+    figures = RoundFigures(jnp.mean(losses.reconstruction), jnp.mean(losses.quantization), counts)
+    return params, optimizer_state, figures
 
 
 def encode_all(
@@ -154,35 +193,6 @@ def _apply(
     network: RqVaeNetwork, params: dict[str, Any], inputs: Float[Array, 'items _'], method: str
 ) -> Float[Array, 'items _']:
     return network.apply({'params': params}, inputs, method=method)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1), donate_argnums=(2, 3))
-def _run_round(
-    network: RqVaeNetwork,
-    settings: TrainingSettings,
-    params: dict[str, Any],
-    optimizer_state: optax.OptState,
-    vectors: Float[Array, 'items dim'],
-    rows: Int[Array, 'steps batch'],
-) -> tuple[dict[str, Any], optax.OptState, RoundFigures]:
-    optimizer = settings.optimizer.build(settings.steps)
-
-    def loss_fn(params, batch):
-        output = network.apply({'params': params}, batch)
-        loss = rq_vae_loss(batch, output, settings.commitment_weight)
-        return loss.total, (loss, output.quantized.codes)
-
-    def step(state, batch_rows):
-        params, optimizer_state, counts = state
-        (_, (loss, codes)), gradients = jax.value_and_grad(loss_fn, has_aux=True)(params, vectors[batch_rows])
-        updates, optimizer_state = optimizer.update(gradients, optimizer_state, params)
-        counts = tuple(count.at[codes[:, level]].add(1) for level, count in enumerate(counts))
-        return (optax.apply_updates(params, updates), optimizer_state, counts), loss
-
-    counts = tuple(jnp.zeros(size, jnp.int32) for size in network.codebook_sizes)
-    (params, optimizer_state, counts), losses = lax.scan(step, (params, optimizer_state, counts), rows)
-    figures = RoundFigures(jnp.mean(losses.reconstruction), jnp.mean(losses.quantization), counts)
-    return params, optimizer_state, figures
 
 
 @functools.partial(jax.jit, static_argnums=0)
