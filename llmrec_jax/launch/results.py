@@ -3,24 +3,23 @@
 import json
 from collections.abc import Sequence
 
-import numpy as np
-
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.catalogue_metrics import Catalogue
 from llmrec_jax.evaluation.environment import environment
 from llmrec_jax.evaluation.evaluator import Evaluator, SystemResult
+from llmrec_jax.evaluation.floors.all_floors import FLOORS
 from llmrec_jax.evaluation.floors.counts import item_counts
 from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.evaluation.protocol import SEEN_ITEMS, SPLITS, Protocol
-from llmrec_jax.evaluation.report.report_data import Curve, ListedItem, Picture, ReportData, UserExample
-from llmrec_jax.evaluation.results import CEILING, Results, section
+from llmrec_jax.evaluation.report.examples import choose_cases, user_examples
+from llmrec_jax.evaluation.report.report_data import Curve, Picture, ReportData, UserExample
+from llmrec_jax.evaluation.results import CEILING, LAW_ATTAINED, Results, section
+from llmrec_jax.launch.evaluation_stages import CONTENT_NAMES
 from llmrec_jax.launch.stages import StageRecord
 from llmrec_jax.launch.workspace import Workspace
 
 MEASURING_STAGES = ('evaluate', 'floors', 'content')
-LAW = 'law_attained'
 EXAMPLE_USERS = 12
-EXAMPLE_HISTORY = 10
 
 
 def assemble(workspace: Workspace, records: Sequence[StageRecord]) -> Results:
@@ -75,15 +74,16 @@ def assemble(workspace: Workspace, records: Sequence[StageRecord]) -> Results:
 def report_data(workspace: Workspace, results: Results, config: str) -> ReportData:
     """What the page shows beside `results.json`."""
     recipe = workspace.recipe
+    examples, examples_rule = _examples(workspace)
     return ReportData(
-        title=f'{recipe.name} on {recipe.corpus.name}',
+        title=f'{recipe.name.upper()} on {recipe.corpus.name}',
         results=results,
         headline=recipe.name,
-        floors=('popularity', 'item_knn', 'markov', 'decayed_markov', 'content_scann', 'content_scann_mean'),
+        floors=(*FLOORS, *CONTENT_NAMES.values()),
         curves=_curves(workspace),
         pictures=_pictures(workspace),
-        examples=_examples(workspace),
-        examples_rule=f'{EXAMPLE_USERS} test users drawn at random with seed {recipe.seed}',
+        examples=examples,
+        examples_rule=examples_rule,
         published=recipe.published,
         config=config,
     )
@@ -120,7 +120,7 @@ def _measured(summary: dict) -> set[str]:
 def _ceiling(summaries: dict, split: str) -> dict[str, dict]:
     """The ceiling, and what ranking by the law itself reached on the very targets that were drawn."""
     found = summaries.get('ceiling', {}).get(split)
-    return {CEILING: found['expected'], LAW: found['attained_by_the_law']} if found else {}
+    return {CEILING: found['expected'], LAW_ATTAINED: found['attained_by_the_law']} if found else {}
 
 
 def _curves(workspace: Workspace) -> list[Curve]:
@@ -155,31 +155,20 @@ def _pictures(workspace: Workspace) -> list[Picture]:
     ]
 
 
-def _examples(workspace: Workspace) -> list[UserExample]:
+def _examples(workspace: Workspace) -> tuple[list[UserExample], str]:
+    """A dozen test users and how they were chosen; none before the trained system has answered."""
     recipe = workspace.recipe
     lists = {}
     for stage in MEASURING_STAGES:
         path = workspace.lists_path(stage, 'test', recipe.seen_items)
         if path.exists():
             lists |= PerUserResults.load(path).systems
-    cases = workspace.cases('test')
-    titles = workspace.catalogue.title
-    drawn = np.random.default_rng(recipe.seed).permutation(len(cases))[:EXAMPLE_USERS]
-    return [
-        UserExample(
-            user=f'user {int(cases.user[row])}',
-            history=[titles[item] for item in cases.histories[row][-EXAMPLE_HISTORY:]],
-            left_out=max(0, len(cases.histories[row]) - EXAMPLE_HISTORY),
-            target=titles[cases.target[row]],
-            lists={
-                name: [
-                    ListedItem(titles[item], bool(item == cases.target[row]))
-                    for item in found.items[row].tolist()
-                    if item >= 0
-                ]
-                for name, found in lists.items()
-            },
-            target_rank={name: int(found.target_rank[row]) for name, found in lists.items()},
-        )
-        for row in drawn.tolist()
-    ]
+    if recipe.name not in lists:
+        return [], ''
+    cases, shown = workspace.cases('test'), workspace.catalogue
+    answered = PerUserResults(cases.user, cases.target, lists)
+    rows, rule = choose_cases(
+        answered, recipe.name, k=recipe.list_length, examples=EXAMPLE_USERS, seed=recipe.seed
+    )
+    found = user_examples(rows, cases, answered, shown.title, shown.item_id, recipe.list_length)
+    return found, rule

@@ -7,7 +7,7 @@ import matplotlib.figure
 import numpy as np
 import pytest
 
-from llmrec_jax.corpora.corpus import Items, Users
+from llmrec_jax.corpora.corpus import Items
 from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.evaluation.recommendations import from_dense
 from llmrec_jax.evaluation.report.examples import choose_cases, user_examples
@@ -74,10 +74,6 @@ def items():
     )
 
 
-def users():
-    return Users([f'user <{user}>' for user in range(20)], [''] * 20)
-
-
 def full_data():
     cases, answered = per_user()
     rows, rule = choose_cases(answered, 'tiger', k=10, examples=12, seed=0)
@@ -91,7 +87,7 @@ def full_data():
             Curve('Validation recall@10', [100, 200, 300], [0.1, 0.21, 0.2], best='high'),
         ),
         pictures=(Picture('Level 1', 'Items a codeword.', png()),),
-        examples=user_examples(rows, cases, answered, items(), users(), k=10),
+        examples=user_examples(rows, cases, answered, items().title, items().item_id, k=10),
         examples_rule=rule,
         published=(PublishedRow('TIGER <paper>', 'its table 1', {'recall@10': 0.0648}),),
         config='Trainer.steps = 100  # <fast>',
@@ -205,7 +201,7 @@ def test_half_of_the_examples_are_hits_where_there_are_enough():
 
 def test_examples_mark_the_target_and_name_items_without_a_title():
     cases, answered = per_user()
-    example = user_examples(np.array([0]), cases, answered, items(), users(), k=3)[0]
+    example = user_examples(np.array([0]), cases, answered, items().title, items().item_id, k=3)[0]
     assert [(item.title, item.is_target) for item in example.lists['tiger']] == [
         ('Thing 3', False),
         ('Thing 2', True),
@@ -215,7 +211,7 @@ def test_examples_mark_the_target_and_name_items_without_a_title():
     assert example.history == [EVIL_TITLE, 'Thing 1']
     long = ranking_cases([[5, 6] + [N_ITEMS - 1] * 12], [2])
     one = PerUserResults(long.user, long.target, {})
-    example = user_examples(np.array([0]), long, one, items(), users(), k=3)[0]
+    example = user_examples(np.array([0]), long, one, items().title, items().item_id, k=3)[0]
     assert example.history == [f'A{N_ITEMS - 1}'] * 12
     assert example.left_out == 2
 

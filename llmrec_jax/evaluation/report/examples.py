@@ -1,9 +1,10 @@
 """A few users to look at: what they had, what came next, and what each system listed."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Int
 
-from llmrec_jax.corpora.corpus import Items, Users
 from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.evaluation.recommendations import ABSENT
@@ -34,14 +35,14 @@ def user_examples(
     rows: Int[np.ndarray, 'chosen'],
     cases: RankingCases,
     per_user: PerUserResults,
-    items: Items,
-    users: Users,
+    titles: Sequence[str],
+    item_ids: Sequence[str],
     k: int,
 ) -> list[UserExample]:
-    """What the page shows of these cases; an item without a title is called by its id."""
+    """What the page shows of these cases; an item without a title is called by its id, a user by its row."""
 
     def title(item: int) -> str:
-        return items.title[item] or items.item_id[item]
+        return titles[item] or item_ids[item]
 
     def listed(found: np.ndarray, target: int) -> list[ListedItem]:
         return [ListedItem(title(int(item)), int(item) == target) for item in found[:k] if item != ABSENT]
@@ -52,7 +53,7 @@ def user_examples(
         target = int(cases.target[row])
         examples.append(
             UserExample(
-                user=users.user_id[int(cases.user[row])],
+                user=str(cases.user[row]),
                 history=[title(item) for item in history[-HISTORY_SHOWN:]],
                 left_out=max(len(history) - HISTORY_SHOWN, 0),
                 target=title(target),
