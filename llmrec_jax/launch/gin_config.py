@@ -101,23 +101,25 @@ def load(arguments: GinArguments) -> LoadedConfig:
     files = [str(_find(file, arguments.search_paths)) for file in arguments.files]
     for path in arguments.search_paths:
         gin.add_config_file_search_path(path)
-    macros: set[str] = set()
-    selectors: set[str] = set()
+    texts = [text for file in files for text in _texts(pathlib.Path(file), arguments.search_paths)]
     try:
         for file in files:
             gin.parse_config_file(file)
-            _collect_references(macros, selectors)
         before = _bindings()
         gin.parse_config(list(arguments.bindings))
         after = _bindings()
+        macros = _referenced('%', [*texts, *arguments.bindings])
         _check_macros(before, 'in the gin files', macros)
-        _collect_references(macros, selectors)
         _check_macros(after.keys() - before.keys(), 'on the command line', macros)
         gin.finalize()
     except ConfigurationError:
         raise
     except (ValueError, ImportError, OSError, SyntaxError, tokenize.TokenError) as error:
         raise ConfigurationError(_explain(str(error))) from error
+    names = _referenced('@', [*texts, *arguments.bindings])
+    selectors = {
+        match for name in names for match in gin_internals._REGISTRY.matching_selectors(name.split('/')[-1])
+    }
     changed = {key[1:] for key, value in after.items() if key not in before or before[key] is not value}
     return LoadedConfig(frozenset(selectors), frozenset(changed))
 
@@ -184,24 +186,18 @@ def _bindings() -> dict[tuple[str, str, str], object]:
     }
 
 
-def _collect_references(macros: set[str], selectors: set[str]) -> None:
-    """Adds the macros and configurables that the parsed values refer to, however deep."""
+def _texts(file: pathlib.Path, search_paths: Sequence[str]) -> list[str]:
+    """The file and all that it includes, comments left out.
 
-    def visit(value) -> None:
-        if isinstance(value, gin_internals.ConfigurableReference):
-            if value.selector == MACRO:
-                macros.add(value.scoped_selector.removesuffix(f'/{MACRO}'))
-            else:
-                selectors.add(value.configurable.selector)
-        elif isinstance(value, dict):
-            for pair in value.items():
-                visit(pair)
-        elif isinstance(value, list | tuple):
-            for item in value:
-                visit(item)
+    References are read off the text, because the registry keeps of an overridden value no trace.
+    """
+    text = re.sub(r'#.*', '', file.read_text())
+    included = [_find(name, search_paths) for name in re.findall(r"""^include\s+['"]([^'"]+)""", text, re.M)]
+    return [text, *(part for path in included for part in _texts(path, search_paths))]
 
-    for value in _bindings().values():
-        visit(value)
+
+def _referenced(sigil: str, texts: Sequence[str]) -> set[str]:
+    return {name for text in texts for name in re.findall(rf'{sigil}([\w./]+)', text)}
 
 
 def _check_macros(keys: Iterable[tuple[str, str, str]], where: str, referenced: set[str]) -> None:

@@ -1,0 +1,162 @@
+"""The whole road on the tiny shop, as a user walks it, with a network that has no time to learn."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from llmrec_jax import evaluate, infer, run, train
+from llmrec_jax.evaluation.per_user import PerUserResults
+from llmrec_jax.semantic_ids.__main__ import main as semantic_ids
+
+SHORT = (
+    '--gin_file=gin_configs/tiger/smoke.gin',
+    '--gin.TRAIN_STEPS=6',
+    '--gin.WARMUP_STEPS=2',
+    '--gin.quantizer.RqVae.steps=50',
+    '--gin.trainer.Trainer.length_buckets=()',
+    '--gin.trainer.Trainer.validate_every=3',
+    '--gin.trainer.Trainer.microbatches=1',
+)
+SYSTEMS = {'tiger', 'popularity', 'item_knn', 'markov', 'decayed_markov', 'content_scann', 'ceiling'}
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+    """A workdir in which the whole recipe ran."""
+    workdir = tmp_path_factory.mktemp('run') / 'shop'
+    run.main([*SHORT, f'--gin.WORKDIR={workdir}'])
+    return workdir
+
+
+def results(workdir):
+    return json.loads((workdir / 'results.json').read_text())
+
+
+def stages(workdir):
+    return {stage['name']: stage['reused'] for stage in results(workdir)['stages']}
+
+
+def test_every_system_stands_in_the_results(finished):
+    found = results(finished)
+    assert found['test'].keys() >= SYSTEMS
+    for system in SYSTEMS:
+        for metric in ('recall@5', 'ndcg@5', 'recall@10', 'ndcg@10'):
+            assert 0 <= found['test'][system][metric] <= 1
+    assert found['test']['tiger']['users'] == found['test']['markov']['users'] == 200
+    assert {'test_seen_removed', 'validation'} <= found.keys()
+    assert found['protocol']['seen_items'] == 'kept'
+    assert found['decoding']['invalid_rate']['constrained'] == 0
+    assert found['decoding']['invalid_rate']['unconstrained'] > 0
+    assert found['training']['final_step'] == 6
+    assert found['test']['ceiling']['recall@10'] > found['test']['decayed_markov']['recall@10']
+
+
+def test_the_report_needs_no_other_file(finished):
+    page = (finished / 'report.html').read_text()
+    assert 'src="http' not in page and 'href="http' not in page
+    assert page.count('data:image/png;base64,') >= 3
+    assert 'SimulatedShop.size' in page
+
+
+def test_removed_items_are_in_no_list_and_lists_are_valid(finished):
+    with np.load(finished / 'splits.npz') as splits:
+        values, offsets = splits['test/values'], splits['test/offsets']
+    lists = (
+        PerUserResults.load(finished / 'evaluation' / 'evaluate' / 'test_removed.npz').systems['tiger'].items
+    )
+    for row in range(len(lists)):
+        listed = lists[row][lists[row] >= 0]
+        assert len(set(listed.tolist())) == len(listed)
+        assert not set(listed.tolist()) & set(values[offsets[row] : offsets[row + 1]].tolist())
+
+
+def test_a_second_run_does_nothing_again(finished):
+    before = results(finished)['test']['tiger']['recall@10']
+    run.main([*SHORT, f'--gin.WORKDIR={finished}'])
+    assert all(stages(finished).values())
+    assert results(finished)['test']['tiger']['recall@10'] == before
+
+
+def test_a_changed_beam_decodes_again_and_trains_nothing(finished):
+    evaluate.main([*SHORT, f'--gin.WORKDIR={finished}', '--gin.BEAM_SIZE=12'])
+    found = stages(finished)
+    assert not found['evaluate']
+    assert found['train'] and found['semantic_ids']
+
+
+def test_training_reads_no_tensorflow_where_the_examples_are_made(finished):
+    code = (
+        'import sys\n'
+        'from llmrec_jax import train\n'
+        f'train.main({[*SHORT, f"--gin.WORKDIR={finished}", "--gin.trainer.Trainer.log_every=2"]!r})\n'
+        'assert "tensorflow" not in sys.modules\n'
+    )
+    subprocess.run([sys.executable, '-c', code], check=True)
+    assert (finished / 'superseded').is_dir()
+    assert len((finished / 'metrics.jsonl').read_text().splitlines()) == 3
+
+
+def test_inference_answers_in_order_with_titles(finished, tmp_path):
+    items = [json.loads(line) for line in (finished / 'catalogue.jsonl').read_text().splitlines()]
+    ids = [item['item_id'] for item in items]
+    histories = [{'user_id': f'u{n}', 'history': ids[n : n + 1 + n % 7]} for n in range(5)]
+    source, answer = tmp_path / 'histories.jsonl', tmp_path / 'answers.jsonl'
+    source.write_text('\n'.join(map(json.dumps, histories)) + '\n')
+    train.main([*SHORT, f'--gin.WORKDIR={finished}'])
+    flags = [*SHORT, f'--gin.WORKDIR={finished}', f'--input={source}', f'--output={answer}', '--k=4']
+    infer.main([*flags, '--seen_items=removed'])
+    answers = [json.loads(line) for line in answer.read_text().splitlines()]
+    assert [one['user_id'] for one in answers] == [one['user_id'] for one in histories]
+    titles = {item['item_id']: item['title'] for item in items}
+    for asked, answered in zip(histories, answers, strict=True):
+        listed = [item['item_id'] for item in answered['items']]
+        assert len(listed) == 4
+        assert not set(listed) & set(asked['history'])
+        assert all(titles[item['item_id']] == item['title'] for item in answered['items'])
+        scores = [item['score'] for item in answered['items']]
+        assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ('line', 'message'),
+    [
+        ('{"user_id": "u", "history": ["nowhere"]}', "line 1: item 'nowhere' is not in the catalogue of 96"),
+        ('{"user_id": "u", "history": []}', 'line 1: the history is empty'),
+        ('{"user_id": "u"', 'line 1: not JSON'),
+        ('[]', 'line 1: no history'),
+    ],
+)
+def test_inference_names_the_line_that_is_wrong(finished, tmp_path, capsys, line, message):
+    source, answer = tmp_path / 'histories.jsonl', tmp_path / 'answers.jsonl'
+    source.write_text(line + '\n')
+    answer.write_text('what was there')
+    train.main([*SHORT, f'--gin.WORKDIR={finished}'])
+    with pytest.raises(SystemExit):
+        infer.main([*SHORT, f'--gin.WORKDIR={finished}', f'--input={source}', f'--output={answer}'])
+    assert message in capsys.readouterr().err
+    assert answer.read_text() == 'what was there'
+
+
+def test_quantizers_are_compared_in_one_table(finished):
+    semantic_ids([*SHORT, f'--gin.WORKDIR={finished}', '--compare'])
+    rows = json.loads((finished / 'semantic_ids' / 'comparison.json').read_text())
+    assert [row['quantizer'] for row in rows] == ['rq_vae', 'residual_kmeans', 'lsh', 'random']
+
+
+@pytest.mark.parametrize(
+    ('flag', 'message'),
+    [
+        ('--stages=corpus,flors', "no stage 'flors'; the stages are corpus, floors"),
+        ('--gin.BEAM_SIZE=5', 'beam_size=5 is below Recipe.list_length=10'),
+        ('--gin.CODEBOOK_SIZES=(16, 16, 16, 1)', 'raise capacity'),
+        ('--gin.SEEN_ITEMS=hidden', "must be 'kept' or 'removed'"),
+        ('--gin.WORKDRI=x', 'did you mean WORKDIR'),
+    ],
+)
+def test_a_wrong_recipe_ends_with_one_message(tmp_path, capsys, flag, message):
+    with pytest.raises(SystemExit):
+        run.main([*SHORT, f'--gin.WORKDIR={tmp_path}', '--stages=corpus,item_vectors,semantic_ids', flag])
+    assert message in capsys.readouterr().err
