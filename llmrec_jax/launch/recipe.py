@@ -37,6 +37,8 @@ class Recipe:
       list_length: items in every system's list; the search's beam is at least as wide.
       validation_users: users drawn for the validation metric during training.
       decoding_batch_size: users decoded at once.
+      decoding_length_buckets: shorter lengths that a batch of short inputs may be padded to; each costs
+        a compilation.
       seed: of the draws of evaluation: validation users, bootstrap, example users of the report.
       published: rows of the literature for the report; not measured here.
     """
@@ -58,6 +60,7 @@ class Recipe:
     list_length: int = 10
     validation_users: int = 1000
     decoding_batch_size: int = 256
+    decoding_length_buckets: tuple[int, ...] = ()
     seed: int = 0
     published: tuple[PublishedRow, ...] = ()
 

@@ -171,7 +171,7 @@ class Workspace:
             trie=self.trie,
             examples=examples,
             input_length=recipe.task.feature_lengths['inputs'],
-            length_buckets=recipe.trainer.length_buckets,
+            length_buckets=recipe.decoding_length_buckets,
             batch_size=recipe.decoding_batch_size,
         )
 
