@@ -63,7 +63,7 @@ def batch(model, task_batch):
 @pytest.fixture(scope='session')
 def params(model, batch):
     shapes = {name: feature.shape for name, feature in batch.items()}
-    params = model.get_initial_variables(jax.random.key(0), shapes)['params']
+    params = jax.jit(lambda key: model.get_initial_variables(key, shapes)['params'])(jax.random.key(0))
     # Norm scales start at 1 and the bias near 0: perturbed, a mistake in how they are used shows.
     noise = np.random.default_rng(1)
     return jax.tree.map(

@@ -69,28 +69,36 @@ def test_packed_rows_give_the_logits_of_their_examples(model, params, task_batch
 
 def decode_all(module, params, batch, beams, traced_position=False):
     """Logits at each position of teacher-forced beams, `beams` of [batch, beam, steps]."""
-    variables = {'params': params}
     tokens = jnp.asarray(batch['encoder_input_tokens'])
     users, width, steps = beams.shape
-    encoded = module.apply(variables, tokens, method='encode')
-    cross_kv = module.apply(variables, encoded, method='cross_keys_values')
-    cache = module.init_self_cache(users, width, steps)
-    inputs = np.pad(beams, ((0, 0), (0, 0), (1, 0)))[:, :, :-1]
+    inputs = jnp.asarray(np.pad(beams, ((0, 0), (0, 0), (1, 0)))[:, :, :-1])
 
-    def step(newest, position, cache):
-        return module.apply(variables, newest, position, cache, cross_kv, tokens > 0, method='decode_beams')
+    def decode(params):
+        variables = {'params': params}
+        encoded = module.apply(variables, tokens, method='encode')
+        cross_kv = module.apply(variables, encoded, method='cross_keys_values')
 
-    step = jax.jit(step) if traced_position else step
-    logits = []
-    for position in range(steps):
-        one, cache = step(jnp.asarray(inputs[:, :, position]), position, cache)
-        logits.append(one)
-    assert all(leaf.shape[:2] == (users, width) for leaf in jax.tree.leaves(cache))
-    return np.stack(logits, axis=2)
+        def step(cache, position):
+            newest = inputs[:, :, position]
+            logits, cache = module.apply(
+                variables, newest, position, cache, cross_kv, tokens > 0, method='decode_beams'
+            )
+            return cache, logits
+
+        cache = module.init_self_cache(users, width, steps)
+        assert all(leaf.shape[:2] == (users, width) for leaf in jax.tree.leaves(cache))
+        if traced_position:
+            return jnp.moveaxis(jax.lax.scan(step, cache, jnp.arange(steps))[1], 0, 2)
+        logits = []
+        for position in range(steps):
+            cache, one = step(cache, position)
+            logits.append(one)
+        return jnp.stack(logits, axis=2)
+
+    return np.asarray(jax.jit(decode)(params))
 
 
-@pytest.mark.parametrize('scan_layers', [False, True])
-@pytest.mark.parametrize('traced_position', [False, True])
+@pytest.mark.parametrize(('scan_layers', 'traced_position'), [(False, False), (False, True), (True, True)])
 def test_decoding_beams_equals_teacher_forcing(config, params, model, batch, scan_layers, traced_position):
     beams = np.random.default_rng(2).integers(1, config.vocab_size, (5, 3, 4))
     module = Transformer(dataclasses.replace(config, scan_layers=scan_layers))
@@ -106,9 +114,10 @@ def test_reordered_cache_follows_its_beams(config, params, batch):
     module = Transformer(config)
     variables = {'params': params}
     tokens = jnp.asarray(batch['encoder_input_tokens'])
-    encoded = module.apply(variables, tokens, method='encode')
-    cross_kv = module.apply(variables, encoded, method='cross_keys_values')
+    encoded = jax.jit(lambda: module.apply(variables, tokens, method='encode'))()
+    cross_kv = jax.jit(lambda: module.apply(variables, encoded, method='cross_keys_values'))()
 
+    @jax.jit
     def step(newest, position, cache):
         return module.apply(variables, newest, position, cache, cross_kv, tokens > 0, method='decode_beams')
 
@@ -120,19 +129,36 @@ def test_reordered_cache_follows_its_beams(config, params, batch):
     np.testing.assert_allclose(moved, kept[:, order], atol=1e-6)
 
 
-@pytest.mark.parametrize('remat_policy', ['none', 'minimal', 'full'])
-@pytest.mark.parametrize('scan_layers', [False, True])
-def test_scan_and_remat_leave_loss_and_gradients(make_model, model, params, batch, remat_policy, scan_layers):
-    def loss(model, params):
-        return model.loss_sums(params, batch)[0]
+@pytest.fixture(scope='module')
+def loss_and_gradients(model, params, batch):
+    return jax.jit(jax.value_and_grad(lambda params: model.loss_sums(params, batch)[0]))(params)
 
-    other = make_model(remat_policy=remat_policy, scan_layers=scan_layers)
-    expected_loss, expected = jax.jit(jax.value_and_grad(lambda p: loss(model, p)))(params)
+
+@pytest.mark.parametrize(
+    ('remat_policy', 'scan_layers'), [('none', True), ('minimal', True), ('full', False), ('full', True)]
+)
+def test_scan_and_remat_leave_loss_and_gradients(
+    make_model, params, batch, loss_and_gradients, remat_policy, scan_layers
+):
+    model = make_model(remat_policy=remat_policy, scan_layers=scan_layers)
     run = stack_layers(params) if scan_layers else params
-    actual_loss, actual = jax.jit(jax.value_and_grad(lambda p: loss(other, p)))(run)
-    actual = unstack_layers(actual) if scan_layers else actual
-    np.testing.assert_allclose(actual_loss, expected_loss, rtol=1e-6)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), actual, expected)
+    loss, gradients = jax.jit(jax.value_and_grad(lambda params: model.loss_sums(params, batch)[0]))(run)
+    gradients = unstack_layers(gradients) if scan_layers else gradients
+    np.testing.assert_allclose(loss, loss_and_gradients[0], rtol=1e-6)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), gradients, loss_and_gradients[1])
+
+
+def test_full_remat_keeps_less_for_the_backward_pass(make_model, batch):
+    def kept_bytes(remat_policy):
+        model = make_model(remat_policy=remat_policy)
+        shapes = {name: feature.shape for name, feature in batch.items()}
+        params = jax.eval_shape(lambda: model.get_initial_variables(jax.random.key(0), shapes)['params'])
+        _, kept = jax.eval_shape(
+            lambda params: jax.vjp(lambda p: model.loss_sums(p, batch)[0], params), params
+        )
+        return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(kept))
+
+    assert kept_bytes('full') < kept_bytes('minimal') < kept_bytes('none')
 
 
 @pytest.mark.parametrize('scan_layers', [False, True])
@@ -152,21 +178,23 @@ def test_dropout_masks_are_shared_along_the_length(make_model, params, batch):
     params = jax.tree.map(lambda leaf: leaf, params)
     params['encoder']['relpos_bias']['rel_embedding'] = jnp.zeros((2, 32))
     tokens = jnp.full((2, 6), 7)
-    encoded = model.module.apply(
-        {'params': params}, tokens, None, True, rngs={'dropout': jax.random.key(0)}, method='encode'
-    )
+    encoded = jax.jit(
+        lambda params, key: model.module.apply(
+            {'params': params}, tokens, None, True, rngs={'dropout': key}, method='encode'
+        )
+    )(params, jax.random.key(0))
     np.testing.assert_allclose(encoded, jnp.broadcast_to(encoded[:, :1], encoded.shape), atol=1e-5)
     assert np.abs(encoded[0] - encoded[1]).max() > 1e-2
 
 
 def test_bfloat16_stays_near_float32(make_model, model, params, batch):
     half = make_model(dtype='bfloat16')
-    logits = half.compute_logits(params, batch)
+    logits = jax.jit(half.compute_logits)(params, batch)
     assert logits.dtype == jnp.float32
     full = logits_of(model, params, batch)
     assert np.isfinite(logits).all()
     assert np.abs(logits - full).max() < 0.05 * np.abs(full).max()
-    gradients = jax.grad(lambda p: half.loss_sums(p, batch)[0])(params)
+    gradients = jax.jit(jax.grad(lambda p: half.loss_sums(p, batch)[0]))(params)
     assert all(leaf.dtype == jnp.float32 and np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
 
 
