@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
+from jaxtyping import Int
 
 from llmrec_jax.corpora.splits import RankingCases, Sequences
 from llmrec_jax.launch.workspace import Workspace
@@ -104,6 +105,6 @@ def as_examples(
     return RankingCases(rows, _ragged(histories), np.full(len(users), -1)), store
 
 
-def _ragged(rows: Sequence[Sequence[int]]) -> Sequences:
+def _ragged(rows: Sequence[Sequence[int] | Int[np.ndarray, '_']]) -> Sequences:
     offsets = np.cumsum([0, *(len(row) for row in rows)])
     return Sequences(np.concatenate([np.asarray(row, np.int64) for row in rows]), offsets)

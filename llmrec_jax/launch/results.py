@@ -86,6 +86,7 @@ def report_data(workspace: Workspace, results: Results, config: str) -> ReportDa
         examples_rule=examples_rule,
         published=recipe.published,
         config=config,
+        labels={recipe.name: recipe.name.upper()},
     )
 
 

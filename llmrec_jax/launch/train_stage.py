@@ -38,14 +38,9 @@ def train_stage(workspace: Workspace) -> Stage:
             'parameters': parameter_count(workspace),
         }
 
-    config = (
-        recipe.model,
-        recipe.trainer,
-        recipe.validation_users,
-        recipe.seed,
-        recipe.ks,
-        recipe.seen_items,
-    )
+    # Another beam is a matter of evaluation: it does not train the network anew.
+    network = dataclasses.replace(recipe.model, decode_fn=None)
+    config = (network, recipe.trainer, recipe.validation_users, recipe.seed, recipe.ks, recipe.seen_items)
     return Stage('train', ('tasks',), config, (CHECKPOINTS, 'metrics.jsonl'), action)
 
 

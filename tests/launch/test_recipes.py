@@ -32,7 +32,11 @@ def shop(tmp_path):
 def load(name: str, *bindings: str) -> Recipe:
     parser = argparse.ArgumentParser()
     gin_config.add_arguments(parser)
-    flags = [f'--gin_file=gin_configs/{name}', '--gin.WORKDIR=runs/x', *(f'--gin.{text}' for text in bindings)]
+    flags = [
+        f'--gin_file=gin_configs/{name}',
+        '--gin.WORKDIR=runs/x',
+        *(f'--gin.{text}' for text in bindings),
+    ]
     _, arguments = gin_config.parse_arguments(parser, flags)
     return gin_config.instantiate(Recipe, gin_config.load(arguments))
 
