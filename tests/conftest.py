@@ -1,12 +1,29 @@
 """Every test runs with jaxtyping's shape checks on and with implicit rank promotion forbidden."""
 
+import gc
 import os
+from collections.abc import Iterator
 
 # Eight virtual devices let the sharding tests run in the same process; must precede the first import of jax.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 os.environ['XLA_FLAGS'] = os.environ.get('XLA_FLAGS', '') + ' --xla_force_host_platform_device_count=8'
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
+import pytest  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
 
 install_import_hook('llmrec_jax', 'beartype.beartype')
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collects with the garbage collector off.
+
+    JAX hangs a Python callback on every collection; one that comes while Python 3.11 builds a syntax tree, as
+    pytest and the import hook do for every module, ends in 'AST constructor recursion depth mismatch'.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
