@@ -24,7 +24,7 @@ ACTIVATIONS = {
     'gated-gelu': ('gelu', 'linear'),
     'gated-silu': ('silu', 'linear'),
 }
-# Of tensors that are one and the same, transformers stores one: a head that equals the embedding (in T5 1.1 too,
+# Of equal tensors transformers stores one: for a head that is the embedding (in T5 1.1 too,
 # where it is not scaled), an encoder's embedding.
 STORED_ONCE = {'lm_head.weight': 'shared.weight', 'shared.weight': 'encoder.embed_tokens.weight'}
 Tensors = Mapping[str, Float[np.ndarray, '...']]
