@@ -49,9 +49,11 @@ def median_ms_per_user(run: Callable[[], object], users: int, repeats: int) -> d
 def our_constraint(tokens: np.ndarray, users: int, beam_size: int, filtered: bool) -> Callable[[], jax.Array]:
     trie = build_trie(tokens)
     random = np.random.default_rng(1)
-    logits = jnp.asarray(
-        random.normal(size=(LAYOUT.n_levels, users, beam_size, LAYOUT.vocab_size)), jnp.float32
-    )
+    # One array a step, as wide as the beam then is: the search reads them where they lie.
+    logits = [
+        jnp.asarray(random.normal(size=(users, beams, LAYOUT.vocab_size)), jnp.float32)
+        for beams in (1, *[beam_size] * (LAYOUT.n_levels - 1))
+    ]
     seen = allowed = None
     if filtered:
         seen = jnp.asarray(random.integers(0, len(tokens), (users, SEEN)))
@@ -61,7 +63,7 @@ def our_constraint(tokens: np.ndarray, users: int, beam_size: int, filtered: boo
     @jax.jit
     def find(logits, trie, seen, allowed):
         def step(newest, position, state):
-            return logits[position, :, : newest.shape[1]], state
+            return logits[position], state
 
         return searcher(step, (), batch_size=users, trie=trie, seen=seen, allowed=allowed)
 
