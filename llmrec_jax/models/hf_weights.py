@@ -24,8 +24,8 @@ ACTIVATIONS = {
     'gated-gelu': ('gelu', 'linear'),
     'gated-silu': ('silu', 'linear'),
 }
-# Of equal tensors transformers stores one: for a head that is the embedding (in T5 1.1 too,
-# where it is not scaled), an encoder's embedding.
+# transformers stores a tensor with two names once, so the first may be missing: a head that is the
+# embedding (in T5 1.1 too, where it is not scaled), or the embedding of an encoder.
 STORED_ONCE = {'lm_head.weight': 'shared.weight', 'shared.weight': 'encoder.embed_tokens.weight'}
 Tensors = Mapping[str, Float[np.ndarray, '...']]
 
