@@ -2,6 +2,8 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 RUN := runs/quickstart
+# Tests run in so many processes, a file in one of them.
+JOBS ?= 2
 
 .PHONY: install quickstart test parity lint clean
 
@@ -18,7 +20,7 @@ quickstart: install
 	$(BIN)/python -m llmrec_jax.run --gin_file=gin_configs/tiger/quickstart.gin --gin.WORKDIR=$(RUN)
 
 test: install
-	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile --cov --cov-report=term $(PYTEST_FLAGS)
 
 # Adds torch and transformers, which the tests marked `parity` compare with.
 $(VENV)/parity: $(VENV)/installed

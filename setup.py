@@ -42,6 +42,7 @@ EXTRAS = {
     'test': [
         'pytest>=8.3',
         'pytest-cov>=6',
+        'pytest-xdist>=3.6',
         'hypothesis>=6.115',
         'beartype>=0.20',
         'ruff==0.17.*',
