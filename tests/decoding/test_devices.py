@@ -1,10 +1,9 @@
-"""The same search on eight devices, and lowered for machines that are not here."""
+"""The same search on eight devices, without a word to the host."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import export
 from jax.sharding import NamedSharding, PartitionSpec
 
 from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
@@ -35,11 +34,10 @@ def problem():
     return find, (user, trie, seen, restrict(trie, random.random(200) < 0.7))
 
 
-@pytest.mark.parametrize('shape', [(8, 1), (4, 2)])
-def test_a_sharded_batch_finds_what_one_device_finds(problem, shape):
+def test_a_sharded_batch_finds_what_one_device_finds(problem):
     find, (user, trie, seen, allowed) = problem
     items, scores = jax.jit(find)(user, trie, seen, allowed)
-    mesh = jax.make_mesh(shape, ('data', 'model'), axis_types=(jax.sharding.AxisType.Auto,) * 2)
+    mesh = jax.make_mesh((4, 2), ('data', 'model'), axis_types=(jax.sharding.AxisType.Auto,) * 2)
     by_user = NamedSharding(mesh, PartitionSpec('data'))
     replicated = NamedSharding(mesh, PartitionSpec())
     with jax.set_mesh(mesh):
@@ -52,20 +50,6 @@ def test_a_sharded_batch_finds_what_one_device_finds(problem, shape):
     assert len(sharded_items.sharding.device_set) == 8
     np.testing.assert_array_equal(sharded_items, items)
     np.testing.assert_allclose(sharded_scores, scores, atol=1e-5)
-
-
-def test_the_whole_search_exports_for_every_platform(problem):
-    find, arguments = problem
-    leaves, structure = jax.tree.flatten(arguments)
-
-    def flat_find(*leaves):
-        return find(*jax.tree.unflatten(structure, leaves))
-
-    exported = export.export(jax.jit(flat_find), platforms=('cpu', 'tpu', 'cuda'))(*leaves)
-    again = export.deserialize(exported.serialize())
-    assert again.platforms == ('cpu', 'tpu', 'cuda')
-    for result, expected in zip(again.call(*leaves), jax.jit(find)(*arguments)):
-        np.testing.assert_array_equal(result, expected)
 
 
 def test_nothing_goes_back_to_the_host(problem):

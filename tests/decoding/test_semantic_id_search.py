@@ -39,7 +39,7 @@ def search(model, trie: Trie, beam_size: int, *, seen=None, allowed=None, **opti
 
 @st.composite
 def searches(draw):
-    sizes = tuple(draw(st.lists(st.integers(1, 5), min_size=1, max_size=4)))
+    sizes = tuple(draw(st.lists(st.integers(1, 5), min_size=1, max_size=3)))
     n_items = draw(st.integers(1, min(40, int(np.prod(sizes)))))
     tokens = random_tokens(n_items, sizes, draw(st.integers(0, 99)))
     seen = draw(st.none() | st.lists(st.integers(-1, n_items - 1), min_size=3, max_size=3))
@@ -48,7 +48,7 @@ def searches(draw):
 
 
 # Derandomised: a near-tie in single precision would otherwise fail a run in some thousands.
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(searches(), st.integers(0, 3), st.integers(1, 12), st.sampled_from([0.5, 1.0, 2.0]), st.integers(0, 9))
 def test_equals_a_beam_search_in_plain_python(problem, dense_levels, beam_size, temperature, seed):
     tokens, seen, allowed = problem
