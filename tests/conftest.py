@@ -16,10 +16,16 @@ os.environ['XLA_FLAGS'] = ' '.join(
 )
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
+import hypothesis
 import pytest
 from jaxtyping import install_import_hook
 
 install_import_hook('llmrec_jax', 'beartype.beartype')
+# How long an example takes says nothing of the code where the machine is shared.
+hypothesis.settings.register_profile(
+    'shared_machine', deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile('shared_machine')
 
 
 @pytest.hookimpl(wrapper=True)
