@@ -50,8 +50,8 @@ class SimulatedShop:
     """A shop simulated from a seed, with a known next-item distribution.
 
     Ratings and reviews come from the latent taste, and the law's predictive distribution conditions on the
-    bought items alone: a system that reads ratings or reviews of the history may learn a little more about the
-    taste than the ceiling knows. User profiles are empty, since any true word in one would do the same.
+    bought items alone: a system that reads ratings or reviews of the history may learn a little more about
+    the taste than the ceiling knows. User profiles are empty, since any true word in one would do the same.
 
     Attributes:
       size: one of `sizes.SIZES`.
