@@ -41,7 +41,7 @@ class RqVae:
     round_steps: int = 50
     dead_share: float = 0.05
     sample_size: int = 16_384
-    optimizer: Optimizer = Optimizer()  # noqa: RUF009 - frozen
+    optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
     separate_collisions: bool = True
 
     def quantize(
