@@ -22,7 +22,10 @@ ATTENTION = {
 
 def abstract_variables(config):
     tokens = jax.ShapeDtypeStruct((1, 4), jnp.int32)
-    init = lambda key, tokens: Transformer(config).init(key, tokens, tokens, tokens, enable_dropout=False)  # noqa: E731
+
+    def init(key, tokens):
+        return Transformer(config).init(key, tokens, tokens, tokens, enable_dropout=False)
+
     return jax.eval_shape(init, jax.random.key(0), tokens)
 
 

@@ -36,7 +36,10 @@ def loss_of(params, batch, beta=0.25):
 def test_the_network_has_the_papers_shape():
     network = RqVaeNetwork(768, (512, 256, 128), 32, (256, 256, 256))
     shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), jnp.zeros((1, 768))))['params']
-    kernels = lambda part: [shapes[part][f'Dense_{n}']['kernel'].shape for n in range(4)]  # noqa: E731
+
+    def kernels(part):
+        return [shapes[part][f'Dense_{n}']['kernel'].shape for n in range(4)]
+
     assert kernels('encoder') == [(768, 512), (512, 256), (256, 128), (128, 32)]
     assert kernels('decoder') == [(32, 128), (128, 256), (256, 512), (512, 768)]
     assert [shapes[f'codebook_{level}'].shape for level in range(3)] == [(256, 32)] * 3
