@@ -8,8 +8,8 @@ from setuptools import find_packages, setup
 ROOT = pathlib.Path(__file__).parent
 VERSION = re.search(r"__version__ = '([^']+)'", (ROOT / 'llmrec_jax' / 'version.py').read_text()).group(1)
 
-# Lower bounds are what the tests ran on; constraints.txt pins the exact set that `make install` resolves. jax 0.11 is
-# admitted for GPU images that ship it, and has not been run yet.
+# Lower bounds are what the tests ran on; constraints.txt pins the exact set that `make install` resolves.
+# jax 0.11 is admitted for GPU images that ship it, and has not been run yet.
 RUNTIME = [
     'jax>=0.10.2,<0.12',
     'flax>=0.12.8,<0.13',
