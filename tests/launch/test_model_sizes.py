@@ -1,0 +1,62 @@
+"""The gin files of model sizes are the networks they are named for."""
+
+import argparse
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from llmrec_jax.launch import gin_config
+from llmrec_jax.models.t5.config import T5Config
+from llmrec_jax.models.t5.transformer import Transformer
+
+# Counted by formula from the shapes that Raffel et al. and Google's t5.1.1 release give: 77 M, 248 M, 783 M,
+# 2.85 B and 11.1 B, which are also the counts of the published checkpoints.
+PUBLISHED = {
+    'small': 76_961_152,
+    'base': 247_577_856,
+    'large': 783_150_080,
+    'xl': 2_849_757_184,
+    'xxl': 11_135_332_352,
+}
+
+
+def size(name: str, *bindings: str) -> T5Config:
+    parser = argparse.ArgumentParser()
+    gin_config.add_arguments(parser)
+    flags = [f'--gin_file=gin_configs/models/{name}.gin', *bindings]
+    _, arguments = gin_config.parse_arguments(parser, flags)
+    return gin_config.instantiate(T5Config, gin_config.load(arguments))
+
+
+def shapes(config: T5Config):
+    tokens = jax.ShapeDtypeStruct((1, 1), jnp.int32)
+    network = Transformer(config)
+    return jax.eval_shape(
+        lambda tokens: network.init(jax.random.key(0), tokens, tokens, tokens)['params'], tokens
+    )
+
+
+def counted_by_formula(config: T5Config) -> int:
+    width, joined = config.emb_dim, config.num_heads * config.head_dim
+    attention = 4 * width * joined
+    feed_forward = (len(config.mlp_activations) + 1) * width * config.mlp_dim
+    encoder = config.num_encoder_layers * (attention + feed_forward + 2 * width)
+    decoder = config.num_decoder_layers * (2 * attention + feed_forward + 3 * width)
+    tables = (1 if config.logits_via_embedding else 2) * config.vocab_size * width
+    return encoder + decoder + tables + 2 * width + 2 * 32 * config.num_heads
+
+
+@pytest.mark.parametrize('family', ['t5_1_1', 'flan_t5'])
+@pytest.mark.parametrize('name', list(PUBLISHED))
+def test_t5_sizes_have_the_published_number_of_parameters(family, name):
+    config = size(f'{family}_{name}')
+    counted = sum(leaf.size for leaf in jax.tree.leaves(shapes(config)))
+    assert counted == counted_by_formula(config) == PUBLISHED[name]
+    assert config.dtype == jnp.bfloat16 and config.scan_layers and not config.logits_via_embedding
+
+
+def test_tiger_at_scale_has_a_billion_parameters():
+    config = size('tiger_1b', '--gin.config.T5Config.vocab_size=3200')
+    counted = sum(leaf.size for leaf in jax.tree.leaves(shapes(config)))
+    assert counted == counted_by_formula(config) == pytest.approx(1e9, rel=0.06)
