@@ -2,9 +2,10 @@
 
 A multiplication with its addition counts as two. Counted are the matrix products of the network:
 projections, feed-forward, attention over whole padded lengths (a causal mask saves nothing) and the output
-head. Left out is what costs little or is no part of the model: norms, softmax, dropout, the relative bias, the
-look-up of embeddings however it is done, and what rematerialization computes twice. This is the numerator of
-model FLOPs utilisation; the compiler's `cost_analysis` will not do, because it counts the body of a scan once.
+head. Left out is what costs little or is no part of the model: norms, softmax, dropout, the relative bias,
+the look-up of embeddings however it is done, and what rematerialization computes twice. This is the
+numerator of model FLOPs utilisation; the compiler's `cost_analysis` will not do, because it counts the body
+of a scan once.
 """
 
 from llmrec_jax.models.t5.config import T5Config
