@@ -89,7 +89,7 @@ class GenerativeRecommender:
             yield rows, _search(self.model, self.params, batch, self.trie, seen)
 
     def _rows_of(self, cases: RankingCases) -> Int[np.ndarray, 'cases']:
-        users = np.asarray(self.examples.values['user'])
+        users = self.examples.scalars('user')
         order = np.argsort(users, kind='stable')
         place = np.minimum(np.searchsorted(users[order], cases.user), len(order) - 1)
         rows = order[place]

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -95,13 +94,7 @@ def as_examples(
         for user, history in zip(users, histories, strict=True)
     ]
     rows = np.arange(len(users))
-    columns = {'inputs': _ragged(inputs), 'user': Sequences(rows, np.arange(len(users) + 1))}
-    store = ColumnStore(
-        directory=pathlib.Path('histories'),
-        manifest={'rows': len(users), 'features': sorted(columns)},
-        values={name: column.values for name, column in columns.items()},
-        offsets={name: column.offsets for name, column in columns.items()},
-    )
+    store = ColumnStore.in_memory({'inputs': inputs, 'user': rows[:, None]})
     return RankingCases(rows, _ragged(histories), np.full(len(users), -1)), store
 
 

@@ -71,8 +71,7 @@ def test_every_prefix_predicts_its_next_item_and_nothing_else_does(shop, split, 
     )
 
     def row(name, index):
-        offsets = store.offsets[name]
-        return store.values[name][offsets[index] : offsets[index + 1]].tolist()
+        return store[index][name].tolist()
 
     found = [
         (row('user', i)[0], row('target_item', i)[0], tuple(row('inputs', i)), tuple(row('targets', i)))

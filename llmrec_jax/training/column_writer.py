@@ -1,0 +1,196 @@
+"""Writes a column store block by block, in memory that does not grow with the number of examples."""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from llmrec_jax.training.column_files import (
+    BLOCK_BYTES,
+    DTYPES,
+    FORMAT,
+    MANIFEST,
+    OFFSETS,
+    VALUES,
+    ColumnError,
+    block_checksums,
+    checksum_file,
+    data_file,
+    replace_directory,
+)
+
+
+class Block(NamedTuple):
+    """Consecutive rows of one feature.
+
+    Attributes:
+      values: the tokens of all rows, one row after the other.
+      lengths: how many tokens each row has.
+    """
+
+    values: Int[np.ndarray, 'tokens']
+    lengths: Int[np.ndarray, 'rows']
+
+
+class ColumnWriter:
+    """A column store in the making, beside the place it is for; `finish` puts it there.
+
+    A context manager: what was not finished is removed on leaving.
+    """
+
+    def __init__(self, directory: str | os.PathLike, features: Sequence[str], num_shards: int = 1):
+        """Opens the files.
+
+        Args:
+          directory: becomes the store; what is there stays until `finish`.
+          features: names of the features.
+          num_shards: files that each feature is dealt to; row `i` goes to shard `i % num_shards`.
+
+        Raises:
+          ColumnError: when there is no feature, no shard, or a name that cannot be a file's.
+        """
+        if not features or num_shards < 1:
+            raise ColumnError(
+                f'{directory}: a store needs features and shards, got features={list(features)}, '
+                f'num_shards={num_shards}'
+            )
+        unfit = [name for name in features if os.path.basename(name) != name]
+        if unfit:
+            raise ColumnError(f'{directory}: feature {unfit[0]!r} cannot name a file')
+        self._directory = pathlib.Path(directory)
+        self._partial = self._directory.with_name(f'{self._directory.name}.partial')
+        shutil.rmtree(self._partial, ignore_errors=True)
+        self._partial.mkdir(parents=True)
+        self._features, self._shards, self.rows = tuple(features), num_shards, 0
+        self._open = contextlib.ExitStack()
+        self._columns = {name: _Column(self._partial, name, num_shards, self._open) for name in features}
+
+    def __enter__(self) -> 'ColumnWriter':
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+        shutil.rmtree(self._partial, ignore_errors=True)
+
+    def append(self, blocks: Mapping[str, Block]) -> None:
+        """Adds rows.
+
+        Args:
+          blocks: every feature's part of the same rows; values of any integer type that fit int32.
+
+        Raises:
+          ColumnError: when features are missing or differ in rows, or a value is no 32-bit integer.
+        """
+        counts = {name: len(block.lengths) for name, block in blocks.items()}
+        if counts.keys() != set(self._features) or len(set(counts.values())) != 1:
+            raise ColumnError(
+                f'{self._directory}: every feature of {", ".join(self._features)} needs the same number of '
+                f'rows; got rows {counts}'
+            )
+        for name, block in blocks.items():
+            self._columns[name].append(_as_int32(name, block), self.rows)
+        self.rows += next(iter(counts.values()))
+
+    def finish(self, provenance: Mapping[str, Any]) -> pathlib.Path:
+        """Writes checksums and manifest and puts the store in its place.
+
+        Args:
+          provenance: JSON-able facts about what the examples were made from.
+
+        Raises:
+          ColumnError: when there is no row.
+        """
+        if not self.rows:
+            raise ColumnError(
+                f'{self._directory}: every feature needs the same number of rows, at least one; got none'
+            )
+        self._open.close()
+        manifest = {
+            'format': FORMAT,
+            'rows': self.rows,
+            'num_shards': self._shards,
+            'block_bytes': BLOCK_BYTES,
+            'features': {name: self._columns[name].summary() for name in sorted(self._features)},
+            'checksums': [self._write_checksums(shard) for shard in range(self._shards)],
+            'provenance': dict(provenance),
+        }
+        (self._partial / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + '\n')
+        self._directory.parent.mkdir(parents=True, exist_ok=True)
+        replace_directory(self._partial, self._directory)
+        return self._directory
+
+    def _write_checksums(self, shard: int) -> str:
+        """Writes the checksums of a shard's files, in the order of the names, and returns their sha256."""
+        found = [
+            block_checksums(self._partial / data_file(name, part, shard, self._shards))
+            for name in sorted(self._features)
+            for part in DTYPES
+        ]
+        content = np.concatenate(found).tobytes()
+        (self._partial / checksum_file(shard, self._shards)).write_bytes(content)
+        return hashlib.sha256(content).hexdigest()
+
+
+class _Column:
+    """One feature's files, and what the manifest will say of it."""
+
+    def __init__(self, folder: pathlib.Path, name: str, num_shards: int, stack: contextlib.ExitStack):
+        def opened(part: str) -> list[BinaryIO]:
+            paths = [folder / data_file(name, part, shard, num_shards) for shard in range(num_shards)]
+            return [stack.enter_context(path.open('wb')) for path in paths]
+
+        self._files = {part: opened(part) for part in DTYPES}
+        for file in self._files[OFFSETS]:
+            file.write(np.zeros(1, DTYPES[OFFSETS]).tobytes())
+        self._tokens = [0] * num_shards
+        self._counts: Counter[int] = Counter()
+        self._longest = (-1, 0)
+        self._hashes = {part: hashlib.sha256() for part in DTYPES}
+
+    def append(self, block: Block, first_row: int) -> None:
+        self._hashes[VALUES].update(block.values.astype(DTYPES[VALUES]).tobytes())
+        self._hashes[OFFSETS].update(block.lengths.astype(DTYPES[OFFSETS]).tobytes())
+        if len(block.lengths):
+            longest = int(block.lengths.argmax())
+            self._longest = max(self._longest, (int(block.lengths[longest]), -first_row - longest))
+            self._counts.update(dict(enumerate(np.bincount(block.lengths).tolist())))
+        shards = (first_row + np.arange(len(block.lengths))) % len(self._tokens)
+        row_of_value = np.repeat(shards, block.lengths)
+        for shard, written in enumerate(self._tokens):
+            lengths = block.lengths[shards == shard]
+            values = block.values[row_of_value == shard]
+            ends = written + np.cumsum(lengths)
+            self._files[VALUES][shard].write(values.astype(DTYPES[VALUES]).tobytes())
+            self._files[OFFSETS][shard].write(ends.astype(DTYPES[OFFSETS]).tobytes())
+            self._tokens[shard] = written + len(values)
+
+    def summary(self) -> dict[str, Any]:
+        longest, row = self._longest
+        return {
+            'tokens': self._tokens,
+            'longest': longest,
+            'longest_row': -row,
+            'lengths': {str(length): count for length, count in sorted(self._counts.items()) if count},
+            'sha256': {part: digest.hexdigest() for part, digest in self._hashes.items()},
+        }
+
+
+def _as_int32(name: str, block: Block) -> Block:
+    values, lengths = np.asarray(block.values), np.asarray(block.lengths)
+    if len(values) and not np.issubdtype(values.dtype, np.integer):
+        raise ColumnError(f'feature {name!r}: values must be integers, got {values.dtype}')
+    bounds = np.iinfo(np.int32)
+    if len(values) and (values.min() < bounds.min or values.max() > bounds.max):
+        raise ColumnError(f'feature {name!r}: a value does not fit 32 bits')
+    return Block(values.astype(np.int32), lengths)
