@@ -17,7 +17,7 @@ VALUES, OFFSETS = 'values', 'offsets'
 # Little-endian on every machine, because stores are copied from one to another.
 DTYPES: Mapping[str, np.dtype] = {VALUES: np.dtype('<i4'), OFFSETS: np.dtype('<i8')}
 CHECKSUM = np.dtype('<u4')
-# What one checksum covers: small enough to check for one example's sake, large enough to keep the table small.
+# What one checksum covers: little enough to check for one example's sake, enough for a small table.
 BLOCK_BYTES = 1 << 16
 
 

@@ -112,9 +112,7 @@ class ColumnWriter:
           ColumnError: when there is no row.
         """
         if not self.rows:
-            raise ColumnError(
-                f'{self._directory}: every feature needs the same number of rows, at least one; got none'
-            )
+            raise ColumnError(f'{self._directory}: there are no examples to write')
         self._open.close()
         manifest = {
             'format': FORMAT,

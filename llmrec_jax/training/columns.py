@@ -1,10 +1,10 @@
 """Training examples as ragged integer columns on disk, read without TensorFlow.
 
-A store is a folder. Row `i` lies in shard `i % num_shards`, at place `i // num_shards`; there, each feature has
-a raw file of values (int32) and one of offsets (int64), both little-endian. `manifest.json` counts everything,
-and says what the examples were made from. Every 64 KiB have a CRC-32: a small store is checked whole when it
-is opened; of a large one, a block is checked when it is first read, so that no host reads what it does not
-need. The files are memory-mapped: they lie on a local or a mounted disk.
+A store is a folder. Row `i` lies in shard `i % num_shards`, at place `i // num_shards`; there, each feature
+has a raw file of values (int32) and one of offsets (int64), both little-endian. `manifest.json` counts
+everything, and says what the examples were made from. Every 64 KiB have a CRC-32: a small store is checked
+whole when it is opened; of a large one, a block is checked when it is first read, so that no host reads
+what it does not need. The files are memory-mapped: they lie on a local or a mounted disk.
 
 A `ColumnStore` is a random-access source as Grain means it, `grain.MapDataset.source(store)`, of dicts of
 unpadded arrays. Training reads it by `batches.Batches`, many rows at once.

@@ -138,12 +138,39 @@ def optimizer_shardings(
     )
 
 
-def place(batch: Mapping[str, np.ndarray], sharding: NamedSharding) -> dict[str, jax.Array]:
-    """Puts a batch that every process holds whole on the devices; each process copies only its own shards."""
-    return {
-        name: jax.make_array_from_callback(array.shape, sharding, array.__getitem__)
-        for name, array in batch.items()
-    }
+def rows_of_this_process(sharding: NamedSharding, batch_size: int) -> slice:
+    """The rows of a batch that this process's devices hold, as one range."""
+    indices = sharding.addressable_devices_indices_map((batch_size,)).values()
+    bounds = [index[0].indices(batch_size) for index in indices]
+    return slice(min(start for start, _, _ in bounds), max(stop for _, stop, _ in bounds))
+
+
+def place(
+    batch: Mapping[str, np.ndarray],
+    sharding: NamedSharding,
+    rows: slice = slice(None),
+    batch_size: int | None = None,
+) -> dict[str, jax.Array]:
+    """Puts a batch on the devices; each process copies only its own shards.
+
+    Args:
+      batch: the arrays of the batch, or this process's rows of them.
+      sharding: over the first axis.
+      rows: which rows of the batch these are, e.g. what `rows_of_this_process` says.
+      batch_size: rows of the batch, over all processes; None where `batch` is whole.
+    """
+
+    def put(array: np.ndarray) -> jax.Array:
+        size = len(array) if batch_size is None else batch_size
+        first = rows.indices(size)[0]
+
+        def shard(index: tuple[slice, ...]) -> np.ndarray:
+            start, stop, _ = index[0].indices(size)
+            return array[start - first : stop - first]
+
+        return jax.make_array_from_callback((size, *array.shape[1:]), sharding, shard)
+
+    return {name: put(array) for name, array in batch.items()}
 
 
 def _parameter_spec(

@@ -22,6 +22,7 @@ from llmrec_jax.training.mesh import (
     batch_sharding,
     check_batch,
     place,
+    rows_of_this_process,
 )
 from llmrec_jax.training.metrics_log import MetricsLog
 from llmrec_jax.training.optimizers import Optimizer
@@ -153,10 +154,13 @@ class Trainer:
                 model, optimizer, abstract, features, rules, self.seed, self.dropout_bits
             )
 
+        size = batches.microbatch_size
+        own = rows_of_this_process(placement, size)
+
         def feed(step: int) -> Feed:
             return [
-                (part.length, place(model.convert_features(part.features), placement))
-                for part in batches.batch(step)
+                (part.length, place(model.convert_features(part.features), placement, own, size))
+                for part in batches.batch(step, own)
             ]
 
         with contextlib.closing(MetricsLog(workdir, first)) as log:

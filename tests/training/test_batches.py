@@ -1,10 +1,12 @@
+import pathlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrec_jax.training.batches import Batches
-from llmrec_jax.training.columns import write_columns
+from llmrec_jax.training.columns import ColumnStore, write_columns
 from tests.training.small_model import examples
 
 LENGTHS = {'inputs': 12, 'targets': 2}
@@ -71,6 +73,27 @@ def test_microbatches_are_the_batch_sorted_and_padded_to_the_smallest_bucket(
         assert (full['inputs'][:, : part.length] == part.features['inputs']).all()
         assert (full['inputs'][:, part.length :] == 0).all()
         assert (full['targets'] == part.features['targets']).all()
+
+
+@pytest.mark.parametrize('hosts', [1, 2, 4])
+def test_hosts_together_read_the_batch_and_each_its_own_rows(columns, hosts):
+    batches = Batches(columns, 16, LENGTHS, 2, (4, 8), seed=3)
+    size = batches.microbatch_size // hosts
+    shares = [batches.batch(5, slice(host * size, (host + 1) * size)) for host in range(hosts)]
+    for place, whole in enumerate(batches.batch(5)):
+        parts = [share[place] for share in shares]
+        assert [len(part.rows) for part in parts] == [size] * hosts
+        assert {part.length for part in parts} == {whole.length}
+        for name, feature in whole.features.items():
+            assert (np.concatenate([part.features[name] for part in parts]) == feature).all()
+
+
+def test_billions_of_examples_are_shuffled_without_a_table():
+    summary = {'inputs': {'longest': 1, 'longest_row': 0}}
+    many = ColumnStore(pathlib.Path('many'), {'rows': 2**33, 'features': summary}, ())
+    rows = np.concatenate([Batches(many, 512, {'inputs': 1}).rows(step) for step in (0, 10**6)])
+    assert len(set(rows.tolist())) == 1024 and rows.max() < 2**33
+    assert np.quantile(rows, [0.25, 0.5, 0.75]) / 2**33 == pytest.approx([0.25, 0.5, 0.75], abs=0.06)
 
 
 def test_only_lengths_that_occur_are_compiled_for(tmp_path):

@@ -1,11 +1,18 @@
+import itertools
 import json
+import pickle
+from collections import Counter
 
+import grain
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrec_jax.corpora.splits import Sequences
+from llmrec_jax.training import columns
+from llmrec_jax.training.column_files import BLOCK_BYTES
+from llmrec_jax.training.column_writer import Block, ColumnWriter
 from llmrec_jax.training.columns import ColumnError, ColumnStore, write_columns
 
 ROWS = st.lists(st.lists(st.integers(-5, 2**31 - 1), max_size=6), min_size=1, max_size=12)
@@ -22,14 +29,66 @@ def directory(tmp_path):
 
 
 @settings(max_examples=30, deadline=None)
-@given(rows=ROWS, data=st.data())
-def test_what_is_written_is_read_padded(tmp_path_factory, rows, data):
-    store = write_columns(tmp_path_factory.mktemp('columns') / 'store', {'inputs': rows}, {})
+@given(rows=ROWS, shards=st.integers(1, 5), data=st.data())
+def test_what_is_written_is_read_padded(tmp_path_factory, rows, shards, data):
+    store = write_columns(tmp_path_factory.mktemp('columns') / 'store', {'inputs': rows}, {}, shards)
     chosen = np.array(data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=8)), np.int64)
     width = max(map(len, rows)) + data.draw(st.integers(0, 3))
     batch = store.batch(chosen, {'inputs': width})['inputs']
     assert batch.dtype == np.int32
     assert batch.tolist() == [rows[row] + [0] * (width - len(rows[row])) for row in chosen]
+    assert [store[int(row)]['inputs'].tolist() for row in chosen] == [rows[row] for row in chosen]
+    assert store.lengths('inputs', chosen).tolist() == [len(rows[row]) for row in chosen]
+    assert store.length_counts('inputs') == Counter(map(len, rows))
+    longest, row = store.longest('inputs')
+    assert (longest, row) == (max(map(len, rows)), [*map(len, rows)].index(max(map(len, rows))))
+
+
+@settings(max_examples=30, deadline=None)
+@given(rows=ROWS, cuts=st.lists(st.integers(0, 12), max_size=3), shards=st.integers(1, 4))
+def test_neither_blocks_nor_shards_change_the_examples(tmp_path_factory, rows, cuts, shards):
+    folder = tmp_path_factory.mktemp('columns')
+    at_once = write_columns(folder / 'at_once', {'inputs': rows}, {})
+    bounds = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
+    with ColumnWriter(folder / 'in_blocks', ['inputs'], shards) as writer:
+        for start, stop in itertools.pairwise(bounds):
+            part = rows[start:stop]
+            values = np.array([token for row in part for token in row], np.int64)
+            writer.append({'inputs': Block(values, np.array([len(row) for row in part], np.int64))})
+        writer.finish({})
+    in_blocks = ColumnStore.open(folder / 'in_blocks')
+    assert in_blocks.fingerprint == at_once.fingerprint
+    assert [store['inputs'].tolist() for store in map(in_blocks.__getitem__, range(len(rows)))] == rows
+    assert [path.name for path in folder.iterdir() if path.suffix] == []
+
+
+def test_an_unfinished_store_leaves_nothing(tmp_path):
+    with ColumnWriter(tmp_path / 'store', ['inputs']) as writer:
+        writer.append({'inputs': Block(np.array([1]), np.array([1]))})
+    assert not list(tmp_path.iterdir())
+
+
+def test_grain_reads_it_shuffled_and_in_other_processes(directory):
+    store = ColumnStore.open(directory)
+    found = [row['inputs'].tolist() for row in grain.MapDataset.source(store).shuffle(seed=1)]
+    assert sorted(found) == [[], [3, 4, 5], [6]]
+    copy = pickle.loads(pickle.dumps(store))
+    assert copy.directory == store.directory and copy[1]['targets'].tolist() == [9, 10]
+
+
+def test_scalars_are_one_a_row(directory, tmp_path):
+    store = write_columns(tmp_path / 'store', {'user': [[7], [5], [6]]}, {}, num_shards=2)
+    assert store.scalars('user').tolist() == [7, 5, 6]
+    with pytest.raises(ColumnError, match="row 0 of feature 'inputs' is no single number"):
+        ColumnStore.open(directory).scalars('inputs')
+
+
+def test_a_store_in_memory_reads_like_one_on_disk(directory):
+    store, rows = ColumnStore.open(directory), np.array([2, 0])
+    memory = ColumnStore.in_memory({'inputs': [[3, 4, 5], [6], []]})
+    assert (memory.batch(rows, {'inputs': 3})['inputs'] == store.batch(rows, {'inputs': 3})['inputs']).all()
+    assert memory.longest('inputs') == store.longest('inputs')
+    assert memory.length_counts('inputs') == store.length_counts('inputs')
 
 
 def test_takes_values_and_offsets_as_they_are(tmp_path):
@@ -65,7 +124,10 @@ def test_a_failed_write_leaves_the_old_store(directory):
     assert len(ColumnStore.open(directory)) == 3
 
 
-@pytest.mark.parametrize('file', ['inputs.values.npy', 'targets.offsets.npy'])
+FILES = ('inputs.values-00000-of-00001', 'targets.offsets-00000-of-00001', 'checksums-00000-of-00001')
+
+
+@pytest.mark.parametrize('file', FILES)
 def test_a_truncated_file_is_named(directory, file):
     path = directory / file
     path.write_bytes(path.read_bytes()[:-1])
@@ -73,18 +135,35 @@ def test_a_truncated_file_is_named(directory, file):
         ColumnStore.open(directory)
 
 
-def test_a_flipped_bit_is_found(directory):
-    path = directory / 'inputs.values.npy'
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(ColumnError, match='inputs.values.npy: damaged'):
+@pytest.mark.parametrize('file', FILES)
+def test_a_flipped_bit_is_found(directory, file):
+    path = directory / file
+    flip(path, -1)
+    with pytest.raises(ColumnError, match=f'{file}: damaged'):
         ColumnStore.open(directory)
 
 
+def flip(path, byte):
+    content = bytearray(path.read_bytes())
+    content[byte] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_large_store_is_checked_where_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(columns, 'CHECKED_AT_OPEN_BYTES', 0)
+    long = np.arange(3 * BLOCK_BYTES // 4)
+    write_columns(tmp_path / 'store', {'inputs': [[1], [2, 3], long, [4]]}, {})
+    flip(tmp_path / 'store' / FILES[0], BLOCK_BYTES + 5)
+    store = ColumnStore.open(tmp_path / 'store')
+    assert store.batch(np.array([1, 0, 3]), {'inputs': 2})['inputs'].tolist() == [[2, 3], [1, 0], [4, 0]]
+    for read in (lambda: store[2], store.check):
+        with pytest.raises(ColumnError, match=f'{FILES[0]}: damaged .checksum of the block at byte 65536'):
+            read()
+
+
 def test_missing_files_are_named(directory, tmp_path):
-    (directory / 'inputs.values.npy').unlink()
-    with pytest.raises(ColumnError, match='inputs.values.npy: not found'):
+    (directory / FILES[0]).unlink()
+    with pytest.raises(ColumnError, match=f'{FILES[0]}: not found'):
         ColumnStore.open(directory)
     with pytest.raises(ColumnError, match='manifest.json: not found'):
         ColumnStore.open(tmp_path / 'nowhere')
@@ -93,7 +172,7 @@ def test_missing_files_are_named(directory, tmp_path):
 def test_a_manifest_that_is_no_manifest_is_named(directory):
     manifest = json.loads((directory / 'manifest.json').read_text())
     (directory / 'manifest.json').write_text(json.dumps({**manifest, 'format': 99}))
-    with pytest.raises(ColumnError, match='format 99, expected 1'):
+    with pytest.raises(ColumnError, match='format 99, expected 2'):
         ColumnStore.open(directory)
     (directory / 'manifest.json').write_text('{"format":')
     with pytest.raises(ColumnError, match='manifest.json: not JSON'):
@@ -112,11 +191,22 @@ def test_a_row_longer_than_asked_for_is_an_error_that_names_it(directory):
         ColumnStore.open(directory).batch(np.array([1, 0]), {'inputs': 2})
 
 
-@pytest.mark.parametrize('features', [{'inputs': []}, {'inputs': [[1]], 'targets': [[1], [2]]}])
-def test_features_need_equally_many_rows(tmp_path, features):
-    with pytest.raises(ColumnError, match='same number of rows, at least one'):
+@pytest.mark.parametrize(
+    ('features', 'message'),
+    [
+        ({'inputs': []}, 'there are no examples'),
+        (
+            {'inputs': [[1]], 'targets': [[1], [2]]},
+            "same number of rows; got rows {'inputs': 1, 'targets': 2}",
+        ),
+        ({}, 'needs features and shards'),
+        ({'in/puts': [[1]]}, "'in/puts' cannot name a file"),
+    ],
+)
+def test_what_cannot_be_a_store_is_refused_and_leaves_nothing(tmp_path, features, message):
+    with pytest.raises(ColumnError, match=message):
         write_columns(tmp_path / 'store', features, {})
-    assert not (tmp_path / 'store').exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_values_must_be_integers(tmp_path):
