@@ -97,7 +97,14 @@ def our_steps(
         abstract = abstract_state(model, optimizer, widest, mesh, STANDARD_RULES)
         state = initial_state(model, optimizer, widest, 0, abstract, STANDARD_RULES)
         train = compile_step(
-            model, optimizer, abstract, shapes, STANDARD_RULES, seed=0, dropout_bits='threefry2x32'
+            model,
+            optimizer,
+            abstract,
+            shapes,
+            STANDARD_RULES,
+            seed=0,
+            dropout_bits='threefry2x32',
+            microbatches=microbatches,
         )
     held = [state]
 

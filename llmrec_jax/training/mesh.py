@@ -1,7 +1,8 @@
 """The device mesh, the rules from logical axes to its axes, and the shardings that follow."""
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -14,7 +15,9 @@ from jaxtyping import PyTree
 DATA = 'data'
 MODEL = 'model'
 
-LogicalRules = tuple[tuple[str, str | None], ...]
+# Logical axis to mesh axis, to several, or to None for an axis that is not shared. A mesh axis shares one
+# dimension of an array: where two have a rule for it, the earlier rule's.
+LogicalRules = tuple[tuple[str, str | tuple[str, ...] | None], ...]
 
 # The names T5X gives the axes of parameters and activations; T5X's own models and ours use no others.
 STANDARD_RULES: LogicalRules = (
@@ -32,6 +35,10 @@ STANDARD_RULES: LogicalRules = (
     ('stack', None),
     ('mlp_activations', None),
 )
+# Parameters, and with them gradients and optimizer state, over data x model (FSDP, ZeRO stage 3). An
+# activation has 'batch' on the data axis already, so that its 'embed' stays whole.
+FSDP_RULES: LogicalRules = tuple((name, DATA if name == 'embed' else axis) for name, axis in STANDARD_RULES)
+RULE_SETS = {'standard': STANDARD_RULES, 'fsdp': FSDP_RULES}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,13 +53,16 @@ class MeshShape:
     data: int | None = None
     model: int = 1
 
-    def build(self) -> Mesh:
-        """The mesh over this run's devices.
+    def build(self, devices: Sequence[Any] | None = None) -> Mesh:
+        """The mesh.
+
+        Args:
+          devices: what to build it over; None for this run's devices.
 
         Raises:
           ValueError: when the sizes do not divide or exceed the devices.
         """
-        devices = jax.devices()
+        devices = jax.devices() if devices is None else list(devices)
         data = len(devices) // self.model if self.data is None else self.data
         used = data * self.model
         uneven = self.data is None and used != len(devices)
@@ -65,6 +75,19 @@ class MeshShape:
         return jax.make_mesh((data, self.model), (DATA, MODEL), axis_types, devices=devices[:used])
 
 
+def logical_rules(rules: LogicalRules | str) -> LogicalRules:
+    """The rules themselves, or those of a name in `RULE_SETS`.
+
+    Raises:
+      ValueError: for a name that no set bears.
+    """
+    if not isinstance(rules, str):
+        return tuple((name, tuple(axis) if isinstance(axis, list) else axis) for name, axis in rules)
+    if rules not in RULE_SETS:
+        raise ValueError(f'logical_axis_rules={rules!r} must be rules or one of {", ".join(RULE_SETS)}')
+    return RULE_SETS[rules]
+
+
 def replicated(mesh: Mesh) -> NamedSharding:
     """The sharding of what every device holds whole."""
     return NamedSharding(mesh, PartitionSpec())
@@ -72,7 +95,7 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 def batch_sharding(mesh: Mesh, rules: LogicalRules) -> NamedSharding:
     """The sharding of arrays whose first axis is the batch."""
-    return NamedSharding(mesh, PartitionSpec(_mesh_axis('batch', rules)))
+    return NamedSharding(mesh, _mesh_axes(('batch',), rules))
 
 
 def check_batch(mesh: Mesh, rules: LogicalRules, microbatch_size: int) -> None:
@@ -81,7 +104,7 @@ def check_batch(mesh: Mesh, rules: LogicalRules, microbatch_size: int) -> None:
     Raises:
       ValueError: when it cannot.
     """
-    shards = _axis_size(mesh, _mesh_axis('batch', rules))
+    shards = _axis_size(mesh, _mesh_axes(('batch',), rules)[0])
     if microbatch_size % shards:
         raise ValueError(
             f'{microbatch_size} examples a microbatch cannot be shared among {shards} devices; '
@@ -96,7 +119,7 @@ def parameter_shardings(
 
     Args:
       mesh: the mesh.
-      rules: logical axis to mesh axis, or None for an axis that is not shared.
+      rules: logical axis rules.
       params: the parameters, or their shapes.
       params_axes: flax's collection of that name, as `flax.linen.partitioning.param_with_axes` fills it.
 
@@ -136,6 +159,29 @@ def optimizer_shardings(
     return optax.tree_map_params(
         optimizer, moment, state, params, shardings, transform_non_params=lambda _: replicated(mesh)
     )
+
+
+def spread_over_data(param: jax.ShapeDtypeStruct) -> NamedSharding:
+    """The sharding of a parameter's gradient and moments where the data axis shares them (ZeRO).
+
+    The data axis goes to the largest dimension, as its model shards leave it, that it divides; an array that
+    it divides nowhere (a norm's scale, a bias of a few heads) lies as the parameter does.
+
+    Args:
+      param: shape and sharding of the parameter.
+    """
+    sharding = param.sharding
+    spec = [_names(axis) for axis in tuple(sharding.spec) + (None,) * (param.ndim - len(sharding.spec))]
+    if any(DATA in names for names in spec):
+        return sharding
+    left = [size // _axis_size(sharding.mesh, names) for size, names in zip(param.shape, spec)]
+    divisible = [axis for axis, size in enumerate(left) if size % sharding.mesh.shape[DATA] == 0]
+    if not divisible:
+        return sharding
+    widest = max(divisible, key=lambda axis: left[axis])
+    spec[widest] = (*spec[widest], DATA)
+    axes = (names[0] if len(names) == 1 else names or None for names in spec)
+    return NamedSharding(sharding.mesh, PartitionSpec(*axes))
 
 
 def rows_of_this_process(sharding: NamedSharding, batch_size: int) -> slice:
@@ -178,30 +224,31 @@ def _parameter_spec(
 ) -> PartitionSpec:
     if len(axes) != len(shape):
         raise ValueError(f'parameter {name} of shape {shape} has {len(axes)} axis names: {axes}')
-    spec: list[str | None] = []
-    for axis, size in zip(axes, shape):
-        mesh_axis = _mesh_axis(axis, rules)
-        # A mesh axis shares one dimension of a parameter; later ones stay whole, as in T5X.
-        mesh_axis = None if mesh_axis in spec else mesh_axis
+    spec = _mesh_axes(axes, rules)
+    for axis, mesh_axis, size in zip(axes, spec, shape):
         shards = _axis_size(mesh, mesh_axis)
         if size % shards:
             raise ValueError(
                 f'parameter {name}: axis {axis!r} of size {size} does not divide by the {shards} devices of '
                 f'mesh axis {mesh_axis!r}; change the size, the mesh or the rule for {axis!r}'
             )
-        spec.append(mesh_axis)
-    return PartitionSpec(*spec)
+    return spec
 
 
-def _mesh_axis(logical: str, rules: LogicalRules) -> str | None:
-    for name, mesh_axis in rules:
-        if name == logical:
-            return mesh_axis
-    raise ValueError(f'no rule for logical axis {logical!r}; the rules name {", ".join(dict(rules))}')
+def _mesh_axes(logical: tuple[str, ...], rules: LogicalRules) -> PartitionSpec:
+    known = dict(rules)
+    for name in logical:
+        if name not in known:
+            raise ValueError(f'no rule for logical axis {name!r}; the rules name {", ".join(known)}')
+    return partitioning.logical_to_mesh_axes(logical, rules)
 
 
-def _axis_size(mesh: Mesh, axis: str | None) -> int:
-    return 1 if axis is None else mesh.shape[axis]
+def _axis_size(mesh: Mesh, axis: str | tuple[str, ...] | None) -> int:
+    return math.prod(mesh.shape[name] for name in _names(axis))
+
+
+def _names(axis: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return (axis,) if isinstance(axis, str) else axis or ()
 
 
 def _leaves(names: PyTree[Any]) -> list[tuple[Any, PartitionSpec]]:

@@ -14,7 +14,13 @@ from flax.linen import partitioning
 from jaxtyping import Array, Float
 
 from llmrec_jax.training.mesh import LogicalRules
-from llmrec_jax.training.train_state import TrainableModel, TrainState, shardings_of
+from llmrec_jax.training.train_state import (
+    PARAMETERS,
+    TrainableModel,
+    TrainState,
+    moment_layout,
+    shardings_of,
+)
 
 
 @flax.struct.dataclass
@@ -35,21 +41,51 @@ class Sums:
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainStep:
-    """The programs of one update, compiled: one for each padded length, one that zeroes, one that applies.
+class StepPrograms:
+    """The programs of one update, lowered or compiled.
 
-    Because losses and weights are summed over microbatches and divided once, the update is the one that a
-    single batch padded to the full length would make, dropout aside.
+    A batch that is one microbatch is one program. Several are summed up by programs of their own, and because
+    losses and weights are summed and divided once, the update is the one that a single batch padded to the
+    full length would make, dropout aside.
 
     Attributes:
-      accumulate: padded length to the program that adds a microbatch's sums.
-      zero: makes empty sums.
-      apply: turns the state and the sums into the next state and the step's metrics.
+      update: padded length to the program that makes the whole update; empty for several microbatches.
+      accumulate: padded length to the program that adds a microbatch's sums; empty for one microbatch.
+      zero: makes empty sums; None for one microbatch.
+      apply: turns the state and the sums into the next state and the step's metrics; likewise.
     """
 
+    update: Mapping[int, Any]
     accumulate: Mapping[int, Any]
-    zero: Any
-    apply: Any
+    zero: Any = None
+    apply: Any = None
+
+    def named(self) -> dict[str, Any]:
+        """The programs by name: 'update_<length>', or 'accumulate_<length>', 'zero' and 'apply'."""
+        programs = {f'update_{length}': program for length, program in self.update.items()}
+        programs |= {f'accumulate_{length}': program for length, program in self.accumulate.items()}
+        return programs | ({'zero': self.zero, 'apply': self.apply} if self.accumulate else {})
+
+
+class LoweredStep(StepPrograms):
+    """The programs of one update, traced and lowered for a mesh whose devices need not be at hand."""
+
+    def compile(self) -> 'TrainStep':
+        """Compiles the programs, several at a time."""
+        # Tracing needs this thread's axis rules and mesh; compiling does not, and it frees the interpreter.
+        with ThreadPoolExecutor() as pool:
+            compiling = {name: pool.submit(program.compile) for name, program in self.named().items()}
+            compiled = {name: future.result() for name, future in compiling.items()}
+        return TrainStep(
+            {length: compiled[f'update_{length}'] for length in self.update},
+            {length: compiled[f'accumulate_{length}'] for length in self.accumulate},
+            compiled.get('zero'),
+            compiled.get('apply'),
+        )
+
+
+class TrainStep(StepPrograms):
+    """The programs of one update, compiled."""
 
     def __call__(
         self, state: TrainState, step: int, microbatches: Sequence[tuple[int, Mapping[str, Array]]]
@@ -59,19 +95,27 @@ class TrainStep:
         Args:
           state: is donated; use the one returned.
           step: updates made before.
-          microbatches: padded length and model features of each.
+          microbatches: padded length and model features of each, as many as the step was made for.
 
         Returns:
           The next state, and `loss`, `grad_norm` and the model's own metrics, all divided by the loss
           weights.
         """
+        if self.update:
+            [(length, features)] = microbatches
+            return self.update[length](state, features, np.int32(step), np.int32(0))
         sums = self.zero()
         for index, (length, features) in enumerate(microbatches):
             sums = self.accumulate[length](state.params, sums, features, np.int32(step), np.int32(index))
         return self.apply(state, sums)
 
 
-def compile_step(
+def compile_step(*arguments: Any, **options: Any) -> TrainStep:
+    """Lowers and compiles the update; takes what `lower_step` takes."""
+    return lower_step(*arguments, **options).compile()
+
+
+def lower_step(
     model: TrainableModel,
     optimizer: optax.GradientTransformation,
     abstract: TrainState,
@@ -79,19 +123,28 @@ def compile_step(
     rules: LogicalRules,
     seed: int,
     dropout_bits: str,
-) -> TrainStep:
-    """Compiles the update for every padded length.
+    *,
+    microbatches: int,
+    optimizer_sharding: str = PARAMETERS,
+) -> LoweredStep:
+    """Lowers the update for every padded length; call it under the mesh (`jax.set_mesh`).
 
     Args:
       model: the model.
       optimizer: the optimizer.
-      abstract: shapes and shardings of the state.
+      abstract: shapes and shardings of the state; the devices need not be at hand.
       features: padded length to the shapes and shardings of the model's features.
       rules: logical axis rules for the model's activations.
       seed: of dropout; the key of a microbatch depends on the seed, the step and its place in the batch
         alone.
       dropout_bits: random bit generator of dropout, as `jax.random.key` names them.
+      microbatches: how many make a batch.
+      optimizer_sharding: as `train_state.abstract_state` was given it; gradients lie as the moments do.
     """
+    scalar = abstract.step.sharding
+    index = jax.ShapeDtypeStruct((), np.int32)
+    spread = moment_layout(abstract.params, optimizer_sharding)
+    gradient_shardings = shardings_of(spread)
 
     def gradient_sums(params: Any, features: Any, step: Any, index: Any) -> Sums:
         key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed, impl=dropout_bits), step), index)
@@ -101,6 +154,7 @@ def compile_step(
             return loss_sum, (weight_sum, metric_sums)
 
         (loss_sum, (weight, metrics)), gradients = jax.value_and_grad(loss, has_aux=True)(params)
+        gradients = jax.lax.with_sharding_constraint(gradients, gradient_shardings)
         return Sums(gradients, loss_sum, weight, dict(metrics))
 
     def accumulate(params: Any, sums: Sums, features: Any, step: Any, index: Any) -> Sums:
@@ -108,37 +162,45 @@ def compile_step(
 
     def apply(state: TrainState, sums: Sums) -> tuple[TrainState, dict[str, Any]]:
         gradients = jax.tree.map(lambda gradient: gradient / sums.weight, sums.gradients)
-        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
+        # Where the moments are spread, each device updates its part of the parameters and then gathers all.
+        params = jax.lax.with_sharding_constraint(state.params, gradient_shardings)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, params)
+        params = optax.apply_updates(params, updates)
         metrics = {name: metric / sums.weight for name, metric in sums.metrics.items()}
         metrics |= {'loss': sums.loss / sums.weight, 'grad_norm': optax.global_norm(gradients)}
         return TrainState(state.step + 1, params, opt_state), metrics
 
-    scalar = abstract.step.sharding
-    index = jax.ShapeDtypeStruct((), np.int32)
+    def update(state: TrainState, features: Any, step: Any, index: Any) -> tuple[TrainState, dict[str, Any]]:
+        return apply(state, gradient_sums(state.params, features, step, index))
+
+    state_sharding = shardings_of(abstract)
     with partitioning.axis_rules(rules):
+        if microbatches == 1:
+            program = jax.jit(update, donate_argnums=0, out_shardings=(state_sharding, scalar))
+            lowered = {
+                length: program.lower(abstract, shapes, index, index) for length, shapes in features.items()
+            }
+            return LoweredStep(update=lowered, accumulate={})
         any_features = next(iter(features.values()))
         empty = jax.eval_shape(gradient_sums, abstract.params, any_features, index, index)
         sums = jax.tree.map(
             lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
             empty,
-            Sums(shardings_of(abstract.params), scalar, scalar, {name: scalar for name in empty.metrics}),
+            Sums(gradient_shardings, scalar, scalar, {name: scalar for name in empty.metrics}),
         )
-        sums_sharding, state_sharding = shardings_of(sums), shardings_of(abstract)
-        lowered = {
-            length: jax.jit(accumulate, donate_argnums=1, out_shardings=sums_sharding).lower(
-                abstract.params, sums, shapes, index, index
-            )
-            for length, shapes in features.items()
-        }
+        sums_sharding = shardings_of(sums)
+        adding = jax.jit(accumulate, donate_argnums=1, out_shardings=sums_sharding)
         zero = jax.jit(
             lambda: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), sums),
             out_shardings=sums_sharding,
         )
-        applied = jax.jit(apply, donate_argnums=0, out_shardings=(state_sharding, scalar))
-    # Tracing needs this thread's axis rules and mesh; compiling does not, and it frees the interpreter.
-    with ThreadPoolExecutor() as pool:
-        compiling = {length: pool.submit(program.compile) for length, program in lowered.items()}
-        compiling_apply = pool.submit(applied.lower(abstract, sums).compile)
-        compiled = {length: future.result() for length, future in compiling.items()}
-        return TrainStep(compiled, zero.lower().compile(), compiling_apply.result())
+        applying = jax.jit(apply, donate_argnums=0, out_shardings=(state_sharding, scalar))
+        return LoweredStep(
+            update={},
+            accumulate={
+                length: adding.lower(abstract.params, sums, shapes, index, index)
+                for length, shapes in features.items()
+            },
+            zero=zero.lower(),
+            apply=applying.lower(abstract, sums),
+        )

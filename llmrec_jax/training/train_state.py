@@ -13,7 +13,17 @@ from flax.linen import partitioning
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Key, PyTree
 
-from llmrec_jax.training.mesh import LogicalRules, optimizer_shardings, parameter_shardings, replicated
+from llmrec_jax.training.mesh import (
+    LogicalRules,
+    optimizer_shardings,
+    parameter_shardings,
+    replicated,
+    spread_over_data,
+)
+
+# Where moments and gradients lie: as their parameters do, or shared over the data axis too.
+PARAMETERS, DATA_AXIS = 'parameters', 'data'
+OPTIMIZER_SHARDINGS = (PARAMETERS, DATA_AXIS)
 
 
 @runtime_checkable
@@ -61,6 +71,7 @@ def abstract_state(
     features: Mapping[str, jax.ShapeDtypeStruct],
     mesh: Mesh,
     rules: LogicalRules,
+    optimizer_sharding: str = PARAMETERS,
 ) -> TrainState:
     """Shapes, types and shardings of the state, without making it.
 
@@ -70,6 +81,8 @@ def abstract_state(
       features: shapes of the model's features.
       mesh: the mesh.
       rules: logical axis rules.
+      optimizer_sharding: 'parameters' where moments lie as their parameters do, 'data' where the data axis
+        shares them too (ZeRO stage 2, arXiv 1910.02054, section 5).
 
     Raises:
       ValueError: when a parameter cannot be sharded (see `mesh.parameter_shardings`).
@@ -77,17 +90,29 @@ def abstract_state(
     variables = jax.eval_shape(lambda: _variables(model, 0, features))
     params = flax.core.unfreeze(variables['params'])
     params_axes = flax.core.unfreeze(variables['params_axes'])
-    shardings = TrainState(
-        step=replicated(mesh),
-        params=(by_name := parameter_shardings(mesh, rules, params, params_axes)),
-        opt_state=optimizer_shardings(mesh, optimizer, params, by_name),
+    params = _with_shardings(params, parameter_shardings(mesh, rules, params, params_axes))
+    moments = shardings_of(moment_layout(params, optimizer_sharding))
+    opt_state = jax.eval_shape(optimizer.init, params)
+    return TrainState(
+        step=jax.ShapeDtypeStruct((), jnp.int32, sharding=replicated(mesh)),
+        params=params,
+        opt_state=_with_shardings(opt_state, optimizer_shardings(mesh, optimizer, params, moments)),
     )
-    shapes = TrainState(jax.ShapeDtypeStruct((), jnp.int32), params, jax.eval_shape(optimizer.init, params))
-    return jax.tree.map(
-        lambda shape, sharding: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding),
-        shapes,
-        shardings,
-    )
+
+
+def moment_layout(params: PyTree[jax.ShapeDtypeStruct], optimizer_sharding: str) -> PyTree[Any]:
+    """Shapes of the parameters with the shardings that gradients and moments have.
+
+    Raises:
+      ValueError: when `optimizer_sharding` is none of `OPTIMIZER_SHARDINGS`.
+    """
+    if optimizer_sharding not in OPTIMIZER_SHARDINGS:
+        raise ValueError(
+            f'optimizer_sharding={optimizer_sharding!r} must be one of {", ".join(OPTIMIZER_SHARDINGS)}'
+        )
+    if optimizer_sharding == PARAMETERS:
+        return params
+    return _with_shardings(params, jax.tree.map(spread_over_data, params))
 
 
 def initial_state(
@@ -120,6 +145,14 @@ def initial_state(
 def shardings_of(abstract: PyTree[Any]) -> PyTree[Any]:
     """The shardings in a tree of arrays or their shapes."""
     return jax.tree.map(lambda leaf: leaf.sharding, abstract)
+
+
+def _with_shardings(shapes: PyTree[Any], shardings: PyTree[Any]) -> PyTree[jax.ShapeDtypeStruct]:
+    return jax.tree.map(
+        lambda shape, sharding: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding),
+        shapes,
+        shardings,
+    )
 
 
 def _variables(

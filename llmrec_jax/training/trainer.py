@@ -21,13 +21,20 @@ from llmrec_jax.training.mesh import (
     MeshShape,
     batch_sharding,
     check_batch,
+    logical_rules,
     place,
     rows_of_this_process,
 )
 from llmrec_jax.training.metrics_log import MetricsLog
 from llmrec_jax.training.optimizers import Optimizer
 from llmrec_jax.training.step import compile_step
-from llmrec_jax.training.train_state import TrainableModel, abstract_state, initial_state
+from llmrec_jax.training.train_state import (
+    OPTIMIZER_SHARDINGS,
+    PARAMETERS,
+    TrainableModel,
+    abstract_state,
+    initial_state,
+)
 
 CHECKPOINTS = 'checkpoints'
 INPUT = 'training_input.json'
@@ -48,7 +55,11 @@ class Trainer:
       bucketed_feature: the task feature those lengths are for.
       seed: of the initial parameters, the order of examples and dropout.
       mesh: how devices share batch and model.
-      logical_axis_rules: logical axis of parameters and activations to mesh axis.
+      logical_axis_rules: logical axis of parameters and activations to mesh axis, or a name: 'standard'
+        (parameters over the model axis) or 'fsdp' (parameters, gradients and optimizer state over data x
+        model).
+      optimizer_sharding: 'parameters' where moments and gradients lie as their parameters do, 'data' where
+        the data axis shares them too (ZeRO stage 2); under 'fsdp' they are shared already.
       dropout_bits: random bit generator of dropout: 'threefry2x32' draws the same bits on any mesh,
         'unsafe_rbg' is cheaper where masks are large.
       log_every: steps between lines of metrics.jsonl.
@@ -60,7 +71,7 @@ class Trainer:
       early_stopping: when to end before `steps`; None for never.
 
     Raises:
-      ValueError: when a number of steps is below 1.
+      ValueError: when a number of steps is below 1, or a name is not known.
     """
 
     steps: int
@@ -72,7 +83,8 @@ class Trainer:
     bucketed_feature: str = 'inputs'
     seed: int = 0
     mesh: MeshShape = dataclasses.field(default_factory=MeshShape)
-    logical_axis_rules: LogicalRules = STANDARD_RULES
+    logical_axis_rules: LogicalRules | str = STANDARD_RULES
+    optimizer_sharding: str = PARAMETERS
     dropout_bits: str = 'threefry2x32'
     log_every: int = 10
     validate_every: int = 1000
@@ -85,6 +97,12 @@ class Trainer:
         for name in ('steps', 'log_every', 'validate_every', 'checkpoint_every', 'keep'):
             if getattr(self, name) < 1:
                 raise ValueError(f'{name}={getattr(self, name)} must be at least 1')
+        object.__setattr__(self, 'logical_axis_rules', logical_rules(self.logical_axis_rules))
+        if self.optimizer_sharding not in OPTIMIZER_SHARDINGS:
+            raise ValueError(
+                f'optimizer_sharding={self.optimizer_sharding!r} must be one of '
+                f'{", ".join(OPTIMIZER_SHARDINGS)}'
+            )
 
     def fit(
         self,
@@ -144,14 +162,22 @@ class Trainer:
         self._check_input(workdir, batches, first)
         # `with mesh:` would turn flax's logical constraints into no-ops under jax.jit.
         with jax.set_mesh(mesh):
-            abstract = abstract_state(model, optimizer, widest, mesh, rules)
+            abstract = abstract_state(model, optimizer, widest, mesh, rules, self.optimizer_sharding)
             state = (
                 checkpoints.restore(first, abstract)
                 if first
                 else initial_state(model, optimizer, widest, self.seed, abstract, rules)
             )
             train_step = compile_step(
-                model, optimizer, abstract, features, rules, self.seed, self.dropout_bits
+                model,
+                optimizer,
+                abstract,
+                features,
+                rules,
+                self.seed,
+                self.dropout_bits,
+                microbatches=self.microbatches,
+                optimizer_sharding=self.optimizer_sharding,
             )
 
         size = batches.microbatch_size
