@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 # TensorFlow reports its CPU kernels at import, before any logging of ours could be asked to keep quiet.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-from llmrec_jax.launch import gin_config, stages
+from llmrec_jax.launch import distributed, gin_config, stages
 from llmrec_jax.launch.corpus_stages import corpus_stage, item_vectors_stage, semantic_ids_stage, tasks_stage
 from llmrec_jax.launch.evaluation_stages import ceiling_stage, content_stage, evaluate_stage, floors_stage
 from llmrec_jax.launch.recipe import Recipe
@@ -49,6 +49,7 @@ def parse(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     gin_config.add_arguments(parser)
+    distributed.add_arguments(parser)
     add_flags(parser)
     namespace, gin_arguments = gin_config.parse_arguments(
         parser, sys.argv[1:] if arguments is None else arguments
@@ -58,6 +59,7 @@ def parse(
     for chatty in ('absl', 'jax', 'orbax', 'matplotlib'):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     try:
+        distributed.initialize(namespace)
         return namespace, gin_config.instantiate(Recipe, gin_config.load(gin_arguments))
     except ValueError as error:
         parser.exit(2, f'{parser.prog}: {error}\n')
