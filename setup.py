@@ -15,6 +15,7 @@ RUNTIME = [
     'flax>=0.12.8,<0.13',
     'optax>=0.2.8,<0.3',
     'orbax-checkpoint>=0.12.8,<0.13',
+    'tensorstore>=0.1.86',
     'jaxtyping>=0.3.11,<0.4',
     'numpy>=2.1',
     'scipy>=1.14',

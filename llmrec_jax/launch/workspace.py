@@ -19,8 +19,8 @@ from llmrec_jax.launch.recipe import Recipe
 from llmrec_jax.launch.stages import read_record
 from llmrec_jax.semantic_ids.code_table import CodeTable
 from llmrec_jax.semantic_ids.trie import Trie, build_trie
-from llmrec_jax.training.checkpoints import load_params
 from llmrec_jax.training.columns import ColumnStore
+from llmrec_jax.training.parameter_restore import load_params
 
 if TYPE_CHECKING:
     from llmrec_jax.corpora.corpus import Corpus

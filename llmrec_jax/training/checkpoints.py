@@ -1,7 +1,7 @@
 """Checkpoints in T5X's layout, written by Orbax while training goes on.
 
 `<directory>/checkpoint_<step>/state` holds `{'target': params, 'state': {'step': ..., 'param_states': ...}}`:
-T5X reads it for evaluation and inference, and `load_params` reads T5X's.
+T5X reads it, and `parameter_restore` reads T5X's.
 
 A checkpoint appears under its name only when it is complete, so a killed run leaves none that is cut short.
 One that was damaged later is never skipped silently: `restore` names it, and deleting it resumes from the one
@@ -16,18 +16,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 from jaxtyping import PyTree
 
+from llmrec_jax.training.checkpoint_errors import CheckpointError, first_line, reading
 from llmrec_jax.training.train_state import TrainState
 
 STEP_PREFIX = 'checkpoint'
 ITEM = 'state'
-
-
-class CheckpointError(RuntimeError):
-    """A checkpoint that cannot be read or written; the message says what to do."""
 
 
 @dataclasses.dataclass
@@ -123,10 +119,10 @@ class Checkpoints:
         mend = f'delete {self.path(step)} to go on from ' + (
             f'step {earlier[-1]}' if earlier else 'the beginning'
         )
-        with _reading(path, mend):
+        with reading(path, mend):
             saved = ocp.PyTreeCheckpointHandler().metadata(path).tree
         _check_same(path, _shapes(saved), _shapes(tree))
-        with _reading(path, mend):
+        with reading(path, mend):
             restored = self._manager.restore(
                 step,
                 args=ocp.args.Composite(
@@ -153,33 +149,9 @@ class Checkpoints:
         except Exception as error:
             kept = ', '.join(map(str, self.steps())) or 'none'
             raise CheckpointError(
-                f'a checkpoint could not be written under {self.directory}: {_first_line(error)}; complete '
+                f'a checkpoint could not be written under {self.directory}: {first_line(error)}; complete '
                 f'ones are intact (steps: {kept}); make room or mend the disk, then start again to go on'
             ) from error
-
-
-def load_params(checkpoint: str | os.PathLike) -> PyTree[np.ndarray]:
-    """Parameters of one checkpoint, without the optimizer's state.
-
-    Args:
-      checkpoint: a folder `checkpoint_<step>`, ours or T5X's.
-
-    Returns:
-      The parameters in host memory.
-
-    Raises:
-      CheckpointError: when it is not there or is damaged.
-    """
-    path = pathlib.Path(checkpoint).absolute() / ITEM
-    if not path.is_dir():
-        raise CheckpointError(f'{path}: no such checkpoint')
-    handler = ocp.PyTreeCheckpointHandler()
-    with _reading(path, 'take another checkpoint'):
-        saved = handler.metadata(path).tree['target']
-        item = {'target': jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), saved)}
-        restore_args = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), item)
-        args = ocp.args.PyTreeRestore(item=item, restore_args=restore_args, partial_restore=True)
-        return handler.restore(path, args=args)['target']
 
 
 def _tree(state: TrainState) -> dict[str, Any]:
@@ -209,16 +181,3 @@ def _check_same(
                 f'{saved.get(name, "(absent)")} there and {expected.get(name, "(absent)")} here; '
                 f'use another workdir, or the configuration it was written with'
             )
-
-
-@contextlib.contextmanager
-def _reading(path: pathlib.Path, mend: str) -> Iterator[None]:
-    try:
-        yield
-    # What a damaged file raises depends on which byte is damaged; all of it means the same to the reader.
-    except Exception as error:
-        raise CheckpointError(f'{path} cannot be read ({_first_line(error)}); {mend}') from error
-
-
-def _first_line(error: Exception) -> str:
-    return f'{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ""}'

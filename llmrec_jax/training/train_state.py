@@ -142,6 +142,23 @@ def initial_state(
         return jax.jit(init, out_shardings=shardings_of(abstract))()
 
 
+def fresh_state(
+    params: PyTree[Array], optimizer: optax.GradientTransformation, abstract: TrainState
+) -> TrainState:
+    """The state before the first update of `params`, which are donated.
+
+    Args:
+      params: laid out as in `abstract`.
+      optimizer: the optimizer, whose state starts anew.
+      abstract: what `abstract_state` gave.
+    """
+
+    def init(params: PyTree[Array]) -> TrainState:
+        return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params))
+
+    return jax.jit(init, out_shardings=shardings_of(abstract), donate_argnums=0)(params)
+
+
 def shardings_of(abstract: PyTree[Any]) -> PyTree[Any]:
     """The shardings in a tree of arrays or their shapes."""
     return jax.tree.map(lambda leaf: leaf.sharding, abstract)

@@ -27,12 +27,14 @@ from llmrec_jax.training.mesh import (
 )
 from llmrec_jax.training.metrics_log import MetricsLog
 from llmrec_jax.training.optimizers import Optimizer
+from llmrec_jax.training.parameter_restore import restore_params
 from llmrec_jax.training.step import compile_step
 from llmrec_jax.training.train_state import (
     OPTIMIZER_SHARDINGS,
     PARAMETERS,
     TrainableModel,
     abstract_state,
+    fresh_state,
     initial_state,
 )
 
@@ -69,6 +71,8 @@ class Trainer:
       keep: checkpoints kept beside the best one.
       best_metric: which validation metric the best checkpoint and early stopping go by.
       early_stopping: when to end before `steps`; None for never.
+      initial_checkpoint: a folder `checkpoint_<step>` of this library or of T5X, local or `gs://`, whose
+        parameters training starts from, with a fresh optimizer; None for parameters drawn by `seed`.
 
     Raises:
       ValueError: when a number of steps is below 1, or a name is not known.
@@ -92,6 +96,7 @@ class Trainer:
     keep: int = 2
     best_metric: BestMetric = dataclasses.field(default_factory=BestMetric)
     early_stopping: EarlyStopping | None = None
+    initial_checkpoint: str | None = None
 
     def __post_init__(self):
         for name in ('steps', 'log_every', 'validate_every', 'checkpoint_every', 'keep'):
@@ -121,7 +126,7 @@ class Trainer:
 
         Raises:
           ValueError: when the sizes of batch, model and mesh do not fit, or the workdir holds another run.
-          CheckpointError: when a checkpoint cannot be read or written.
+          CheckpointError: when a checkpoint cannot be read or written, or is of another model.
           DivergedError: when the loss or its gradient is not finite.
         """
         workdir = pathlib.Path(workdir).absolute()
@@ -163,11 +168,13 @@ class Trainer:
         # `with mesh:` would turn flax's logical constraints into no-ops under jax.jit.
         with jax.set_mesh(mesh):
             abstract = abstract_state(model, optimizer, widest, mesh, rules, self.optimizer_sharding)
-            state = (
-                checkpoints.restore(first, abstract)
-                if first
-                else initial_state(model, optimizer, widest, self.seed, abstract, rules)
-            )
+            if first:
+                state = checkpoints.restore(first, abstract)
+            elif self.initial_checkpoint is not None:
+                params = restore_params(self.initial_checkpoint, abstract.params)
+                state = fresh_state(params, optimizer, abstract)
+            else:
+                state = initial_state(model, optimizer, widest, self.seed, abstract, rules)
             train_step = compile_step(
                 model,
                 optimizer,
@@ -198,14 +205,15 @@ class Trainer:
             'examples': batches.columns.fingerprint,
             'batch_size': self.batch_size,
             'seed': self.seed,
+            'initial_checkpoint': self.initial_checkpoint,
         }
         if first and path.exists():
             there = json.loads(path.read_text())
             for name, value in here.items():
-                if there[name] != value:
+                if there.get(name) != value:
                     raise ValueError(
-                        f'{workdir} holds a run with {name}={there[name]!r}, and this one has {value!r}, so '
-                        f'it cannot go on with it; use another workdir, or delete {workdir / CHECKPOINTS}'
+                        f'{workdir} holds a run with {name}={there.get(name)!r}, and this one has {value!r}, '
+                        f'so it cannot go on with it; use another workdir, or delete {workdir / CHECKPOINTS}'
                     )
         partial = path.with_suffix('.partial')
         partial.write_text(json.dumps(here, indent=2) + '\n')

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 
-from llmrec_jax.training.checkpoints import load_params
+from llmrec_jax.training.parameter_restore import load_params
 
 FLAGS = ('--gin_file=gin_configs/tiger/smoke.gin', '--gin.trainer.Trainer.length_buckets=()')
 

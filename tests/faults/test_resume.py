@@ -12,9 +12,9 @@ import jax
 import numpy as np
 import pytest
 
-from llmrec_jax.training.checkpoints import load_params
 from llmrec_jax.training.columns import write_columns
 from llmrec_jax.training.metrics_log import read_json_lines
+from llmrec_jax.training.parameter_restore import load_params
 from tests.faults.resume_run import TRAINER
 from tests.training.small_model import examples
 

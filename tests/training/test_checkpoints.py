@@ -10,8 +10,10 @@ import orbax.checkpoint as ocp
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
-from llmrec_jax.training.checkpoints import CheckpointError, Checkpoints, load_params
+from llmrec_jax.training.checkpoint_errors import CheckpointError
+from llmrec_jax.training.checkpoints import Checkpoints
 from llmrec_jax.training.mesh import MeshShape
+from llmrec_jax.training.parameter_restore import load_params
 from llmrec_jax.training.train_state import TrainState
 
 OPTIMIZER = optax.adamw(0.1)
@@ -189,7 +191,7 @@ def test_a_full_disk_is_one_clear_message_and_leaves_the_earlier_checkpoints(sma
 
 
 def test_a_checkpoint_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(CheckpointError, match='checkpoint_9/state: no such checkpoint'):
+    with pytest.raises(CheckpointError, match='checkpoint_9: no such checkpoint'):
         load_params(tmp_path / 'checkpoint_9')
 
 

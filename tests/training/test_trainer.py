@@ -8,13 +8,14 @@ import jax
 import numpy as np
 import pytest
 
-from llmrec_jax.training.checkpoints import CheckpointError, load_params
+from llmrec_jax.training.checkpoint_errors import CheckpointError
 from llmrec_jax.training.columns import write_columns
 from llmrec_jax.training.early_stopping import BestMetric, EarlyStopping
 from llmrec_jax.training.loop import DivergedError
 from llmrec_jax.training.mesh import MeshShape
 from llmrec_jax.training.metrics_log import read_json_lines
 from llmrec_jax.training.optimizers import AdamW
+from llmrec_jax.training.parameter_restore import load_params
 from llmrec_jax.training.schedules import Constant, WarmupLinear
 from llmrec_jax.training.trainer import Trainer
 from tests.training.small_model import SmallModel, examples
@@ -197,6 +198,7 @@ from llmrec_jax.models.t5.transformer import Transformer
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.optimizers import AdamW
 from llmrec_jax.training.schedules import Constant
+from llmrec_jax.training.parameter_restore import load_params
 from llmrec_jax.training.trainer import Trainer
 model = EncoderDecoderModel(Transformer(T5Config(32, 8, 2, 4, 16, 1, 1)))
 trainer = Trainer(2, {{'inputs': 12, 'targets': 2}}, AdamW(Constant(0.01)), batch_size=16)
