@@ -1,6 +1,5 @@
 """Writes a column store block by block, in memory that does not grow with the number of examples."""
 
-import contextlib
 import hashlib
 import json
 import os
@@ -9,7 +8,7 @@ import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
@@ -48,7 +47,7 @@ class ColumnWriter:
     """
 
     def __init__(self, directory: str | os.PathLike, features: Sequence[str], num_shards: int = 1):
-        """Opens the files.
+        """Begins the files.
 
         Args:
           directory: becomes the store; what is there stays until `finish`.
@@ -71,8 +70,7 @@ class ColumnWriter:
         shutil.rmtree(self._partial, ignore_errors=True)
         self._partial.mkdir(parents=True)
         self._features, self._shards, self.rows = tuple(features), num_shards, 0
-        self._open = contextlib.ExitStack()
-        self._columns = {name: _Column(self._partial, name, num_shards, self._open) for name in features}
+        self._columns = {name: _Column(self._partial, name, num_shards) for name in features}
 
     def __enter__(self) -> 'ColumnWriter':
         return self
@@ -80,7 +78,6 @@ class ColumnWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._open.close()
         shutil.rmtree(self._partial, ignore_errors=True)
 
     def append(self, blocks: Mapping[str, Block]) -> None:
@@ -113,7 +110,6 @@ class ColumnWriter:
         """
         if not self.rows:
             raise ColumnError(f'{self._directory}: there are no examples to write')
-        self._open.close()
         manifest = {
             'format': FORMAT,
             'rows': self.rows,
@@ -143,14 +139,14 @@ class ColumnWriter:
 class _Column:
     """One feature's files, and what the manifest will say of it."""
 
-    def __init__(self, folder: pathlib.Path, name: str, num_shards: int, stack: contextlib.ExitStack):
-        def opened(part: str) -> list[BinaryIO]:
-            paths = [folder / data_file(name, part, shard, num_shards) for shard in range(num_shards)]
-            return [stack.enter_context(path.open('wb')) for path in paths]
-
-        self._files = {part: opened(part) for part in DTYPES}
-        for file in self._files[OFFSETS]:
-            file.write(np.zeros(1, DTYPES[OFFSETS]).tobytes())
+    def __init__(self, folder: pathlib.Path, name: str, num_shards: int):
+        self._paths = {
+            part: [folder / data_file(name, part, shard, num_shards) for shard in range(num_shards)]
+            for part in DTYPES
+        }
+        for shard in range(num_shards):
+            self._write(VALUES, shard, np.zeros(0))
+            self._write(OFFSETS, shard, np.zeros(1))
         self._tokens = [0] * num_shards
         self._counts: Counter[int] = Counter()
         self._longest = (-1, 0)
@@ -163,15 +159,18 @@ class _Column:
             longest = int(block.lengths.argmax())
             self._longest = max(self._longest, (int(block.lengths[longest]), -first_row - longest))
             self._counts.update(dict(enumerate(np.bincount(block.lengths).tolist())))
-        shards = (first_row + np.arange(len(block.lengths))) % len(self._tokens)
-        row_of_value = np.repeat(shards, block.lengths)
+        shard_of_row = (first_row + np.arange(len(block.lengths))) % len(self._tokens)
+        shard_of_value = np.repeat(shard_of_row, block.lengths)
         for shard, written in enumerate(self._tokens):
-            lengths = block.lengths[shards == shard]
-            values = block.values[row_of_value == shard]
-            ends = written + np.cumsum(lengths)
-            self._files[VALUES][shard].write(values.astype(DTYPES[VALUES]).tobytes())
-            self._files[OFFSETS][shard].write(ends.astype(DTYPES[OFFSETS]).tobytes())
-            self._tokens[shard] = written + len(values)
+            ends = written + np.cumsum(block.lengths[shard_of_row == shard])
+            self._write(VALUES, shard, block.values[shard_of_value == shard])
+            self._write(OFFSETS, shard, ends)
+            self._tokens[shard] = int(ends[-1]) if len(ends) else written
+
+    def _write(self, part: str, shard: int, array: np.ndarray) -> None:
+        # Opened for each block, because a store may have more files than a process may hold open.
+        with self._paths[part][shard].open('ab') as file:
+            file.write(array.astype(DTYPES[part]).tobytes())
 
     def summary(self) -> dict[str, Any]:
         longest, row = self._longest

@@ -1,0 +1,36 @@
+"""What is to be known of a SeqIO task whose examples are kept: nothing in it depends on when it was run."""
+
+import hashlib
+from importlib import metadata
+from typing import Any
+
+import seqio
+
+from llmrec_jax.version import __version__
+
+PACKAGES = ('seqio', 'tensorflow', 'tensorflow-text', 'sentencepiece')
+
+
+def task_provenance(provider: seqio.Task | seqio.Mixture) -> dict[str, Any]:
+    """The task's name, its tasks if it is a mixture, the vocabulary of each feature, and versions."""
+    facts: dict[str, Any] = {'task': provider.name}
+    if isinstance(provider, seqio.Mixture):
+        facts['mixture'] = sorted(task.name for task in provider.tasks)
+    features = provider.output_features
+    facts['vocabularies'] = {name: vocabulary_facts(feature.vocabulary) for name, feature in features.items()}
+    facts['versions'] = {'llmrec_jax': __version__, **{name: metadata.version(name) for name in PACKAGES}}
+    return facts
+
+
+def vocabulary_facts(vocabulary: seqio.Vocabulary) -> dict[str, Any]:
+    """Class, size and special tokens; the sha256 of the model where there is one."""
+    facts: dict[str, Any] = {
+        'class': f'{type(vocabulary).__module__}.{type(vocabulary).__qualname__}',
+        'size': vocabulary.vocab_size,
+        'eos_id': vocabulary.eos_id,
+        'unk_id': vocabulary.unk_id,
+    }
+    model = getattr(vocabulary, 'sp_model', None)
+    if model is not None:
+        facts['sha256'] = hashlib.sha256(model).hexdigest()
+    return facts
