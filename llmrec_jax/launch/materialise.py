@@ -128,11 +128,13 @@ def _blocks(dataset: Any, fields: Sequence[str], task: str) -> Blocks:
     spec = dataset.element_spec
     for field in fields:
         if field not in spec:
-            raise ValueError(f'task {task!r} has no field {field!r}; its fields are {", ".join(sorted(spec))}')
+            raise ValueError(
+                f'task {task!r} has no field {field!r}; its fields are {", ".join(sorted(spec))}'
+            )
         if not spec[field].dtype.is_integer or spec[field].shape.rank not in (0, 1):
             raise ValueError(
-                f'task {task!r}: field {field!r} is {spec[field]}; columns hold integers, one or a row of them '
-                f'an example'
+                f'task {task!r}: field {field!r} is {spec[field]}; columns hold integers, '
+                f'one or a row of them an example'
             )
     dataset = dataset.map(lambda example: {field: example[field] for field in fields})
     for batch in dataset.ragged_batch(BATCH):

@@ -105,18 +105,21 @@ class EncoderDecoderModel:
 
         Args:
           task_batch: 'inputs' [batch, inputs] and, for training and scoring, 'targets' [batch, targets];
-            padded with 0.
+            padded with 0. Where rows are packed, 'inputs_segment_ids', 'inputs_positions' and the same of the
+            targets (see `training.packing`).
 
         Returns:
           'encoder_input_tokens', and with targets 'decoder_target_tokens', 'decoder_input_tokens' (the
-          targets shifted right behind a 0) and 'decoder_loss_weights' (1 where the target is no padding);
-          all int32.
+          targets shifted right behind a 0, within their segment where rows are packed) and
+          'decoder_loss_weights' (1 where the target is no padding); of packed rows 'encoder_segment_ids',
+          'encoder_positions' and the same of the decoder too; all int32.
 
         Raises:
           ValueError: if a token is outside the model's vocabulary, which the network would not notice.
         """
         vocab_size = self.module.config.vocab_size
-        for feature, tokens in task_batch.items():
+        for feature in ('inputs', 'targets'):
+            tokens = task_batch.get(feature, np.zeros(0))
             if tokens.size and not 0 <= tokens.min() <= tokens.max() < vocab_size:
                 raise ValueError(
                     f'{feature!r} holds tokens from {tokens.min()} to {tokens.max()}, but the model has a '
@@ -130,6 +133,13 @@ class EncoderDecoderModel:
                 'decoder_input_tokens': np.pad(targets, ((0, 0), (1, 0)))[:, :-1],
                 'decoder_loss_weights': (targets != 0).astype(np.int32),
             }
+        if 'targets_segment_ids' in task_batch:
+            model_batch |= {
+                f'{side}_{kind}': np.asarray(task_batch[f'{feature}_{kind}'], np.int32)
+                for side, feature in (('encoder', 'inputs'), ('decoder', 'targets'))
+                for kind in ('segment_ids', 'positions')
+            }
+            model_batch['decoder_input_tokens'] *= model_batch['decoder_positions'] > 0
         return model_batch
 
     def get_initial_variables(

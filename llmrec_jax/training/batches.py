@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Int
 
 from llmrec_jax.training.columns import ColumnStore
+from llmrec_jax.training.packing import companions
 
 # Rounds of the cipher behind the permutation, as many as Grain's own shuffle makes.
 ROUNDS = 4
@@ -44,6 +45,8 @@ class Batches:
     time: its memory does not grow with the store. A batch is sorted by the length of one feature and cut into
     microbatches, and each microbatch is padded only to the shortest bucket that holds it: the batch is the
     same as one padded to the full length, with most of the padding left out.
+
+    Of a packed store (see `packing`), the segment ids and positions of each feature come along.
 
     Attributes:
       columns: the examples.
@@ -102,6 +105,15 @@ class Batches:
         taken = np.searchsorted(buckets, [*self.columns.length_counts(self.bucketed_feature)])
         return tuple(int(length) for length in buckets[np.unique(taken)])
 
+    def padded_lengths(self, length: int) -> dict[str, int]:
+        """Tokens of every feature in a microbatch whose bucketed feature is padded to `length`."""
+        padded = {}
+        for feature, full in self.feature_lengths.items():
+            along = [name for name in companions(feature) if name in self.columns.features]
+            width = length if feature == self.bucketed_feature else full
+            padded |= dict.fromkeys((feature, *along), width)
+        return padded
+
     def rows(self, step: int) -> Int[np.ndarray, 'batch']:
         """The examples of step `step`, in the order of the stream; steps count from 0."""
         last = len(self.columns) - 1
@@ -129,8 +141,7 @@ class Batches:
 
     def _microbatch(self, rows: np.ndarray, longest: int) -> Microbatch:
         length = next(length for length in self.lengths if length >= longest)
-        pad_to = {**self.feature_lengths, self.bucketed_feature: length}
-        return Microbatch(rows, self.columns.batch(rows, pad_to), length)
+        return Microbatch(rows, self.columns.batch(rows, self.padded_lengths(length)), length)
 
 
 @functools.lru_cache(maxsize=16)

@@ -28,8 +28,8 @@ def pack(
 ) -> Iterator[dict[str, Int[np.ndarray, '_']]]:
     """Packs first-fit: an example goes to the oldest open row in which all its features have room.
 
-    A row is closed when a feature is full, or when it is the oldest of `window` open ones and none of them has
-    room; then it comes out. Which examples share a row depends on their order and lengths alone.
+    A row is closed when a feature is full, or when it is the oldest of `window` open ones and none of them
+    has room; then it comes out. Which examples share a row depends on their order and lengths alone.
 
     Args:
       examples: each with the features of `lengths`, one token or more in each.
@@ -73,8 +73,8 @@ def _need(number: int, example: Example, lengths: Mapping[str, int]) -> Int[np.n
     for (feature, length), tokens in zip(lengths.items(), need, strict=True):
         if tokens > length:
             raise ValueError(
-                f'example {number} has {tokens} tokens of {feature!r}, more than the {length} of a packed row: '
-                f'raise the feature length or trim the examples'
+                f'example {number} has {tokens} tokens of {feature!r}, more than the {length} of a packed '
+                f'row: raise the feature length or trim the examples'
             )
         if not tokens:
             # A softmax over no key of its own would fall on the other examples' keys.

@@ -221,5 +221,5 @@ class Trainer:
 
 
 def _blank(batches: Batches, length: int) -> dict[str, np.ndarray]:
-    lengths = {**batches.feature_lengths, batches.bucketed_feature: length}
-    return {name: np.zeros((batches.microbatch_size, width), np.int32) for name, width in lengths.items()}
+    widths = batches.padded_lengths(length)
+    return {name: np.zeros((batches.microbatch_size, width), np.int32) for name, width in widths.items()}
