@@ -59,8 +59,8 @@ require_command() {
 load_settings() {
   [[ -f $SETTINGS ]] ||
     fail "no settings file $SETTINGS; copy $SCRIPTS/settings.example.sh to it and fill it in, or name another with --settings="
-  unset MACHINE PROJECT ZONE NAME SERVICE_ACCOUNT NETWORK SUBNETWORK PROVISIONING ACCELERATOR_TYPE RUNTIME_VERSION \
-    MACHINE_TYPE IMAGE_FAMILY IMAGE_PROJECT
+  unset MACHINE PROJECT ZONE NAME SERVICE_ACCOUNT BUCKET NETWORK SUBNETWORK PROVISIONING ACCELERATOR_TYPE \
+    RUNTIME_VERSION MACHINE_TYPE IMAGE_FAMILY IMAGE_PROJECT
   # shellcheck source=settings.example.sh
   source "$SETTINGS"
   require_settings MACHINE
@@ -71,6 +71,7 @@ load_settings() {
   # shellcheck source=/dev/null
   source "$SCRIPTS/machine_$MACHINE.sh"
   require_settings PROJECT ZONE NAME PROVISIONING
+  [[ ${BUCKET:-} != *[:/]* ]] || fail "BUCKET in $SETTINGS is '$BUCKET'; write the bucket's bare name"
 }
 
 require_settings() {

@@ -10,6 +10,9 @@ ZONE=
 NAME=llmrec
 # The one that the machine acts as: it must be able to read and write the bucket.
 SERVICE_ACCOUNT=
+# A bucket's name, without gs://. setup.sh mounts it at /mnt/bucket of every worker, where a run of many workers keeps
+# its workdir. Left empty, nothing is mounted.
+BUCKET=
 # The virtual network; both are called so in a new project.
 NETWORK=default
 SUBNETWORK=default

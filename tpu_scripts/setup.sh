@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the library at this checkout's last commit on every worker, and checks the installation there.
+# Installs the library at this checkout's last commit on every worker, mounts the bucket of the settings at /mnt/bucket,
+# and checks the installation.
 #
 #     tpu_scripts/setup.sh [--t5x] [--dry-run] [--settings=FILE]
 #
@@ -32,4 +33,8 @@ run git -C "$REPOSITORY" bundle create --quiet "$BUNDLE" HEAD
 copy_to_workers "$BUNDLE"
 # Checked out over what is there, so that a workdir inside the folder survives.
 # shellcheck disable=SC2016  # $HOME is the worker's
-on_workers all 'git init --quiet "$HOME"/llmrec_jax && cd "$HOME"/llmrec_jax && git fetch --quiet ../llmrec_jax.bundle HEAD && git checkout --quiet --force --detach FETCH_HEAD && bash tpu_scripts/worker_install.sh '"$(quote_words "$MACHINE" "${EXTRAS[@]}")"
+STEPS='git init --quiet "$HOME"/llmrec_jax && cd "$HOME"/llmrec_jax && git fetch --quiet ../llmrec_jax.bundle HEAD'
+STEPS+=' && git checkout --quiet --force --detach FETCH_HEAD'
+if [[ -n ${BUCKET:-} ]]; then STEPS+=" && bash tpu_scripts/worker_mount.sh $(quote_words "$BUCKET")"; fi
+STEPS+=" && bash tpu_scripts/worker_install.sh $(quote_words "$MACHINE" "${EXTRAS[@]}")"
+on_workers all "$STEPS"

@@ -1,4 +1,4 @@
-"""A Google Cloud of one machine, played by a script that stands in for `gcloud` and records how it is called."""
+"""A Google Cloud of one machine, played by a script that stands in for `gcloud` and records its calls."""
 
 import dataclasses
 import os
@@ -11,8 +11,8 @@ from collections.abc import Sequence
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 SCRIPTS = REPOSITORY / 'tpu_scripts'
 
-# Answers the questions for a state with the next line that the test has written down, fails where the test says
-# so, and copies to and runs on the worker, a folder, where the test has made one.
+# Answers the questions for a state with the next line that the test has written down, fails where the test
+# says so, and copies to and runs on the worker, a folder, where the test has made one.
 GCLOUD = r"""#!/usr/bin/env bash
 set -euo pipefail
 printf '%s\x1f' "$@" >>"$FAKE_CLOUD/calls"
@@ -59,6 +59,7 @@ SETTINGS = {
     'ZONE': 'us-east5-b',
     'NAME': 'llmrec',
     'SERVICE_ACCOUNT': 'llmrec@my-project.iam.gserviceaccount.com',
+    'BUCKET': 'my-bucket',
     'NETWORK': 'default',
     'SUBNETWORK': 'default',
     'PROVISIONING': 'queued-spot',

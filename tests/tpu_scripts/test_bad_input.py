@@ -62,6 +62,7 @@ def test_a_gpu_machine_cannot_be_queued(cloud: fake_cloud.FakeCloud) -> None:
         ('fetch.sh', ['gs://bucket/run'], 'give what to copy and where to'),
         ('fetch.sh', ['run', '/'], '/ exists already'),
         ('worker_install.sh', ['--t5x'], 'say for which device: tpu or gpu'),
+        ('worker_mount.sh', [], 'give the name of one bucket'),
         ('worker_run.sh', ['begin'], "say start, state, log or stop, not 'begin'"),
         ('slurm_job.sbatch', [], 'say after the script what to run'),
         ('create.sh', ['--settings=nowhere.sh'], 'no settings file nowhere.sh; copy'),

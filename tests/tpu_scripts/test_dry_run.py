@@ -36,6 +36,8 @@ CASES = {
     'setup': (QUEUED_SPOT, 'setup.sh'),
     'setup_t5x': (ON_DEMAND, 'setup.sh', '--t5x'),
     'setup_gpu': (GPU, 'setup.sh'),
+    'setup_without_bucket': ({**QUEUED_SPOT, 'BUCKET': ''}, 'setup.sh'),
+    'worker_mount': (QUEUED_SPOT, 'worker_mount.sh', 'my-bucket'),
     'worker_install': (QUEUED_SPOT, 'worker_install.sh', 'tpu', '--t5x'),
     'worker_install_gpu': (GPU, 'worker_install.sh', 'gpu'),
     'launch': (QUEUED_SPOT, 'launch.sh', *COMMAND),
@@ -64,7 +66,8 @@ def dry_run(cloud: fake_cloud.FakeCloud, name: str) -> str:
     run = cloud.run(script, '--dry-run', *arguments)
     assert run.returncode == 0, run.stderr
     assert not run.stderr
-    return run.stdout.replace(str(cloud.checkout), '/checkout').replace(str(cloud.folder), '/home/me')
+    text = run.stdout.replace(str(cloud.checkout), '/checkout').replace(str(cloud.folder), '/home/me')
+    return text.replace(f'--owner={os.getuid()} ', '--owner=1000 ')
 
 
 @pytest.mark.parametrize('name', CASES)

@@ -114,18 +114,18 @@ def test_a_run_from_before_a_restart_of_the_machine_is_none(
     wait_for(cloud, 'none')
 
 
-def test_setup_checks_the_commit_out_and_installs_it(cloud: fake_cloud.FakeCloud) -> None:
+def test_setup_checks_the_commit_out_mounts_the_bucket_and_installs(cloud: fake_cloud.FakeCloud) -> None:
     cloud.worker.mkdir()
     record = f'printf "%s\\n" "$0 $*" >>{cloud.folder}/installed\n'
-    (cloud.folder / 'python3').write_text(f'#!/bin/bash\n{record}')
     uv = cloud.worker / '.local' / 'bin' / 'uv'
-    uv.parent.mkdir(parents=True)
-    uv.write_text(f'#!/bin/bash\n{record}')
     python = cloud.worker / 'llmrec_venv' / 'bin' / 'python'
-    python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/bash\n{record}')
-    for program in (cloud.folder / 'python3', uv, python):
+    for program in (*(cloud.folder / name for name in ('python3', 'sudo', 'gcsfuse')), uv, python):
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text(f'#!/bin/bash\n{record}')
         program.chmod(0o755)
+    mountpoint = cloud.folder / 'mountpoint'
+    mountpoint.write_text('#!/bin/bash\nexit 1\n')
+    mountpoint.chmod(0o755)
     kept = cloud.worker / 'llmrec_jax' / 'runs' / 'results.json'
     kept.parent.mkdir(parents=True)
     kept.write_text('{}')
@@ -143,10 +143,11 @@ def test_setup_checks_the_commit_out_and_installs_it(cloud: fake_cloud.FakeCloud
     assert kept.read_text() == '{}'
     installed = (cloud.folder / 'installed').read_text().splitlines()
     programs_called = [pathlib.Path(line.split(' ')[0]).name for line in installed]
-    assert programs_called == ['python3', 'uv', 'uv', 'uv', 'python']
-    assert '.[tpu,t5x]' in installed[2]
-    assert installed[3].endswith('--no-deps --requirement t5x_requirements.txt')
-    assert installed[4].endswith('-m llmrec_jax.check_install --tpu --t5x')
+    assert programs_called == ['sudo', 'gcsfuse', 'python3', 'uv', 'uv', 'uv', 'python']
+    assert installed[1].endswith(' my-bucket /mnt/bucket')
+    assert '.[tpu,t5x]' in installed[4]
+    assert installed[5].endswith('--no-deps --requirement t5x_requirements.txt')
+    assert installed[6].endswith('-m llmrec_jax.check_install --tpu --t5x')
 
 
 def test_fetch_brings_a_folder_of_the_worker(cloud: fake_cloud.FakeCloud, tmp_path: pathlib.Path) -> None:
