@@ -36,6 +36,7 @@ RUNTIME = [
     'tensorflow-datasets==4.9.10',
     # tensorflow-datasets needs it at run time for builders of one's own and does not declare it.
     'importlib_resources',
+    'packaging>=24',
     'array_record>=0.8.3',
     'grain>=0.2.18,<0.3',
     'clu==0.0.12',
@@ -53,7 +54,7 @@ EXTRAS = {
         'PyYAML>=6',
     ],
     'parity': ['torch==2.13.*', 'transformers>=5.20,<6'],
-    # T5X, AirIO and JEstimator are not on PyPI: README.md gives the lines that install them.
+    # T5X, AirIO and JEstimator themselves are not on PyPI: t5x_requirements.txt says how they are installed.
     't5x': ['fiddle', 'cached-property', 'chex'],
     'gpu': ['jax[cuda13]>=0.10.2,<0.12'],
     'tpu': ['jax[tpu]>=0.10.2,<0.12'],
