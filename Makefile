@@ -5,7 +5,7 @@ RUN := runs/quickstart
 # Tests run in so many processes, a file in one of them.
 JOBS ?= 2
 
-.PHONY: install quickstart test parity lint clean
+.PHONY: install quickstart test parity t5x t5x-test lint clean
 
 # A stamp, so that a second `make` installs nothing unless what it installs has changed.
 $(VENV)/installed: setup.py constraints.txt
@@ -29,6 +29,21 @@ $(VENV)/parity: $(VENV)/installed
 
 parity: $(VENV)/parity
 	$(BIN)/python -m pytest -m 'parity and not slow'
+
+# Adds T5X, AirIO and JEstimator from their repositories: PyPI does not have them. T5X's own requirements name the
+# newest commits of packages that are pinned here, hence --no-deps.
+$(VENV)/t5x: $(VENV)/installed t5x_requirements.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,t5x]'
+	$(BIN)/python -m pip install --quiet --no-deps --requirement t5x_requirements.txt
+	@touch $@
+
+t5x: $(VENV)/t5x
+	$(BIN)/python -m llmrec_jax.check_install --t5x
+
+# The tests that skip without T5X, the slow ones too.
+t5x-test: $(VENV)/t5x
+	$(BIN)/python -m pytest -m 'slow or not slow' tests/t5x \
+		$$(grep --recursive --files-with-matches --include='*.py' "importorskip(.t5x" tests)
 
 lint: install
 	$(BIN)/ruff check .
