@@ -1,0 +1,194 @@
+"""All of P5 over one corpus: groups, records of every split, and the words that fill them."""
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from llmrec_jax.corpora.corpus import Corpus
+from llmrec_jax.corpora.splits import Sequences, Splits, leave_last_out
+from llmrec_jax.prompts.naming.numbers import RandomNumbers
+from llmrec_jax.prompts.naming.scheme import ItemNaming, UserNaming
+from llmrec_jax.prompts.p5.groups import P5Prompts
+from llmrec_jax.prompts.prompt_group import PromptGroup
+from llmrec_jax.prompts.records import event_roles, histories, reviews
+from llmrec_jax.prompts.records.feature_words import FeatureWords
+from llmrec_jax.prompts.records.record_table import Records
+from llmrec_jax.prompts.records.words import absent_fields, word_tables
+
+LOG = logging.getLogger(__name__)
+
+REVIEW_SPLITS = ('leave_last_out', 'random')
+NEGATIVES = ('outside_history', 'outside_training')
+
+
+class P5Data(NamedTuple):
+    """What P5's tasks over one corpus are made of.
+
+    Attributes:
+      training_groups: the groups by name, without held-out templates, with noise on ratings.
+      evaluation_groups: the groups by name, all templates, without noise.
+      records: split ('train', 'validation', 'test') -> group's name -> its records.
+      tables: the words to look rows up in.
+      left_out: id of a template that the corpus cannot fill -> why.
+      overlap: what the families of reviews show in training of the pairs that ranking holds out.
+    """
+
+    training_groups: Mapping[str, PromptGroup]
+    evaluation_groups: Mapping[str, PromptGroup]
+    records: Mapping[str, Mapping[str, Records]]
+    tables: Mapping[str, list[str]]
+    left_out: Mapping[str, str]
+    overlap: event_roles.Overlap
+
+
+@dataclasses.dataclass(frozen=True)
+class P5:
+    """How a corpus becomes P5's five families.
+
+    Attributes:
+      prompts: templates, forms and their sizes.
+      item_naming: items as words.
+      user_naming: users as words.
+      review_split: what the families of reviews hold out. 'leave_last_out', what ranking holds out, so that
+        no family shows it; 'random', as published, which shows most of it (see `P5Data.overlap`).
+      review_split_seed: of the random split.
+      negatives: what a training prompt never shows as a negative. 'outside_history', as published, anything
+        the user ever had, held-out items included; 'outside_training', what training knows of alone. The
+        first keeps held-out pairs out of every prompt, and is itself knowledge of them: given many epochs
+        over a small catalogue, what never comes as a negative must be what is held out.
+      called: see `records.words.word_tables`.
+      max_title: characters of a title.
+      max_review: characters of a review.
+    """
+
+    prompts: P5Prompts = dataclasses.field(default_factory=P5Prompts)
+    item_naming: ItemNaming = dataclasses.field(default_factory=RandomNumbers)
+    user_naming: UserNaming = dataclasses.field(default_factory=RandomNumbers)
+    review_split: str = 'leave_last_out'
+    review_split_seed: int = 0
+    negatives: str = 'outside_history'
+    called: str = 'source_id'
+    max_title: int = 200
+    max_review: int = 1500
+
+    def __post_init__(self):
+        for field, allowed in (('review_split', REVIEW_SPLITS), ('negatives', NEGATIVES)):
+            if getattr(self, field) not in allowed:
+                raise ValueError(
+                    f'P5.{field} is {getattr(self, field)!r}; expected one of {", ".join(map(repr, allowed))}'
+                )
+
+    def build(self, corpus: Corpus) -> P5Data:
+        """The groups that `corpus` can fill, and their records; says which templates it cannot, and why.
+
+        Raises:
+          ValueError: when a rating is not on the scale, or the catalogue too small for the candidates.
+        """
+        splits = leave_last_out(corpus)
+        absent = absent_fields(corpus)
+        evaluation, left_out = _fillable(self.prompts.groups(training=False), absent)
+        training, _ = _fillable(self.prompts.groups(training=True), absent)
+        for why in sorted(set(left_out.values())):
+            ids = [template for template, reason in left_out.items() if reason == why]
+            LOG.warning('%s: left out are the templates %s: %s', corpus.name, ', '.join(ids), why)
+        roles = (
+            event_roles.leave_last_out_roles(corpus, splits)
+            if self.review_split == 'leave_last_out'
+            else event_roles.random_roles(corpus, self.review_split_seed)
+        )
+        records = self._records(corpus, splits, roles, tuple(evaluation))
+        return P5Data(
+            training_groups={
+                name: PromptGroup.seen(group)
+                for name, group in training.items()
+                if not all(template.held_out for template in group.templates)
+            },
+            evaluation_groups=evaluation,
+            records=records,
+            tables=word_tables(
+                corpus,
+                self.item_naming.item_names(corpus, splits.train),
+                self.user_naming.user_names(corpus),
+                called=self.called,
+                max_title=self.max_title,
+            ),
+            left_out=left_out,
+            overlap=event_roles.overlap(corpus, splits, roles),
+        )
+
+    def _records(
+        self, corpus: Corpus, splits: Splits, roles: Int[np.ndarray, 'events'], groups: tuple[str, ...]
+    ) -> dict[str, dict[str, Records]]:
+        whole = histories.distinct_items(Sequences(corpus.events.item, corpus.user_offsets))
+        self._check_candidates(corpus, whole)
+        in_training = whole if self.negatives == 'outside_history' else histories.distinct_items(splits.train)
+        purchases = {
+            'train': (
+                histories.sequential_training(splits.train, in_training),
+                histories.direct_training(splits.train, in_training),
+            ),
+            **{
+                split: (histories.sequential_cases(cases, whole), histories.direct_cases(cases, whole))
+                for split, cases in (('validation', splits.validation), ('test', splits.test))
+            },
+        }
+        said = self._said(corpus, roles, groups)
+        made = {}
+        for split, (sequential, direct) in purchases.items():
+            families = {'sequential': sequential, 'direct': direct, **said[split]}
+            made[split] = {
+                name: families[name.split('_')[0]]
+                for name in groups
+                if name.split('_')[0] in families and len(families[name.split('_')[0]])
+            }
+        return made
+
+    def _said(
+        self, corpus: Corpus, roles: Int[np.ndarray, 'events'], groups: tuple[str, ...]
+    ) -> dict[str, dict[str, Records]]:
+        """The families of reviews, each under its name, in every split."""
+        scale = self.prompts.scale
+        rows = {split: np.flatnonzero(roles == role) for role, split in enumerate(event_roles.ROLES)}
+        words = FeatureWords.fit(corpus.events.review[row] for row in rows['train'].tolist())
+        made: dict[str, dict[str, Records]] = {split: {} for split in rows}
+        for split, chosen in rows.items():
+            if 'rating_stars' in groups:
+                made[split]['rating'] = reviews.rated(corpus, chosen, scale)
+            if 'review_review' in groups:
+                made[split]['review'] = reviews.reviewed(
+                    corpus, chosen, scale, max_characters=self.max_review
+                )
+            if 'explanation_sentence' in groups:
+                made[split]['explanation'] = reviews.explained(corpus, chosen, scale, words)
+        return made
+
+    def _check_candidates(self, corpus: Corpus, own: Sequences) -> None:
+        most = int(own.lengths.max(initial=0))
+        left = len(corpus.items) - most
+        if left < self.prompts.candidates - 1:
+            raise ValueError(
+                f'{corpus.name}: a user has had {most} of {len(corpus.items)} items, which leaves {left} '
+                f'negatives; set P5Prompts.candidates to {left + 1} or less (it is {self.prompts.candidates})'
+            )
+
+
+def _fillable(
+    groups: Mapping[str, PromptGroup], absent: Mapping[str, str]
+) -> tuple[dict[str, PromptGroup], dict[str, str]]:
+    """The groups without the templates that name an absent field; and those templates, with the reason."""
+    kept, left_out = {}, {}
+    for name, group in groups.items():
+        ids = []
+        for template in group.templates:
+            missing = sorted(template.fields & set(absent))
+            if missing:
+                left_out[template.id] = '; '.join(dict.fromkeys(absent[field] for field in missing))
+            else:
+                ids.append(template.id)
+        if ids:
+            kept[name] = group.only(ids)
+    return kept, left_out

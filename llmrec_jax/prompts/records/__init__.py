@@ -1,0 +1,1 @@
+"""What prompts are made from: tables of records, cut from a corpus by one mask for all families."""

@@ -1,0 +1,176 @@
+"""Prompts inside tf.data: the same examples as `prompt_group` writes, byte for byte."""
+
+import functools
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from llmrec_jax.corpora.splits import Sequences
+from llmrec_jax.prompts.draws import Draws
+from llmrec_jax.prompts.prompt_group import PromptGroup
+from llmrec_jax.prompts.records.record_table import Records
+from llmrec_jax.prompts.template import NUMBER, Listing, Template, parse, pattern_fields
+from llmrec_jax.prompts.tf_ops import TENSORFLOW
+
+
+def prompt_examples(
+    records: tf.data.Dataset,
+    group: PromptGroup,
+    tables: Mapping[str, tf.Tensor],
+    *,
+    seed: int,
+    epochs: int = 1,
+) -> tf.data.Dataset:
+    """Asks every record `group.rate` times in each epoch.
+
+    Before: the columns of one record, `record` (its number, int64) among them. After: `inputs`, `targets` and
+    `template` (bytes), the form's features, and `record`, `epoch` and `repetition` (int64), of which the
+    example is a function together with the seed. The order is that of the records, epoch by epoch.
+
+    Args:
+      records: a finite data set.
+      group: templates and form.
+      tables: see `prompt_group.Form`; made with `tf_ops.TENSORFLOW`.
+      seed: of the draws.
+      epochs: passes over the records, each with draws of its own.
+    """
+    write = TemplateWriter(group.templates)
+
+    def ask(record, epoch, repetition):
+        draws = Draws.of(
+            TENSORFLOW,
+            group=group.name,
+            seed=seed,
+            epoch=epoch,
+            record=record['record'],
+            repetition=repetition,
+        )
+        filling = group.form(record, tables, draws)
+        chosen = draws.integer('template', len(group.templates))
+        return {
+            **write(filling.texts, chosen),
+            **filling.features,
+            'record': record['record'],
+            'epoch': epoch,
+            'repetition': repetition,
+        }
+
+    def of_epoch(epoch):
+        return records.flat_map(
+            lambda record: tf.data.Dataset.range(group.rate).map(
+                lambda repetition: (record, epoch, repetition)
+            )
+        )
+
+    return tf.data.Dataset.range(epochs).flat_map(of_epoch).map(ask, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def records_dataset(records: Records) -> tf.data.Dataset:
+    """The records in their order, as int64 and bytes."""
+
+    def column(values):
+        if isinstance(values, Sequences):
+            flat, offsets = tf.constant(values.values, tf.int64), tf.constant(values.offsets, tf.int64)
+            return lambda row: flat[offsets[row] : offsets[row + 1]]
+        table = TENSORFLOW.texts(values) if isinstance(values, list) else tf.constant(values, tf.int64)
+        return lambda row: table[row]
+
+    columns = {name: column(values) for name, values in records.columns.items()}
+    return tf.data.Dataset.range(len(records)).map(
+        lambda row: {**{name: of_row(row) for name, of_row in columns.items()}, 'record': row},
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+
+
+class TemplateWriter:
+    """Writes out whichever of some templates is chosen.
+
+    The patterns stand in a table of literals and a table of fields, one row a template, so that a draw picks
+    a row and no branch is taken, however many templates there are.
+
+    Args:
+      templates: those to choose from.
+    """
+
+    def __init__(self, templates: tuple[Template, ...]):
+        self._lists = {
+            (name, listing.each, listing.separator): listing
+            for template in templates
+            for name, listing in template.lists.items()
+        }
+        self._scalars = sorted(
+            {
+                field
+                for template in templates
+                for pattern in (template.inputs, template.targets)
+                for field in pattern_fields(pattern) - set(template.lists)
+            }
+        )
+        self._ids = [template.id for template in templates]
+        self._patterns = {
+            side: self._table([(template, getattr(template, side)) for template in templates])
+            for side in ('inputs', 'targets')
+        }
+
+    def __call__(self, texts: Mapping[str, tf.Tensor], chosen: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`inputs`, `targets` and `template` of the template at row `chosen`."""
+        values = tf.stack(
+            [
+                '',
+                *(tf.convert_to_tensor(texts[field]) for field in self._scalars),
+                *(_write_list(listing, texts) for listing in self._lists.values()),
+            ]
+        )
+        written = {'template': tf.gather(tf.constant(self._ids), chosen)}
+        for side, (literals, fields) in self._patterns.items():
+            pieces = tf.stack(
+                [tf.gather(tf.constant(literals), chosen), tf.gather(values, tf.gather(fields, chosen))],
+                axis=1,
+            )
+            written[side] = tf.strings.reduce_join(tf.reshape(pieces, [-1]))
+        return written
+
+    def _table(self, patterns: list[tuple[Template, str]]) -> tuple[list[list[bytes]], list[list[int]]]:
+        """Literals and rows of fields of each pattern; row 0 is the empty text, which also fills up."""
+        width = max(len(parse(pattern)) for _, pattern in patterns)
+        literals, fields = [], []
+        for template, pattern in patterns:
+            pieces = parse(pattern)
+            padding = width - len(pieces)
+            literals.append([piece.literal.encode() for piece in pieces] + [b''] * padding)
+            fields.append([self._row(template, piece.field) for piece in pieces] + [0] * padding)
+        return literals, fields
+
+    def _row(self, template: Template, field: str | None) -> int:
+        if field is None:
+            return 0
+        if field in template.lists:
+            listing = template.lists[field]
+            key = (field, listing.each, listing.separator)
+            return 1 + len(self._scalars) + list(self._lists).index(key)
+        return 1 + self._scalars.index(field)
+
+
+def _write(pattern: str, texts: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """A pattern; elementwise where fields are vectors."""
+    parts = []
+    for literal, field in parse(pattern):
+        parts.append(tf.constant(literal.encode()))
+        if field is not None:
+            parts.append(texts[field])
+    return tf.strings.join(parts) if parts else tf.constant('')
+
+
+def _write_list(listing: Listing, texts: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    named = pattern_fields(listing.each) - {NUMBER}
+    columns = [tf.convert_to_tensor(texts[field]) for field in sorted(named)]
+    length = functools.reduce(tf.maximum, [tf.size(column) for column in columns if column.shape.rank])
+    numbers = tf.strings.as_string(tf.range(1, length + 1))
+    elements = _write(listing.each, {**texts, NUMBER: numbers})
+    return _join(_write(listing.separator, texts), elements)
+
+
+def _join(separator: tf.Tensor, elements: tf.Tensor) -> tf.Tensor:
+    """`separator.join(elements)`; reduce_join takes no separator that is drawn."""
+    first = tf.range(tf.size(elements)) == 0
+    return tf.strings.reduce_join(tf.strings.join([tf.where(first, '', separator), elements]))
