@@ -5,6 +5,7 @@ always typos, so here both are errors that name the nearest thing that exists.
 """
 
 import argparse
+import copy
 import dataclasses
 import difflib
 import pathlib
@@ -91,8 +92,13 @@ class LoadedConfig:
     on_command_line: frozenset[tuple[str, str]]
 
 
-def load(arguments: GinArguments) -> LoadedConfig:
+def load(arguments: GinArguments, *, complete: bool = True) -> LoadedConfig:
     """Parses the files and bindings into gin's registry, from a clean state.
+
+    Args:
+      arguments: the files and bindings.
+      complete: whether every required value must be given, as for a run; where parts of the recipe alone are
+        asked for (`resolve`), a required value is missed only by what needs it.
 
     Raises:
       ConfigurationError: on a missing file, an unknown configurable or parameter, or a macro nothing uses.
@@ -111,7 +117,8 @@ def load(arguments: GinArguments) -> LoadedConfig:
         macros = _referenced('%', [*texts, *arguments.bindings])
         _check_macros(before, 'in the gin files', macros)
         _check_macros(after.keys() - before.keys(), 'on the command line', macros)
-        gin.finalize()
+        if complete:
+            gin.finalize()
     except ConfigurationError:
         raise
     except (ValueError, ImportError, OSError, SyntaxError, tokenize.TokenError) as error:
@@ -142,6 +149,28 @@ def instantiate(configurable, loaded: LoadedConfig):
                 'remove it, or refer to it with @'
             )
     return instance
+
+
+def resolve(name: str, parameters: Iterable[str]) -> dict[str, object]:
+    """What the recipe binds to some parameters of a configurable; the others need not be resolvable.
+
+    Args:
+      name: of the configurable, e.g. 'Recipe'.
+      parameters: names of its parameters; one without a binding is left out.
+
+    Raises:
+      ConfigurationError: when a bound value cannot be made.
+    """
+    bound = {parameter for _, selector, parameter in _bindings() if selector.split('.')[-1] == name}
+    try:
+        # Gin resolves references by copying the structure that they stand in.
+        return {
+            parameter: copy.deepcopy(gin.query_parameter(f'{name}.{parameter}'))
+            for parameter in parameters
+            if parameter in bound
+        }
+    except (ValueError, RuntimeError) as error:
+        raise ConfigurationError(_explain(str(error))) from error
 
 
 def operative_config() -> str:

@@ -1,0 +1,147 @@
+"""Compiles a recipe's training and decoding step for devices one need not have, and says what they need.
+
+    python -m llmrec_jax.plan --gin_file=gin_configs/tiger/amazon_beauty_384.gin --topology=v5e:4x4 \\
+        --batch_sizes=256,1024 --meshes=16x1,8x2 --rules=standard,fsdp --remat=none,full
+
+Asks for no corpus, no data and no TPU; for a TPU slice it needs libtpu (pip install 'llmrec_jax[plan]').
+`--topology=here` plans for the devices of this machine. Nothing is written but the answer.
+"""
+
+import argparse
+import json
+import logging
+import os
+import pathlib
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llmrec_jax.launch import gin_config
+from llmrec_jax.launch.planned_workload import DecodingSizes, planned_workload
+from llmrec_jax.planning.cost import Price
+from llmrec_jax.planning.decoding_plan import plan_decoding
+from llmrec_jax.planning.report import Report
+from llmrec_jax.planning.settings import Grid, Setting
+from llmrec_jax.planning.tables import report_text
+from llmrec_jax.planning.topology import open_topology
+from llmrec_jax.planning.training_plan import check_training, plan_training
+
+LOG = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints the plan.
+
+    Raises:
+      SystemExit: with one message on standard error, when something asked for does not exist or does not fit
+        together.
+    """
+    parser = _parser()
+    flags, gin_arguments = gin_config.parse_arguments(
+        parser, sys.argv[1:] if arguments is None else arguments
+    )
+    logging.basicConfig(level=logging.INFO, format='%(asctime)s %(message)s', datefmt='%H:%M:%S', force=True)
+    for chatty in ('absl', 'jax'):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    try:
+        report = _plan(flags, gin_arguments)
+    except ValueError as error:
+        if os.environ.get('LLMREC_JAX_TRACEBACK'):
+            raise
+        parser.exit(2, f'{parser.prog}: {error}\n')
+    print(report_text(report))
+    if flags.json:
+        _write(pathlib.Path(flags.json), json.dumps(report.json(), indent=2) + '\n')
+
+
+def _plan(flags: argparse.Namespace, gin_arguments: gin_config.GinArguments) -> Report:
+    if (flags.price_per_chip_hour is None) != (flags.examples is None):
+        raise ValueError('--price_per_chip_hour and --examples are given together or not at all')
+    price = Price(flags.price_per_chip_hour, flags.examples) if flags.examples is not None else None
+    gin_config.load(gin_arguments, complete=False)
+    workload = planned_workload(DecodingSizes(flags.items, flags.decode_batch_size, flags.beams))
+    topology = open_topology(flags.topology)
+    grid = Grid(
+        flags.batch_sizes, flags.meshes, flags.rules, flags.optimizer_sharding, flags.remat, flags.dtypes
+    )
+    settings = grid.settings(workload, topology)
+    for setting in settings:
+        check_training(workload, setting, topology)
+    training = [
+        _timed(plan_training, 'training step', number, len(settings), workload, setting, topology)
+        for number, setting in enumerate(settings, 1)
+    ]
+    ways = list({(setting.mesh, setting.rules, setting.dtype): setting for setting in settings}.values())
+    decoding = [
+        _timed(plan_decoding, 'decoding step', number, len(ways), workload, setting, topology)
+        for number, setting in enumerate(ways, 1)
+    ]
+    return Report(workload, topology, training, decoding, price)
+
+
+def _timed(
+    plan: Callable[..., Any], what: str, number: int, of: int, workload: Any, setting: Setting, topology: Any
+) -> Any:
+    started = time.monotonic()
+    planned = plan(workload, setting, topology)
+    LOG.info('%s %d of %d compiled in %.0f s', what, number, of, time.monotonic() - started)
+    return planned
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='llmrec_jax.plan', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    gin_config.add_arguments(parser)
+    add = parser.add_argument
+    add('--topology', required=True, metavar='NAME', help="e.g. v5e:4x4, v5p:2x2x4, v6e:4x8, or 'here'")
+    lists = "comma-separated; the recipe's own by default"
+    add('--batch_sizes', type=_list_of(int), default=(), metavar='LIST', help=f'examples an update; {lists}')
+    add('--meshes', type=_list_of(_mesh), default=(), metavar='LIST', help=f'data x model, e.g. 8x2; {lists}')
+    add('--rules', type=_list_of(str), default=(), metavar='LIST', help=f'standard, fsdp; {lists}')
+    add(
+        '--optimizer_sharding',
+        type=_list_of(str),
+        default=(),
+        metavar='LIST',
+        help=f'parameters, data; {lists}',
+    )
+    add('--remat', type=_list_of(str), default=(), metavar='LIST', help=f'none, minimal, full; {lists}')
+    add('--dtypes', type=_list_of(str), default=(), metavar='LIST', help=f'bfloat16, float32; {lists}')
+    add('--items', type=int, default=12101, help="the catalogue's size, for the search; 12101 by default")
+    add(
+        '--decode_batch_size',
+        type=int,
+        metavar='USERS',
+        help="users decoded at once; the recipe's by default",
+    )
+    add('--beams', type=int, default=4, help='beams of a text decoder; 4 by default')
+    add('--price_per_chip_hour', type=float, metavar='PRICE', help='for the cost of an epoch')
+    add('--examples', type=int, metavar='NUMBER', help='of an epoch, for its cost')
+    add('--json', metavar='FILE', help='where to write all figures as JSON')
+    return parser
+
+
+def _list_of(item: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
+    def parse(text: str) -> tuple[Any, ...]:
+        return tuple(item(part) for part in text.split(',') if part)
+
+    return parse
+
+
+def _mesh(text: str) -> tuple[int, int]:
+    data, _, model = text.partition('x')
+    if not (data.isdigit() and model.isdigit()):
+        raise argparse.ArgumentTypeError(f'{text!r} is no mesh; write data x model, e.g. 8x2')
+    return int(data), int(model)
+
+
+def _write(path: pathlib.Path, text: str) -> None:
+    beside = path.with_name(f'.{path.name}.partial')
+    beside.write_text(text)
+    os.replace(beside, path)
+
+
+if __name__ == '__main__':
+    main()
