@@ -163,12 +163,13 @@ class Trainer:
             for length in batches.lengths
         }
         widest = features[batches.lengths[-1]]
-        first = max(checkpoints.steps(), default=0)
+        saved = checkpoints.steps()
+        first = saved[-1] if saved else 0
         self._check_input(workdir, batches, first)
         # `with mesh:` would turn flax's logical constraints into no-ops under jax.jit.
         with jax.set_mesh(mesh):
             abstract = abstract_state(model, optimizer, widest, mesh, rules, self.optimizer_sharding)
-            if first:
+            if saved:
                 state = checkpoints.restore(first, abstract)
             elif self.initial_checkpoint is not None:
                 params = restore_params(self.initial_checkpoint, abstract.params)

@@ -1,0 +1,62 @@
+"""Our optimizers as T5X asks for them: wrapped, and with the logical axes of their state."""
+
+from typing import Any
+
+import jax
+import optax
+from flax.core import FrozenDict, freeze
+from t5x import optimizers
+
+from llmrec_jax.training.optimizers import Optimizer
+
+
+class OptaxOptimizer(optimizers.OptaxWrapper):
+    """T5X's wrapper of an optax optimizer, for states that T5X has no rules for too.
+
+    T5X knows optax's states by name and cannot place factored moments (Adafactor). Here a moment of its parameter's
+    shape gets the parameter's logical axes, a moment that lacks one of its axes gets the others, and whatever
+    belongs to no parameter is replicated: what `training.mesh.optimizer_shardings` does for the embedded engine.
+    """
+
+    def derive_logical_axes(
+        self, optimizer: optimizers.Optimizer, param_logical_axes: Any
+    ) -> optimizers.Optimizer:
+        """The optimizer with logical axes, or None, in place of arrays.
+
+        Args:
+          optimizer: parameters (`target`) and state, or their shapes.
+          param_logical_axes: a PartitionSpec of logical names for every parameter.
+        """
+        # T5X compares the result with the state as a tree, so it keeps the state's own kind of mapping.
+        axes = freeze(param_logical_axes) if isinstance(optimizer.target, FrozenDict) else param_logical_axes
+
+        def moment(leaf: Any, param: Any, names: Any) -> Any:
+            return _moment_axes(leaf.shape, param.shape, tuple(names))
+
+        state = optax.tree_map_params(
+            self.optax_optimizer,
+            moment,
+            optimizer.state.param_states,
+            optimizer.target,
+            axes,
+            transform_non_params=lambda _: None,
+        )
+        return optimizer.replace(
+            target=axes,
+            state=optimizers.OptimizerState(step=None, param_states=state),
+        )
+
+
+def wrap(optimizer: Optimizer) -> OptaxOptimizer:
+    """T5X's form of an optimizer of ours; the learning rate is the schedule's that optax was built with."""
+    return OptaxOptimizer(optimizer.build())
+
+
+def _moment_axes(
+    shape: tuple[int, ...], param_shape: tuple[int, ...], names: tuple[str, ...]
+) -> jax.sharding.PartitionSpec | None:
+    kept = [(param_shape, names)]
+    for axis in range(len(param_shape)):
+        kept.append((param_shape[:axis] + param_shape[axis + 1 :], names[:axis] + names[axis + 1 :]))
+    matching = next((left for candidate, left in kept if candidate == shape), None)
+    return None if matching is None else jax.sharding.PartitionSpec(*matching)

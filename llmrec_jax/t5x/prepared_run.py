@@ -1,0 +1,108 @@
+"""A recipe made ready for T5X: its stages done, its task registered, its model bound to what T5X needs.
+
+The functions are what the run files bind to T5X's parameters; each reads one thing off the same `PreparedRun`.
+"""
+
+import dataclasses
+import functools
+import logging
+
+import seqio
+
+from llmrec_jax.launch import pipeline, stages
+from llmrec_jax.launch.recipe import Recipe
+from llmrec_jax.launch.workspace import Workspace
+from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.t5x import optimizer
+from llmrec_jax.t5x.partitioner import MeshPartitioner
+from llmrec_jax.training.schedules import Schedule
+
+LOG = logging.getLogger(__name__)
+NEEDED = ('corpus', 'item_vectors', 'semantic_ids', 'tasks')
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PreparedRun:
+    """A recipe and the folder of its run.
+
+    Attributes:
+      recipe: what the embedded engine would run, engine settings left unread.
+      runs_stages: whether stages that are not done are done; else that they are not is an error.
+    """
+
+    recipe: Recipe
+    runs_stages: bool = True
+
+    @functools.cached_property
+    def workspace(self) -> Workspace:
+        """The run's folder, with the stages before training done.
+
+        Raises:
+          StageError: when a stage is not done and `runs_stages` is false.
+        """
+        if self.runs_stages:
+            return pipeline.run_stages(self.recipe, NEEDED)[0]
+        workspace = Workspace(self.recipe)
+        every = [make(workspace) for make in pipeline.ALL_STAGES]
+        done = {record.name for record in stages.run(workspace.root, every, ())}
+        missing = [name for name in NEEDED if name not in done]
+        if missing:
+            raise stages.StageError(
+                f'{workspace.root}: stage {missing[0]!r} is not done, or was done under another configuration: give the '
+                f'WORKDIR and the recipe that the checkpoint was trained with'
+            )
+        return workspace
+
+    @functools.cached_property
+    def task(self) -> str:
+        """SeqIO's name of the task, registered in this process."""
+        return self.workspace.recipe.task.register()
+
+    @functools.cached_property
+    def model(self) -> EncoderDecoderModel:
+        """The recipe's model with optimizer, vocabularies and the catalogue's trie.
+
+        T5X's default is the sum over a batch's tokens, which makes the step depend on the batch's size; the embedded
+        engine divides by the sum of weights, and so does this where the recipe does not say otherwise.
+        """
+        features = seqio.get_mixture_or_task(self.task).output_features
+        model = self.recipe.model
+        return dataclasses.replace(
+            model,
+            optimizer_def=optimizer.wrap(self.recipe.trainer.optimizer),
+            input_vocabulary=features['inputs'].vocabulary,
+            output_vocabulary=features['targets'].vocabulary,
+            trie=self.workspace.trie,
+            loss_normalizing_factor=model.loss_normalizing_factor or 'NUM_REAL_TARGET_TOKENS',
+        )
+
+
+def model(run: PreparedRun) -> EncoderDecoderModel:
+    """T5X's `model`."""
+    return run.model
+
+
+def task_name(run: PreparedRun) -> str:
+    """T5X's `mixture_or_task_name`."""
+    return run.task
+
+
+def partitioner(run: PreparedRun) -> MeshPartitioner:
+    """T5X's `partitioner`, over the mesh and by the rules of the recipe's trainer."""
+    trainer = run.recipe.trainer
+    return MeshPartitioner(trainer.mesh, trainer.logical_axis_rules)
+
+
+def learning_rate(run: PreparedRun) -> Schedule:
+    """T5X's `learning_rate_fn`, which it logs: the schedule that the optimizer goes by."""
+    return run.recipe.trainer.optimizer.learning_rate
+
+
+def eval_period(run: PreparedRun) -> int:
+    """Steps between evaluations."""
+    return run.recipe.trainer.validate_every
+
+
+def checkpoint_period(run: PreparedRun) -> int:
+    """Steps between checkpoints."""
+    return run.recipe.trainer.checkpoint_every

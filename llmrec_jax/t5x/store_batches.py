@@ -1,0 +1,106 @@
+"""T5X's input from the materialised examples: the embedded engine's batches in the embedded engine's order."""
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from clu.data import dataset_iterator
+from t5x import checkpoints, utils
+
+from llmrec_jax.t5x.prepared_run import PreparedRun
+from llmrec_jax.training.batches import Batches
+from llmrec_jax.training.train_state import TrainableModel
+
+
+class StoreIterator(dataset_iterator.DatasetIterator):
+    """One host's rows of batch `step`, `step + 1`, ..., as model features.
+
+    A batch is a function of its step, so the position is all there is to save, and `next` after a restart at step n gives
+    batch n whoever made the checkpoint.
+    """
+
+    def __init__(self, batches: Batches, model: TrainableModel, step: int, rows: slice):
+        """Starts at batch `step`; `rows` are this host's places in a batch."""
+        self._batches, self._model, self._step, self._rows = batches, model, step, rows
+
+    def __next__(self) -> Mapping[str, np.ndarray]:
+        (whole,) = self._batches.batch(self._step)
+        self._step += 1
+        return self._model.convert_features(
+            {name: tokens[self._rows] for name, tokens in whole.features.items()}
+        )
+
+    @property
+    def element_spec(self) -> Mapping[str, dataset_iterator.ArraySpec]:
+        """Shapes and types of one host's rows."""
+        rows = len(range(self._batches.batch_size)[self._rows])
+        blank = {
+            name: np.zeros((rows, length), np.int32) for name, length in self._batches.feature_lengths.items()
+        }
+        features = self._model.convert_features(blank)
+        return {
+            name: dataset_iterator.ArraySpec(array.dtype, array.shape) for name, array in features.items()
+        }
+
+    def reset(self) -> None:
+        """Goes back to the first batch."""
+        self._step = 0
+
+    def save(self, filename: Any) -> None:
+        """Writes the position, where T5X was asked to checkpoint its input."""
+        pathlib.Path(os.fspath(filename)).write_text(json.dumps({'step': self._step}))
+
+    def restore(self, filename: Any) -> None:
+        """Reads the position."""
+        self._step = json.loads(pathlib.Path(os.fspath(filename)).read_text())['step']
+
+
+@dataclasses.dataclass(frozen=True)
+class StoreBatches:
+    """T5X's `get_dataset_fn` over the run's materialised examples.
+
+    Attributes:
+      run: the recipe made ready.
+      model_dir: T5X's folder of checkpoints; training goes on with the batch after the newest one's.
+    """
+
+    run: PreparedRun
+    model_dir: str
+
+    def __call__(
+        self,
+        cfg: utils.DatasetConfig,
+        shard_id: int,
+        num_shards: int,
+        feature_converter_cls: Any,
+        num_epochs: int | None = None,
+        continue_from_last_checkpoint: bool = True,
+    ) -> StoreIterator:
+        """An endless iterator over the batches of one shard; see `t5x.utils.GetDatasetCallable`.
+
+        Raises:
+          ValueError: when the batch does not divide over the shards.
+        """
+        del feature_converter_cls, num_epochs, continue_from_last_checkpoint
+        if cfg.batch_size % num_shards:
+            raise ValueError(
+                f'a batch of {cfg.batch_size} does not divide over the {num_shards} shards of the input'
+            )
+        trainer = self.run.recipe.trainer
+        batches = Batches(
+            self.run.workspace.examples(cfg.split),
+            cfg.batch_size,
+            cfg.task_feature_lengths,
+            bucketed_feature=trainer.bucketed_feature,
+            seed=trainer.seed,
+        )
+        size = cfg.batch_size // num_shards
+        step = checkpoints.latest_step(self.model_dir) or 0
+        return StoreIterator(
+            batches, self.run.recipe.model, step, slice(shard_id * size, (shard_id + 1) * size)
+        )
+
