@@ -13,9 +13,10 @@ from llmrec_jax.training.optimizers import Optimizer
 class OptaxOptimizer(optimizers.OptaxWrapper):
     """T5X's wrapper of an optax optimizer, for states that T5X has no rules for too.
 
-    T5X knows optax's states by name and cannot place factored moments (Adafactor). Here a moment of its parameter's
-    shape gets the parameter's logical axes, a moment that lacks one of its axes gets the others, and whatever
-    belongs to no parameter is replicated: what `training.mesh.optimizer_shardings` does for the embedded engine.
+    T5X knows optax's states by name and cannot place factored moments (Adafactor). Here a moment of its
+    parameter's shape gets the parameter's logical axes, a moment that lacks one of its axes gets the others,
+    and whatever belongs to no parameter is replicated: what `training.mesh.optimizer_shardings` does for the
+    embedded engine.
     """
 
     def derive_logical_axes(

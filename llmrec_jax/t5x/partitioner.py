@@ -11,8 +11,8 @@ from llmrec_jax.training.mesh import LogicalRules, MeshShape
 class MeshPartitioner(partitioning.PjitPartitioner):
     """Shares batch and model among devices as the embedded engine does.
 
-    T5X's own choice of a mesh ignores `num_partitions` on a CPU, where it shares the model among all devices, and has no
-    table for TPU v5e, v5p and v6e. The axes and their rules are the same.
+    T5X's own choice of a mesh ignores `num_partitions` on a CPU, where it shares the model among all devices,
+    and has no table for TPU v5e, v5p and v6e. The axes and their rules are the same.
     """
 
     def __init__(self, mesh_shape: MeshShape, logical_axis_rules: LogicalRules):

@@ -1,6 +1,6 @@
 """A recipe made ready for T5X: its stages done, its task registered, its model bound to what T5X needs.
 
-The functions are what the run files bind to T5X's parameters; each reads one thing off the same `PreparedRun`.
+The functions are what the run files bind to T5X's parameters; each reads one thing off the same run.
 """
 
 import dataclasses
@@ -48,8 +48,8 @@ class PreparedRun:
         missing = [name for name in NEEDED if name not in done]
         if missing:
             raise stages.StageError(
-                f'{workspace.root}: stage {missing[0]!r} is not done, or was done under another configuration: give the '
-                f'WORKDIR and the recipe that the checkpoint was trained with'
+                f'{workspace.root}: stage {missing[0]!r} is not done, or was done under another configuration: '
+                f'give the WORKDIR and the recipe that the checkpoint was trained with'
             )
         return workspace
 
@@ -62,8 +62,8 @@ class PreparedRun:
     def model(self) -> EncoderDecoderModel:
         """The recipe's model with optimizer, vocabularies and the catalogue's trie.
 
-        T5X's default is the sum over a batch's tokens, which makes the step depend on the batch's size; the embedded
-        engine divides by the sum of weights, and so does this where the recipe does not say otherwise.
+        T5X's default is the sum over a batch's tokens, which makes the step depend on the batch's size; the
+        embedded engine divides by the sum of weights, and so does this where the recipe says nothing else.
         """
         features = seqio.get_mixture_or_task(self.task).output_features
         model = self.recipe.model

@@ -1,4 +1,4 @@
-"""T5X's input from the materialised examples: the embedded engine's batches in the embedded engine's order."""
+"""T5X's input from the materialised examples: the embedded engine's batches in its order."""
 
 import dataclasses
 import json
@@ -19,8 +19,8 @@ from llmrec_jax.training.train_state import TrainableModel
 class StoreIterator(dataset_iterator.DatasetIterator):
     """One host's rows of batch `step`, `step + 1`, ..., as model features.
 
-    A batch is a function of its step, so the position is all there is to save, and `next` after a restart at step n gives
-    batch n whoever made the checkpoint.
+    A batch is a function of its step, so the position is all there is to save, and a restart at step n goes on
+    with batch n, whichever engine made the checkpoint.
     """
 
     def __init__(self, batches: Batches, model: TrainableModel, step: int, rows: slice):
@@ -28,11 +28,9 @@ class StoreIterator(dataset_iterator.DatasetIterator):
         self._batches, self._model, self._step, self._rows = batches, model, step, rows
 
     def __next__(self) -> Mapping[str, np.ndarray]:
-        (whole,) = self._batches.batch(self._step)
+        (batch,) = self._batches.batch(self._step, self._rows)
         self._step += 1
-        return self._model.convert_features(
-            {name: tokens[self._rows] for name, tokens in whole.features.items()}
-        )
+        return self._model.convert_features(batch.features)
 
     @property
     def element_spec(self) -> Mapping[str, dataset_iterator.ArraySpec]:
@@ -103,4 +101,3 @@ class StoreBatches:
         return StoreIterator(
             batches, self.run.recipe.model, step, slice(shard_id * size, (shard_id + 1) * size)
         )
-

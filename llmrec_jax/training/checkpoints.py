@@ -1,7 +1,7 @@
 """Checkpoints in T5X's layout, written by Orbax while training goes on.
 
 `<directory>/checkpoint_<step>/state` holds `{'target': params, 'state': {'step': ..., 'param_states': ...}}`:
-T5X reads it, and `parameter_restore` reads T5X's.
+either engine goes on with the other's (see `state_tree`), and `parameter_restore` reads parameters alone.
 
 A checkpoint appears under its name only when it is complete, so a killed run leaves none that is cut short.
 One that was damaged later is never skipped silently: `restore` names it, and deleting it resumes from the one
@@ -20,6 +20,7 @@ import orbax.checkpoint as ocp
 from jaxtyping import PyTree
 
 from llmrec_jax.training.checkpoint_errors import CheckpointError, first_line, reading
+from llmrec_jax.training.state_tree import from_tree, to_tree
 from llmrec_jax.training.train_state import TrainState
 
 STEP_PREFIX = 'checkpoint'
@@ -93,7 +94,7 @@ class Checkpoints:
             self.keep_best(step)
         with self._writing():
             self._manager.save(
-                step, args=ocp.args.Composite(state=ocp.args.PyTreeSave(_tree(state))), force=True
+                step, args=ocp.args.Composite(state=ocp.args.PyTreeSave(to_tree(state))), force=True
             )
 
     def wait(self) -> None:
@@ -114,7 +115,7 @@ class Checkpoints:
             names the first that differs.
         """
         path = self.path(step) / ITEM
-        tree = _tree(abstract)
+        tree = to_tree(abstract)
         earlier = [other for other in self.steps() if other < step]
         mend = f'delete {self.path(step)} to go on from ' + (
             f'step {earlier[-1]}' if earlier else 'the beginning'
@@ -131,11 +132,7 @@ class Checkpoints:
                     )
                 ),
             )[ITEM]
-        return TrainState(
-            step=restored['state']['step'],
-            params=restored['target'],
-            opt_state=restored['state']['param_states'],
-        )
+        return from_tree(restored, abstract)
 
     def close(self) -> None:
         """Waits for what is being written and lets go of the directory."""
@@ -152,10 +149,6 @@ class Checkpoints:
                 f'a checkpoint could not be written under {self.directory}: {first_line(error)}; complete '
                 f'ones are intact (steps: {kept}); make room or mend the disk, then start again to go on'
             ) from error
-
-
-def _tree(state: TrainState) -> dict[str, Any]:
-    return {'target': state.params, 'state': {'step': state.step, 'param_states': state.opt_state}}
 
 
 def _shapes(tree: PyTree[Any]) -> dict[str, tuple[int, ...]]:
