@@ -48,7 +48,7 @@ class PreparedRun:
         missing = [name for name in NEEDED if name not in done]
         if missing:
             raise stages.StageError(
-                f'{workspace.root}: stage {missing[0]!r} is not done, or was done under another configuration: '
+                f'{workspace.root}: stage {missing[0]!r} is not done, or was done otherwise than configured: '
                 f'give the WORKDIR and the recipe that the checkpoint was trained with'
             )
         return workspace
