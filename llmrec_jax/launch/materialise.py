@@ -1,7 +1,7 @@
 """Runs a SeqIO task once and keeps its examples as columns, so that training imports no TensorFlow."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from llmrec_jax.training.packing import companions, pack
 
 BATCH = 4096
 
-Blocks = Iterator[dict[str, Block]]
+Columns = dict[str, Block]
 
 
 def materialise(
@@ -45,8 +45,8 @@ def materialise(
       num_shards: files that each feature is dealt to.
       seed: of the task's random preprocessors and of a mixture's draws.
       epochs: times the examples are gone through, for tasks whose preprocessors draw anew every time.
-      examples: how many to write, drawn by a mixture's rates from tasks that repeat; None for every example
-        of every task `epochs` times, where a mixture's rates decide the order alone.
+      examples: how many to write, from a task that repeats or, by their rates, from a mixture's tasks; None
+        for every example of a task, `epochs` times.
       packing: whether short examples share rows of `feature_lengths`.
       progress: called with the number of examples run so far.
 
@@ -60,6 +60,10 @@ def materialise(
     if split not in provider.splits:
         raise ValueError(
             f'task {task!r} has no split {split!r}; its splits are {", ".join(sorted(provider.splits))}'
+        )
+    if examples is None and isinstance(provider, seqio.Mixture):
+        raise ValueError(
+            f'{task!r} is a mixture, which has no end of its own: say how many examples to draw by its rates'
         )
     if packing and (kept or feature_lengths is None or set(feature_lengths) != set(features)):
         raise ValueError(
@@ -93,10 +97,10 @@ def padding_free(store: ColumnStore, feature_lengths: Mapping[str, int]) -> dict
 class _Counted:
     """Blocks, and how many examples they held."""
 
-    def __init__(self, blocks: Blocks, progress: Callable[[int], None]):
+    def __init__(self, blocks: Iterable[Columns], progress: Callable[[int], None]):
         self._blocks, self._progress, self.examples = blocks, progress, 0
 
-    def __iter__(self) -> Blocks:
+    def __iter__(self) -> Iterator[Columns]:
         for block in self._blocks:
             self.examples += len(next(iter(block.values())).lengths)
             self._progress(self.examples)
@@ -124,7 +128,7 @@ def _dataset(
     return dataset if examples is None else dataset.take(examples)
 
 
-def _blocks(dataset: Any, fields: Sequence[str], task: str) -> Blocks:
+def _blocks(dataset: Any, fields: Sequence[str], task: str) -> Iterator[Columns]:
     spec = dataset.element_spec
     for field in fields:
         if field not in spec:
@@ -149,7 +153,7 @@ def _block(column: Any) -> Block:
     return Block(rows.reshape(-1), np.full(len(rows), int(np.prod(rows.shape[1:])), np.int64))
 
 
-def _packed(blocks: Blocks, lengths: Mapping[str, int]) -> Blocks:
+def _packed(blocks: Iterable[Columns], lengths: Mapping[str, int]) -> Iterator[Columns]:
     rows: list[dict[str, np.ndarray]] = []
     for row in pack(_examples(blocks), lengths):
         rows.append(row)
@@ -160,7 +164,7 @@ def _packed(blocks: Blocks, lengths: Mapping[str, int]) -> Blocks:
         yield _joined(rows)
 
 
-def _examples(blocks: Blocks) -> Iterator[dict[str, np.ndarray]]:
+def _examples(blocks: Iterable[Columns]) -> Iterator[dict[str, np.ndarray]]:
     for block in blocks:
         split = {
             name: np.split(column.values, np.cumsum(column.lengths)[:-1]) for name, column in block.items()
@@ -168,7 +172,7 @@ def _examples(blocks: Blocks) -> Iterator[dict[str, np.ndarray]]:
         yield from (dict(zip(split, row, strict=True)) for row in zip(*split.values(), strict=True))
 
 
-def _joined(rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Block]:
+def _joined(rows: Sequence[Mapping[str, np.ndarray]]) -> Columns:
     return {
         name: Block(
             np.concatenate([row[name] for row in rows]), np.array([len(row[name]) for row in rows], np.int64)

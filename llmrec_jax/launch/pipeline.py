@@ -4,8 +4,10 @@ import argparse
 import contextlib
 import logging
 import os
+import pathlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 # TensorFlow reports its CPU kernels at import, before any logging of ours could be asked to keep quiet.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
@@ -34,13 +36,18 @@ def parse(
     description: str,
     arguments: Sequence[str] | None = None,
     add_flags: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
-) -> tuple[argparse.Namespace, Recipe]:
+    kinds: Sequence[type] = (Recipe,),
+) -> tuple[argparse.Namespace, Any]:
     """Reads the command line and the gin files it names.
 
     Args:
       description: what the launcher does, for `--help`.
       arguments: instead of the command line's.
       add_flags: adds the launcher's own flags.
+      kinds: what the gin files may configure.
+
+    Returns:
+      The flags, and what is configured: an instance of one of `kinds`.
 
     Raises:
       SystemExit: with one message on standard error, when the configuration cannot be honoured.
@@ -54,23 +61,33 @@ def parse(
     namespace, gin_arguments = gin_config.parse_arguments(
         parser, sys.argv[1:] if arguments is None else arguments
     )
+    log_to_stderr()
+    try:
+        distributed.initialize(namespace)
+        loaded = gin_config.load(gin_arguments)
+        return namespace, gin_config.instantiate(gin_config.configured(kinds), loaded)
+    except ValueError as error:
+        parser.exit(2, f'{parser.prog}: {error}\n')
+
+
+def log_to_stderr() -> None:
+    """Shows what this library says of its progress, and of others only what went wrong."""
     # `force`, because importing absl has already put a handler of its own in place.
     logging.basicConfig(level=logging.INFO, format='%(asctime)s %(message)s', datefmt='%H:%M:%S', force=True)
     for chatty in ('absl', 'jax', 'orbax', 'matplotlib'):
         logging.getLogger(chatty).setLevel(logging.ERROR)
-    try:
-        distributed.initialize(namespace)
-        return namespace, gin_config.instantiate(Recipe, gin_config.load(gin_arguments))
-    except ValueError as error:
-        parser.exit(2, f'{parser.prog}: {error}\n')
 
 
 def run_stages(recipe: Recipe, wanted: Sequence[str] | None) -> tuple[Workspace, list[stages.StageRecord]]:
     """Runs the wanted stages of the recipe, `None` meaning all; returns the records of all that are done."""
     workspace = Workspace(recipe)
-    workspace.root.mkdir(parents=True, exist_ok=True)
-    write_bytes(workspace.config_path, gin_config.operative_config().encode())
+    write_config(workspace.config_path)
     return workspace, stages.run(workspace.root, [make(workspace) for make in ALL_STAGES], wanted)
+
+
+def write_config(path: pathlib.Path) -> None:
+    """Keeps every value in force, as a gin file that reproduces the run."""
+    write_bytes(path, gin_config.operative_config().encode())
 
 
 def split_names(text: str | None) -> list[str] | None:

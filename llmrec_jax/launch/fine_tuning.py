@@ -1,0 +1,82 @@
+"""Training a model on a materialised task, and on nothing else: no corpus, no TensorFlow."""
+
+import dataclasses
+import pathlib
+
+from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.training.batches import Batches
+from llmrec_jax.training.columns import ColumnStore
+from llmrec_jax.training.loop import TrainResult
+from llmrec_jax.training.trainer import Trainer
+from llmrec_jax.training.validation_loss import ValidationLoss
+
+
+@dataclasses.dataclass(frozen=True)
+class FineTuning:
+    """What is trained, on what, and where.
+
+    Attributes:
+      workdir: receives checkpoints and logs.
+      examples: folder of the training examples that `python -m llmrec_jax.materialise` wrote.
+      model: the network and its loss.
+      trainer: the embedded engine; its `initial_checkpoint` is what is fine-tuned.
+      validation_examples: folder of the examples whose loss is taken every `trainer.validate_every` steps;
+        None for no validation.
+    """
+
+    workdir: str
+    examples: str
+    model: EncoderDecoderModel
+    trainer: Trainer
+    validation_examples: str | None = None
+
+    def __post_init__(self):
+        metric = self.trainer.best_metric
+        if self.validation_examples is not None and (metric.name, metric.mode) != ('loss', 'min'):
+            raise ValueError(
+                f"FineTuning validates by the loss, so BestMetric.name must be 'loss' and its mode 'min', "
+                f'not {metric.name!r} and {metric.mode!r}'
+            )
+
+
+def fine_tune(recipe: FineTuning) -> TrainResult:
+    """Trains, or goes on from the newest checkpoint in the workdir.
+
+    Raises:
+      ColumnError: when examples are missing or damaged.
+      ValueError: when the examples were made with a vocabulary that the network has no room for, and as
+        `Trainer.fit` raises it.
+      CheckpointError: when a checkpoint cannot be read or written.
+      DivergedError: when the loss or its gradient is not finite.
+    """
+    trainer = recipe.trainer
+    examples = _open(recipe.examples, recipe.model)
+    validate = None
+    if recipe.validation_examples is not None:
+        validate = ValidationLoss(
+            recipe.model,
+            Batches(
+                _open(recipe.validation_examples, recipe.model),
+                trainer.batch_size,
+                trainer.feature_lengths,
+                trainer.microbatches,
+                trainer.length_buckets,
+                trainer.bucketed_feature,
+            ),
+            trainer.mesh.build(),
+            trainer.logical_axis_rules,
+        )
+    return trainer.fit(recipe.model, examples, pathlib.Path(recipe.workdir), validate)
+
+
+def _open(directory: str, model: EncoderDecoderModel) -> ColumnStore:
+    store = ColumnStore.open(directory)
+    room = model.module.config.vocab_size
+    for feature, vocabulary in store.manifest['provenance'].get('vocabularies', {}).items():
+        if vocabulary['size'] > room:
+            raise ValueError(
+                f'{directory}: {feature!r} was made with a vocabulary of {vocabulary["size"]} tokens, but '
+                f'the network has room for {room}: raise T5Config.vocab_size, or write them again with the '
+                f"checkpoint's own vocabulary"
+            )
+    return store
