@@ -93,7 +93,7 @@ class Decoder(nn.Module):
     def setup(self):
         """Declares the layers, their shared bias and the head."""
         config = self.config
-        self.relpos_bias = RelativePositionBias(config.num_heads, bidirectional=False, dtype=config.dtype)
+        self.relpos_bias = RelativePositionBias(config.num_heads, bidirectional=False)
         if config.scan_layers:
             self.layers = DecoderLayer(config)
         else:

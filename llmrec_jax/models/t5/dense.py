@@ -8,6 +8,8 @@ from flax import linen as nn
 from flax.linen import partitioning
 from jaxtyping import Array, Float
 
+from llmrec_jax.models.t5.projection import project
+
 KERNEL_INIT = nn.initializers.variance_scaling(1.0, 'fan_in', 'truncated_normal')
 
 
@@ -17,7 +19,7 @@ class Dense(nn.Module):
     Attributes:
       features: width of the output.
       kernel_axes: logical names of the kernel's two axes.
-      dtype: of the multiplication; the kernel itself is float32.
+      dtype: of the multiplication; the kernel itself and its gradient are float32.
       kernel_init: initializer of the kernel.
     """
 
@@ -36,4 +38,4 @@ class Dense(nn.Module):
             jnp.float32,
             axes=self.kernel_axes,
         )
-        return jnp.dot(inputs.astype(self.dtype), kernel.astype(self.dtype))
+        return project(inputs.astype(self.dtype), kernel)

@@ -8,6 +8,8 @@ from flax import linen as nn
 from flax.linen import partitioning
 from jaxtyping import Array, Float, Int
 
+from llmrec_jax.models.t5.projection import project
+
 
 class Embed(nn.Module):
     """A table of token vectors.
@@ -36,11 +38,11 @@ class Embed(nn.Module):
 
     def __call__(self, tokens: Int[Array, 'batch length']) -> Float[Array, 'batch length features']:
         """The vectors of `tokens`."""
-        table = jnp.asarray(self.embedding, self.dtype)
         if self.one_hot:
-            vectors = jnp.dot(jax.nn.one_hot(tokens, self.vocab_size, dtype=self.dtype), table)
+            vectors = project(jax.nn.one_hot(tokens, self.vocab_size, dtype=self.dtype), self.embedding)
         else:
-            vectors = table.at[tokens].get(mode='clip')
+            # Rounded only after the gather, so that a token's gradients are added up in float32.
+            vectors = self.embedding.at[tokens].get(mode='clip').astype(self.dtype)
         return partitioning.with_sharding_constraint(vectors, ('batch', 'length', 'embed'))
 
     def attend(self, vectors: Float[Array, '*batch features']) -> Float[Array, '*batch vocab']:

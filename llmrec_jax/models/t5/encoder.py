@@ -55,7 +55,7 @@ class Encoder(nn.Module):
     def setup(self):
         """Declares the layers and their shared bias."""
         config = self.config
-        self.relpos_bias = RelativePositionBias(config.num_heads, bidirectional=True, dtype=config.dtype)
+        self.relpos_bias = RelativePositionBias(config.num_heads, bidirectional=True)
         if config.scan_layers:
             self.layers = EncoderLayer(config)
         else:

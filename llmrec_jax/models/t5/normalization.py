@@ -12,7 +12,7 @@ EPSILON = 1e-6
 
 
 class RMSNorm(nn.Module):
-    """Scales the last axis to unit root mean square, in float32, then by a learned `scale`."""
+    """Scales the last axis to unit root mean square, then by a learned `scale`; float32 inside."""
 
     dtype: Any = jnp.float32
 
@@ -24,5 +24,6 @@ class RMSNorm(nn.Module):
         )
         x = inputs.astype(jnp.float32)
         mean_square = jnp.mean(jnp.square(x), axis=-1, keepdims=True)
-        normalized = (x * jax.lax.rsqrt(mean_square + EPSILON)).astype(self.dtype)
-        return normalized * jnp.broadcast_to(scale.astype(self.dtype), normalized.shape)
+        normalized = x * jax.lax.rsqrt(mean_square + EPSILON)
+        # Scaled in float32 too: the scale's gradient is a sum over every token of the batch.
+        return (normalized * jnp.broadcast_to(scale, x.shape)).astype(self.dtype)

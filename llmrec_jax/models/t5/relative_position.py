@@ -1,7 +1,5 @@
 """T5's relative position bias: one learned scalar a head and bucket of distance."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -40,12 +38,10 @@ class RelativePositionBias(nn.Module):
     Attributes:
       num_heads: heads, each with its own weights.
       bidirectional: whether keys after the query get buckets of their own (encoder) or not (decoder).
-      dtype: of the bias handed out.
     """
 
     num_heads: int
     bidirectional: bool
-    dtype: Any = jnp.float32
 
     def setup(self):
         """Declares the weights of the buckets."""
@@ -58,11 +54,12 @@ class RelativePositionBias(nn.Module):
         )
 
     def __call__(self, query_length: int, key_length: int) -> Float[Array, 'heads query key']:
-        """The bias of every pair of positions of one row."""
+        """The bias of every pair of positions of one row, in float32."""
         buckets = relative_position_buckets(query_length, key_length, self.bidirectional)
         # A constant one-hot: the gradient is then a multiplication, where a gather has a scatter.
-        one_hot = jnp.asarray(buckets[None] == np.arange(BUCKETS)[:, None, None], self.dtype)
-        return jnp.einsum('hb,bqk->hqk', self.rel_embedding.astype(self.dtype), one_hot)
+        one_hot = jnp.asarray(buckets[None] == np.arange(BUCKETS)[:, None, None], jnp.float32)
+        # Exact on accelerators too, whose default is to round a multiplication's operands to bfloat16.
+        return jnp.einsum('hb,bqk->hqk', self.rel_embedding, one_hot, precision='highest')
 
     def at(self, position: int | Int[Array, ''], key_length: int) -> Float[Array, 'heads key']:
         """The bias of the query at `position` (which may be traced), for decoding one position at a time."""
