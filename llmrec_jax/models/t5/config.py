@@ -7,10 +7,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from llmrec_jax.models.t5.projection import PRODUCT
+
 # What the backward pass may keep of a layer: all of it, its weight multiplications, or its input alone.
 REMAT_POLICIES = {
     'none': None,
-    'minimal': jax.checkpoint_policies.checkpoint_dots_with_no_batch_dims,
+    'minimal': jax.checkpoint_policies.save_only_these_names(PRODUCT),
     'full': jax.checkpoint_policies.nothing_saveable,
 }
 ACTIVATIONS = ('relu', 'gelu', 'silu', 'linear')

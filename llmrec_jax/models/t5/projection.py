@@ -4,10 +4,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float
 
+# What a rematerialization policy calls the products.
+PRODUCT = 'projection'
 
-@jax.custom_vjp
+
 def project(
     inputs: Float[Array, '*batch inputs'], kernel: Float[Array, 'inputs features']
 ) -> Float[Array, '*batch features']:
@@ -17,11 +20,16 @@ def project(
     bfloat16 on each device and then summed over the data axis in bfloat16. Here it leaves the multiplication
     in the kernel's type, and is summed over devices in it.
     """
+    return checkpoint_name(_product(inputs, kernel), PRODUCT)
+
+
+@jax.custom_vjp
+def _product(inputs: Any, kernel: Any) -> Any:
     return jnp.dot(inputs, kernel.astype(inputs.dtype))
 
 
 def _forward(inputs: Any, kernel: Any) -> tuple[Any, tuple[Any, Any]]:
-    return project(inputs, kernel), (inputs, kernel)
+    return _product(inputs, kernel), (inputs, kernel)
 
 
 def _backward(kept: tuple[Any, Any], cotangent: Any) -> tuple[Any, Any]:
@@ -33,4 +41,4 @@ def _backward(kept: tuple[Any, Any], cotangent: Any) -> tuple[Any, Any]:
     return jnp.dot(cotangent, kernel.astype(cotangent.dtype).T), kernel_gradient
 
 
-project.defvjp(_forward, _backward)
+_product.defvjp(_forward, _backward)
