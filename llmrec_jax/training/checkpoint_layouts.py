@@ -6,12 +6,13 @@ import pathlib
 from collections.abc import Mapping
 
 from llmrec_jax.training.checkpoint_errors import CheckpointError, reading
-from llmrec_jax.training.orbax_checkpoints import is_orbax, orbax_arrays
+from llmrec_jax.training.orbax_checkpoints import METADATA, is_orbax, orbax_arrays
 from llmrec_jax.training.stored_arrays import Folder, ReadableArray
 from llmrec_jax.training.t5x_checkpoints import FILE, t5x_arrays
 
 STATE = 'state'
 PARAMETERS = 'target/'
+COPY_AGAIN = 'take another checkpoint, or copy it again'
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,36 +30,41 @@ class StoredTree:
     arrays: Mapping[str, ReadableArray]
 
 
-def open_checkpoint(checkpoint: str | os.PathLike, prefix: str = PARAMETERS) -> StoredTree:
+def open_checkpoint(
+    checkpoint: str | os.PathLike, prefix: str = PARAMETERS, mend: str = COPY_AGAIN
+) -> StoredTree:
     """Opens a checkpoint whoever wrote it: this library, T5X with Orbax, or T5X before that.
 
     Args:
       checkpoint: a folder `checkpoint_<step>`, local or `gs://`.
       prefix: which paths are wanted: 'target/' for the parameters, '' for the optimizer's state as well.
+      mend: what to do when it is damaged.
 
     Raises:
       CheckpointError: when it is not there, is damaged, or holds no parameters.
     """
     folder = Folder(checkpoint)
-    mend = 'take another checkpoint, or copy it again'
     with reading(folder.path, mend):
         if is_orbax(inner := folder / STATE) or is_orbax(inner := folder):
             tree = StoredTree(str(folder), 'orbax', orbax_arrays(inner, prefix))
         elif folder.read(FILE) is not None:
             tree = StoredTree(str(folder), 't5x', t5x_arrays(folder, prefix))
         else:
-            raise CheckpointError(f'{folder}: no such checkpoint{_hint(folder.path)}')
+            raise CheckpointError(_absent(folder.path, mend))
     if not any(name.startswith(PARAMETERS) for name in tree.arrays):
         raise CheckpointError(f'{folder} holds no parameters ({PARAMETERS}…); {mend}')
     return tree
 
 
-def _hint(path: str) -> str:
-    """What a folder that is no checkpoint holds instead; buckets are not searched."""
+def _absent(path: str, mend: str) -> str:
+    """Says that `path` is no checkpoint, and what it is; buckets are not searched."""
     local = pathlib.Path(path)
     if '://' in path or not local.is_dir():
-        return ''
+        return f'{path}: no such checkpoint'
     inside = sorted(child.name for child in local.glob('checkpoint_*') if child.is_dir())
     if inside:
-        return f'; it holds {", ".join(inside)}: name one of them'
-    return f'; a checkpoint has a folder {STATE!r} (Orbax) or a file {FILE!r} (T5X before Orbax)'
+        return f'{path} is not a checkpoint, but holds {", ".join(inside)}: name one of them'
+    return (
+        f'{path} cannot be read: neither {STATE}/{METADATA} (written by Orbax) nor a file {FILE!r} (by T5X '
+        f'before Orbax) is there; {mend}'
+    )

@@ -1,7 +1,7 @@
 """Checkpoints in T5X's layout, written by Orbax while training goes on.
 
 `<directory>/checkpoint_<step>/state` holds `{'target': params, 'state': {'step': ..., 'param_states': ...}}`:
-either engine goes on with the other's (see `state_tree`), and `parameter_restore` reads parameters alone.
+either engine goes on with the other's (see `state_tree`); `parameter_restore` reads them.
 
 A checkpoint appears under its name only when it is complete, so a killed run leaves none that is cut short.
 One that was damaged later is never skipped silently: `restore` names it, and deleting it resumes from the one
@@ -15,12 +15,11 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import jax
 import orbax.checkpoint as ocp
-from jaxtyping import PyTree
 
-from llmrec_jax.training.checkpoint_errors import CheckpointError, first_line, reading
-from llmrec_jax.training.state_tree import from_tree, to_tree
+from llmrec_jax.training.checkpoint_errors import CheckpointError, first_line
+from llmrec_jax.training.parameter_restore import restore_state
+from llmrec_jax.training.state_tree import to_tree
 from llmrec_jax.training.train_state import TrainState
 
 STEP_PREFIX = 'checkpoint'
@@ -110,29 +109,17 @@ class Checkpoints:
     def restore(self, step: int, abstract: TrainState) -> TrainState:
         """Reads the state of `step` with the shardings in `abstract`, whatever mesh it was written from.
 
+        T5X may have written it, in either of its layouts, with the same optimizer.
+
         Raises:
           CheckpointError: when it is damaged, or its parameters are not those of `abstract`; the message
             names the first that differs.
         """
-        path = self.path(step) / ITEM
-        tree = to_tree(abstract)
         earlier = [other for other in self.steps() if other < step]
         mend = f'delete {self.path(step)} to go on from ' + (
             f'step {earlier[-1]}' if earlier else 'the beginning'
         )
-        with reading(path, mend):
-            saved = ocp.PyTreeCheckpointHandler().metadata(path).tree
-        _check_same(path, _shapes(saved), _shapes(tree))
-        with reading(path, mend):
-            restored = self._manager.restore(
-                step,
-                args=ocp.args.Composite(
-                    state=ocp.args.PyTreeRestore(
-                        item=tree, restore_args=ocp.checkpoint_utils.construct_restore_args(tree)
-                    )
-                ),
-            )[ITEM]
-        return from_tree(restored, abstract)
+        return restore_state(self.path(step), abstract, mend)
 
     def close(self) -> None:
         """Waits for what is being written and lets go of the directory."""
@@ -149,28 +136,3 @@ class Checkpoints:
                 f'a checkpoint could not be written under {self.directory}: {first_line(error)}; complete '
                 f'ones are intact (steps: {kept}); make room or mend the disk, then start again to go on'
             ) from error
-
-
-def _shapes(tree: PyTree[Any]) -> dict[str, tuple[int, ...]]:
-    leaves = jax.tree_util.tree_leaves_with_path(tree, is_leaf=lambda leaf: hasattr(leaf, 'shape'))
-    return {
-        '/'.join(
-            str(getattr(key, 'key', getattr(key, 'name', getattr(key, 'idx', key)))) for key in path
-        ): tuple(leaf.shape)
-        for path, leaf in leaves
-        if hasattr(leaf, 'shape')
-    }
-
-
-def _check_same(
-    path: pathlib.Path, saved: dict[str, tuple[int, ...]], expected: dict[str, tuple[int, ...]]
-) -> None:
-    for name in sorted(
-        saved.keys() | expected.keys(), key=lambda name: (not name.startswith('target/'), name)
-    ):
-        if saved.get(name) != expected.get(name):
-            raise CheckpointError(
-                f'{path} was written by another model or optimizer: {name} has shape '
-                f'{saved.get(name, "(absent)")} there and {expected.get(name, "(absent)")} here; '
-                f'use another workdir, or the configuration it was written with'
-            )

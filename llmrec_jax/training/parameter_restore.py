@@ -1,4 +1,4 @@
-"""Parameters from a checkpoint into a network, sharded, whoever wrote it and however it arranges its layers.
+"""Parameters and state from a checkpoint, sharded, whoever wrote it and however it arranges its layers.
 
 Each process reads the slices that its own devices hold, a few arrays at a time, so a model that no host could
 hold whole can be restored.
@@ -16,13 +16,18 @@ from flax import traverse_util
 from jaxtyping import PyTree
 
 from llmrec_jax.training.checkpoint_errors import CheckpointError, reading
-from llmrec_jax.training.checkpoint_layouts import PARAMETERS, StoredTree, open_checkpoint
-from llmrec_jax.training.layer_arrangements import Source, sources
+from llmrec_jax.training.checkpoint_layouts import COPY_AGAIN, PARAMETERS, StoredTree, open_checkpoint
+from llmrec_jax.training.layer_arrangements import sources
+from llmrec_jax.training.state_tree import from_tree, to_tree
 from llmrec_jax.training.stored_arrays import Index, ReadableArray
+from llmrec_jax.training.train_state import TrainState
 
 LOG = logging.getLogger(__name__)
 # Arrays read at once: hides a bucket's latency, and bounds what a host holds beside the finished parameters.
 ARRAYS_AT_ONCE = 4
+STATES = 'state/param_states/'
+# T5X's Adafactor keeps its moments under each parameter; optax keeps a tree of parameters for each moment.
+FACTOR = 'v_row'
 EMBEDDINGS = ('token_embedder/embedding', 'decoder/logits_dense/kernel')
 
 
@@ -44,12 +49,34 @@ def restore_params(
         `abstract`, which is found out before any is read; the message names the first that differs.
     """
     tree = open_checkpoint(checkpoint)
-    wanted = {PARAMETERS + name: leaf for name, leaf in _flat(abstract).items()}
-    found = match(tree, wanted)
-    with reading(tree.path, 'take another checkpoint, or copy it again'):
-        restored = _read_all({name: source.view(tree.arrays) for name, source in found.items()}, wanted)
-    LOG.info('%d parameters come from %s (%s layout)', _count(wanted), tree.path, tree.layout)
-    return _nested({name.removeprefix(PARAMETERS): value for name, value in restored.items()})
+    wanted = {PARAMETERS + name: leaf for name, leaf in named_leaves(abstract).items()}
+    restored = _restore(tree, wanted, COPY_AGAIN, 'take a checkpoint of this one')
+    LOG.info('parameters come from %s; the optimizer starts anew', tree.path)
+    return _rebuilt(abstract, restored, PARAMETERS)
+
+
+def restore_state(checkpoint: str | os.PathLike, abstract: TrainState, mend: str) -> TrainState:
+    """Reads parameters, optimizer's state and step, from where training then goes on.
+
+    Args:
+      checkpoint: as for `restore_params`; from T5X when it wrapped the same optax optimizer.
+      abstract: shapes, types and shardings.
+      mend: what to do when it is damaged.
+
+    Raises:
+      CheckpointError: when it is not there or is damaged, or when it is of another model or optimizer.
+    """
+    tree = open_checkpoint(checkpoint, prefix='', mend=mend)
+    names = [name.removeprefix(PARAMETERS) for name in tree.arrays if name.startswith(PARAMETERS)]
+    if any(f'{STATES}{name}/{FACTOR}' in tree.arrays for name in names):
+        raise CheckpointError(
+            f"{tree.path} holds the state of T5X's own Adafactor, which no optax optimizer can go on with; "
+            'name it as Trainer.initial_checkpoint in another workdir to start from its parameters'
+        )
+    wanted = to_tree(abstract)
+    restored = _restore(tree, named_leaves(wanted), mend, 'use another workdir')
+    LOG.info('parameters and optimizer state come from %s', tree.path)
+    return from_tree(_rebuilt(wanted, restored), abstract)
 
 
 def load_params(checkpoint: str | os.PathLike) -> PyTree[np.ndarray]:
@@ -62,57 +89,67 @@ def load_params(checkpoint: str | os.PathLike) -> PyTree[np.ndarray]:
       CheckpointError: when it is not there or is damaged.
     """
     tree = open_checkpoint(checkpoint)
-    with reading(tree.path, 'take another checkpoint, or copy it again'):
-        return _nested(
-            {
-                name.removeprefix(PARAMETERS): array.read(tuple(slice(None) for _ in array.shape))
-                for name, array in tree.arrays.items()
-            }
-        )
+    with reading(tree.path, COPY_AGAIN):
+        arrays = {
+            name.removeprefix(PARAMETERS): array.read(tuple(slice(None) for _ in array.shape))
+            for name, array in tree.arrays.items()
+        }
+    return traverse_util.unflatten_dict(arrays, sep='/')
 
 
-def match(tree: StoredTree, wanted: Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, Source]:
-    """Where each of `wanted` lies in `tree`.
+def named_leaves(tree: PyTree[Any]) -> dict[str, Any]:
+    """Leaves by their paths, the same whether a level is a dictionary, a tuple or a named tuple."""
+    return {
+        '/'.join(
+            str(getattr(key, 'key', getattr(key, 'name', getattr(key, 'idx', None)))) for key in path
+        ): leaf
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
 
-    Args:
-      tree: the checkpoint.
-      wanted: what the network or its optimizer holds, by path.
 
-    Raises:
-      CheckpointError: when `tree` lacks one, has one more, or has one of another shape.
-    """
-    shapes = {name: tuple(leaf.shape) for name, leaf in wanted.items()}
-    found = sources(shapes, tree.arrays)
+def _restore(
+    tree: StoredTree, wanted: Mapping[str, jax.ShapeDtypeStruct], damaged: str, mismatched: str
+) -> dict[str, jax.Array]:
+    """Reads `wanted`, after all of it was found in `tree`; `damaged` and `mismatched` say what to do."""
+    try:
+        found = sources({name: tuple(leaf.shape) for name, leaf in wanted.items()}, tree.arrays)
+    except ValueError as error:
+        raise CheckpointError(f'{tree.path} cannot be taken: {error}') from error
     here = {name: shape for source in found.values() for name, shape in source.parts.items()}
     there = {name: tuple(array.shape) for name, array in tree.arrays.items()}
+    # Parameters come first: where they differ, the optimizer's state does too.
     for name in sorted(here.keys() | there.keys(), key=lambda name: (not name.startswith(PARAMETERS), name)):
-        if here.get(name) != there.get(name):
+        if (ours := here.get(name)) != (theirs := there.get(name)):
+            other_model = f'configure the model that it was written with, or {mismatched}'
             raise CheckpointError(
                 f'{tree.path} was written by another model or optimizer: {name} has shape '
                 f'{there.get(name, "(absent)")} there and {here.get(name, "(absent)")} here; '
-                + _mend(name, here.get(name), there.get(name))
+                + (_other_vocabulary(name, ours, theirs) or other_model)
             )
-    return found
+    with reading(tree.path, damaged):
+        views = {name: source.view(tree.arrays) for name, source in found.items()}
+        with concurrent.futures.ThreadPoolExecutor(ARRAYS_AT_ONCE) as pool:
+            arrays = pool.map(_read, views.values(), (wanted[name] for name in views))
+            return dict(zip(views, arrays, strict=True))
 
 
-def _mend(name: str, here: tuple[int, ...] | None, there: tuple[int, ...] | None) -> str:
-    if here and there and len(here) == len(there) and name.endswith(EMBEDDINGS):
-        axis = 0 if name.endswith(EMBEDDINGS[0]) else 1
-        if here[axis] != there[axis] and here[1 - axis] == there[1 - axis]:
-            return (
-                f'its vocabulary has {there[axis]} rows and this network {here[axis]}: set '
-                f'T5Config.vocab_size = {there[axis]} (the public T5 checkpoints have 32128 rows: 32100 '
-                'tokens, rounded up to a multiple of 128)'
-            )
-    return 'configure the model that it was written with, or take a checkpoint of this one'
+def _other_vocabulary(name: str, here: tuple[int, ...] | None, there: tuple[int, ...] | None) -> str | None:
+    """What to do where it is only the vocabulary that differs."""
+    if not (here and there and name.endswith(EMBEDDINGS)):
+        return None
+    axis = 0 if name.endswith(EMBEDDINGS[0]) else 1
+    if here[1 - axis] != there[1 - axis]:
+        return None
+    return (
+        f'its vocabulary has {there[axis]} rows and that of this network {here[axis]}: set '
+        f'T5Config.vocab_size = {there[axis]} (the public T5 checkpoints have 32128 rows: 32100 tokens, '
+        'rounded up to a multiple of 128)'
+    )
 
 
-def _read_all(
-    views: Mapping[str, ReadableArray], wanted: Mapping[str, jax.ShapeDtypeStruct]
-) -> dict[str, jax.Array]:
-    with concurrent.futures.ThreadPoolExecutor(ARRAYS_AT_ONCE) as pool:
-        arrays = pool.map(_read, views.values(), (wanted[name] for name in views))
-        return dict(zip(views, arrays, strict=True))
+def _rebuilt(like: PyTree[Any], named: Mapping[str, Any], prefix: str = '') -> PyTree[Any]:
+    """A tree of the structure of `like` with the leaves of `named`."""
+    return jax.tree.unflatten(jax.tree.structure(like), [named[prefix + name] for name in named_leaves(like)])
 
 
 def _read(view: ReadableArray, wanted: jax.ShapeDtypeStruct) -> jax.Array:
@@ -126,15 +163,3 @@ def _read(view: ReadableArray, wanted: jax.ShapeDtypeStruct) -> jax.Array:
         return held[key]
 
     return jax.make_array_from_callback(tuple(wanted.shape), wanted.sharding, part)
-
-
-def _flat(tree: PyTree[Any]) -> dict[str, Any]:
-    return traverse_util.flatten_dict(tree, sep='/')
-
-
-def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    return traverse_util.unflatten_dict(dict(flat), sep='/')
-
-
-def _count(wanted: Mapping[str, jax.ShapeDtypeStruct]) -> int:
-    return sum(int(np.prod(leaf.shape)) for leaf in wanted.values())

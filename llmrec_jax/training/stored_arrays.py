@@ -55,7 +55,7 @@ class HeldArray:
 
     def read(self, index: Index) -> np.ndarray:
         """The part that `index` selects."""
-        return self.value[index]
+        return np.asarray(self.value[index])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

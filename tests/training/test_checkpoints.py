@@ -140,7 +140,7 @@ def test_damage_is_named_with_its_cure_or_does_no_harm(checkpoints, tmp_path, da
         try:
             restored = checkpoints.restore(2, abstract(state(0)))
         except CheckpointError as error:
-            assert 'checkpoint_2/state cannot be read' in str(error)
+            assert 'checkpoint_2 cannot be read' in str(error)
             assert f'delete {checkpoints.path(2)} to go on from step 1' in str(error)
             named += 1
         else:
