@@ -18,6 +18,10 @@ class FakeSite:
 
     def __init__(self, folder: pathlib.Path):
         self.folder = folder
+        # The code alone: a checkout that was installed from holds metadata too, which Python would find.
+        self.code = folder.with_name(f'{folder.name}_code')
+        self.code.mkdir(parents=True)
+        (self.code / 'llmrec_jax').symlink_to(REPOSITORY / 'llmrec_jax')
 
     def install(
         self, name: str, version: str, requires: Sequence[str] = (), commit: str | None = None
@@ -55,7 +59,7 @@ class FakeSite:
         """Runs the checker with no other packages in sight."""
         return subprocess.run(
             [sys.executable, '-S', '-m', 'llmrec_jax.check_install', *flags],
-            cwd=REPOSITORY,
+            cwd=self.code,
             env={'PATH': os.environ['PATH'], 'PYTHONPATH': str(self.folder), **environment},
             capture_output=True,
             text=True,
