@@ -16,7 +16,7 @@ from llmrec_jax.training.checkpoints import Checkpoints
 from llmrec_jax.training.early_stopping import BestMetric, EarlyStopping
 from llmrec_jax.training.metrics_log import MetricsLog
 from llmrec_jax.training.optimizers import Optimizer
-from llmrec_jax.training.prefetch import Prefetch
+from llmrec_jax.training.prefetch import prefetched
 from llmrec_jax.training.progress import Progress
 from llmrec_jax.training.step import TrainStep
 from llmrec_jax.training.train_state import TrainState
@@ -105,7 +105,7 @@ class Loop:
         config, step, started = self._config, first, time.monotonic()
         self._logged_at = (first, 0.0)
         with (
-            contextlib.closing(Prefetch(self._feed, first, config.steps)) as batches,
+            contextlib.closing(prefetched(self._feed, first, config.steps)) as batches,
             contextlib.closing(Progress(first, config.steps, config.batch_size)) as progress,
         ):
             while step < config.steps and not self._stops():

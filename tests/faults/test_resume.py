@@ -47,7 +47,7 @@ def kill_after(process, workdir, step):
 
 @pytest.fixture(scope='module')
 def columns(tmp_path_factory):
-    return write_columns(tmp_path_factory.mktemp('columns') / 'store', examples(), {}).directory
+    return write_columns(tmp_path_factory.mktemp('columns') / 'store', examples(), {}, 3).directory
 
 
 @pytest.fixture(scope='module')
