@@ -24,7 +24,7 @@ fail() {
 
 # The comment at the head of the script is its help.
 print_help() {
-  sed -n '2,/^[^#]/{s/^# \{0,1\}//p}' "$0"
+  sed -n '2,/^[^#]/{s/^# \{0,1\}//p;}' "$0"
 }
 
 parse_flags() {
@@ -101,6 +101,22 @@ run_script() {
   shift
   if $DRY_RUN; then flags+=(--dry-run); fi
   "$SCRIPTS/$script" "${flags[@]}" "$@"
+}
+
+# gcloud's answer, or absent where it says that there is no such thing, or unknown where it fails otherwise. What it says
+# beside its answer, of updates and the like, is no part of it.
+ask_gcloud() {
+  local answer errors
+  errors=$(mktemp)
+  if answer=$(gcloud "$@" 2>"$errors"); then
+    echo "$answer"
+  elif grep --quiet -e NOT_FOUND -e 'was not found' "$errors"; then
+    echo absent
+  else
+    cat "$errors" >&2
+    echo unknown
+  fi
+  rm -f "$errors"
 }
 
 # Asks worker_run.sh something on the workers in $1; setup.sh has put it in their home folders.

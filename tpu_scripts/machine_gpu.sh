@@ -29,12 +29,12 @@ replace_machine() {
 # Prints absent, waiting, ready, preempted, stopped (by somebody), or unknown where gcloud did not say.
 machine_state() {
   local state
-  state=$(ask_gcloud instances describe "$NAME" "${PLACE[@]}" '--format=value(status)')
+  state=$(ask_gcloud compute instances describe "$NAME" "${PLACE[@]}" '--format=value(status)')
   case $state in
     absent | unknown) echo "$state" ;;
     RUNNING) echo ready ;;
     TERMINATED)
-      case $(ask_gcloud operations list "${LAST_OPERATION[@]}") in
+      case $(ask_gcloud compute operations list "${LAST_OPERATION[@]}") in
         compute.instances.preempted) echo preempted ;;
         unknown) echo unknown ;;
         *) echo stopped ;;
@@ -48,19 +48,6 @@ machine_state() {
 # Only the machine's newest operation tells a preemption from a stop that somebody asked for.
 LAST_OPERATION=("--project=$PROJECT" "--zones=$ZONE" "--filter=targetLink~\"/instances/$NAME\$\""
   --sort-by=~insertTime --limit=1 '--format=value(operationType)')
-
-# gcloud's answer, or absent where it says that there is no such thing, or unknown where it fails otherwise.
-ask_gcloud() {
-  local answer
-  if answer=$(gcloud compute "$@" 2>&1); then
-    echo "$answer" | tail -n 1
-  elif [[ $answer == *'was not found'* ]]; then
-    echo absent
-  else
-    echo "$answer" >&2
-    echo unknown
-  fi
-}
 
 # The commands that machine_state runs.
 print_state_commands() {

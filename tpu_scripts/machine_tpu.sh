@@ -58,7 +58,7 @@ replace_machine() {
 machine_state() {
   local state
   if is_queued; then
-    state=$(ask_gcloud queued-resources describe "$NAME" "${PLACE[@]}" '--format=value(state.state,state.stateInitiator)')
+    state=$(ask_gcloud compute tpus queued-resources describe "$NAME" "${PLACE[@]}" '--format=value(state.state,state.stateInitiator)')
     case $state in
       absent | unknown) echo "$state" && return ;;
       ACTIVE*) ;;
@@ -68,7 +68,7 @@ machine_state() {
       *) echo waiting && return ;;
     esac
   fi
-  state=$(ask_gcloud tpu-vm describe "$NAME" "${PLACE[@]}" '--format=value(state)')
+  state=$(ask_gcloud compute tpus tpu-vm describe "$NAME" "${PLACE[@]}" '--format=value(state)')
   case $state in
     absent | unknown) echo "$state" ;;
     READY) echo ready ;;
@@ -76,19 +76,6 @@ machine_state() {
     STOPPING | STOPPED | DELETING | HIDING | HIDDEN) echo stopped ;;
     *) echo waiting ;;
   esac
-}
-
-# gcloud's answer, or absent where it says that there is no such thing, or unknown where it fails otherwise.
-ask_gcloud() {
-  local answer
-  if answer=$(gcloud compute tpus "$@" 2>&1); then
-    echo "$answer" | tail -n 1
-  elif [[ $answer == *NOT_FOUND* ]]; then
-    echo absent
-  else
-    echo "$answer" >&2
-    echo unknown
-  fi
 }
 
 # The commands that machine_state runs.

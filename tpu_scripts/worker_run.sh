@@ -31,6 +31,8 @@ start() {
   echo "--- $(date --iso-8601=seconds) $*" >>"$RUN/log"
   cd "$(dirname "${BASH_SOURCE[0]}")/.."
   if [[ -d $VENV ]]; then export VIRTUAL_ENV=$VENV PATH=$VENV/bin:$PATH; fi
+  # Else what is printed comes into the log by the block.
+  export PYTHONUNBUFFERED=1
   # A session of its own is not hung up with the connection, and is a group that `stop` can end as one.
   # shellcheck disable=SC2016  # the inner shell expands them
   setsid nohup bash -c 'code=0; "${@:2}" || code=$?; echo "$code" >"$1/exit_code.new"; mv "$1/exit_code.new" "$1/exit_code"' \

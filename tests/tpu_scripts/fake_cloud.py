@@ -23,6 +23,7 @@ answer() {
   line=$(head -n 1 "$FAKE_CLOUD/$1")
   [[ -n $line ]] || { echo "the test has no further answer in $1" >&2; exit 97; }
   sed -i 1d "$FAKE_CLOUD/$1"
+  echo 'Updates are available for some Google Cloud CLI components.' >&2
   if [[ $line == error:* ]]; then echo "ERROR: (gcloud) ${line#error:}" >&2; exit 1; fi
   echo "$line"
 }
