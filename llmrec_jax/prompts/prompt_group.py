@@ -105,6 +105,10 @@ class PromptGroup:
             raise ValueError(f'{self.name} has the templates {", ".join(known)}; asked for were {wanted}')
         return dataclasses.replace(self, templates=tuple(known[name] for name in wanted))
 
+    def draw_template(self, draws: Draws) -> Array:
+        """The row in `templates` of an example's template, int64 [1]."""
+        return draws.integers('template', len(self.templates), 1)
+
     def example(
         self,
         record: Mapping[str, Any],
@@ -127,7 +131,7 @@ class PromptGroup:
             NUMPY, group=self.name, seed=seed, epoch=epoch, record=record['record'], repetition=repetition
         )
         filling = self.form(record, tables, draws)
-        template = self.templates[int(draws.integer('template', len(self.templates)))]
+        template = self.templates[int(self.draw_template(draws)[0])]
         prompt = template.render(filling.texts)
         return {**prompt._asdict(), 'template': template.id, **filling.features}
 

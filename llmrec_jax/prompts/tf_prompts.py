@@ -46,7 +46,7 @@ def prompt_examples(
             repetition=repetition,
         )
         filling = group.form(record, tables, draws)
-        chosen = draws.integer('template', len(group.templates))
+        chosen = group.draw_template(draws)[0]
         return {
             **write(filling.texts, chosen),
             **filling.features,
@@ -132,7 +132,7 @@ class TemplateWriter:
 
     def _table(self, patterns: list[tuple[Template, str]]) -> tuple[list[list[bytes]], list[list[int]]]:
         """Literals and rows of fields of each pattern; row 0 is the empty text, which also fills up."""
-        width = max(len(parse(pattern)) for _, pattern in patterns)
+        width = max(1, *(len(parse(pattern)) for _, pattern in patterns))
         literals, fields = [], []
         for template, pattern in patterns:
             pieces = parse(pattern)

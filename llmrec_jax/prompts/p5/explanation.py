@@ -41,12 +41,12 @@ TEMPLATES = (
     _template(
         7,
         'Say how many stars {user} gives {item} , and explain them with the word {feature_word} .',
-        '{whole_stars}, {explanation}',
+        '{stars}, {explanation}',
     ),
     _template(
         8,
-        'Say how many stars {user_name} gives "{title}", and explain them with the word {feature_word} .',
-        '{whole_stars}, {explanation}',
+        'Say how many of 5 stars {user_name} gives {item} , and explain them.',
+        '{stars}, {explanation}',
     ),
     _template(9, 'With the word {feature_word} , explain for {user} the choice of "{title}".'),
     _template(10, 'With the word {feature_word} , explain for {user_name} the choice of "{title}".'),

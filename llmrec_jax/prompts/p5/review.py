@@ -34,9 +34,12 @@ def _template(number: int, inputs: str, targets: str, held_out: bool = False) ->
 
 TEMPLATES = (
     _template(1, 'Find a headline for this review, which {user} wrote: {review}', '{headline}'),
-    _template(2, 'How many stars from 1 to 5 go with this review by {user_name}? {review}', '{stars}'),
+    _template(2, 'How many stars from 1 to 5 go with this review by {user} ? {review}', '{whole_stars}'),
     _template(3, 'Sum up in a few words what {user_name} writes: {review}', '{headline}'),
     _template(
-        4, 'Read what {user} writes and give the rating from 1 to 5: {review}', '{stars}', held_out=True
+        4,
+        'Read what {user_name} writes and give the rating from 1 to 5: {review}',
+        '{whole_stars}',
+        held_out=True,
     ),
 )

@@ -25,13 +25,14 @@ def _history(
     """
     ops, items, first_target = draws.ops, record['items'], record['first_target']
     target = first_target + draws.integer('target', ops.size(items) - first_target)
-    latest_start = ops.minimum(record['last_start'], target - 1)
+    # Two items at least, where there are two.
+    latest_start = ops.maximum(ops.minimum(record['last_start'], target - 2), 0)
     start = ops.maximum(draws.integer('start', latest_start + 1), target - max_history)
     history = items[start:target]
     texts = {
         **user_texts(ops, tables, record['user']),
         'history_item': ops.take(tables['item'], history),
-        'separator': ops.choose(draws.coin('separator'), ', ', ' -> '),
+        'separator': ops.choose(draws.coin('separator'), ' , ', ' -> '),
     }
     return texts, history, items[target]
 

@@ -27,7 +27,7 @@ TEMPLATES = (
     ),
     _template(
         7,
-        'There is a new product, "{title}". Would {user_name} love it? Explain with the word {feature_word}',
+        'There is a new product, "{title}". Would {user_name} love it? If so, explain why.',
         '{explanation}',
     ),
 )

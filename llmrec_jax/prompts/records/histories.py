@@ -7,10 +7,11 @@ from llmrec_jax.corpora.splits import RankingCases, Sequences
 from llmrec_jax.prompts.array_ops import NUMPY
 from llmrec_jax.prompts.candidates import with_negatives
 from llmrec_jax.prompts.draws import Draws
-from llmrec_jax.prompts.records.record_table import Records, ragged
+from llmrec_jax.prompts.records.record_table import Records, ragged, take_rows
 
-# P5 draws the target among the last three items and the window's start among the first three.
-_TARGETS, _STARTS = 3, 3
+# P5 draws the target among the last three items and the window's start among the first three, and shows a
+# history of two items or more.
+_TARGETS, _STARTS, _SHORTEST = 3, 3, 2
 _FEWEST_ITEMS = 2
 
 
@@ -30,10 +31,12 @@ def sequential_training(train: Sequences, own: Sequences) -> Records:
     return Records(
         {
             'user': users,
-            'items': ragged([train[user] for user in users]),
-            'first_target': np.maximum(train.lengths[users] - _TARGETS, 1),
+            'items': take_rows(train, users),
+            'first_target': np.minimum(
+                np.maximum(train.lengths[users] - _TARGETS, _SHORTEST), train.lengths[users] - 1
+            ),
             'last_start': np.full(len(users), _STARTS - 1),
-            'own': ragged([own[user] for user in users]),
+            'own': take_rows(own, users),
         }
     )
 
@@ -47,7 +50,7 @@ def sequential_cases(cases: RankingCases, own: Sequences) -> Records:
             'items': ragged(items),
             'first_target': cases.histories.lengths.astype(np.int64),
             'last_start': np.zeros(len(cases), np.int64),
-            'own': ragged([own[user] for user in cases.user]),
+            'own': take_rows(own, cases.user),
         }
     )
 
@@ -58,8 +61,8 @@ def direct_training(train: Sequences, own: Sequences) -> Records:
     return Records(
         {
             'user': users,
-            'positives': ragged([train[user] for user in users]),
-            'own': ragged([own[user] for user in users]),
+            'positives': take_rows(train, users),
+            'own': take_rows(own, users),
         }
     )
 
@@ -70,7 +73,7 @@ def direct_cases(cases: RankingCases, own: Sequences) -> Records:
         {
             'user': cases.user,
             'positives': Sequences(cases.target, np.arange(len(cases) + 1)),
-            'own': ragged([own[user] for user in cases.user]),
+            'own': take_rows(own, cases.user),
         }
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from llmrec_jax.corpora.splits import Sequences
 
@@ -37,6 +38,14 @@ class Records(Sequence):
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return (self[row] for row in range(len(self)))
+
+
+def take_rows(sequences: Sequences, rows: Int[np.ndarray, 'chosen']) -> Sequences:
+    """The rows of `sequences` at `rows`, in that order."""
+    lengths = sequences.lengths[rows]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    moved = np.repeat(sequences.offsets[rows] - offsets[:-1], lengths)
+    return Sequences(sequences.values[moved + np.arange(offsets[-1])], offsets)
 
 
 def ragged(rows: Sequence[np.ndarray]) -> Sequences:

@@ -1,0 +1,136 @@
+"""TensorFlow and plain Python write the same bytes."""
+
+import dataclasses
+
+import hypothesis
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from llmrec_jax.prompts.array_ops import NUMPY
+from llmrec_jax.prompts.p5.data import P5
+from llmrec_jax.prompts.p5.groups import RATES, P5Prompts
+from llmrec_jax.prompts.records.words import tables_for
+from llmrec_jax.prompts.template import Listing, Template
+from llmrec_jax.prompts.tf_ops import TENSORFLOW
+from llmrec_jax.prompts.tf_prompts import TemplateWriter, prompt_examples, records_dataset
+from tests.prompts.corpora import corpus_of
+
+# Right-to-left text, combining marks, joiners, an emoji of four code points, NUL, braces, per cent, quotes.
+AWKWARD = (
+    'عطر', 'e\u0301clair', 'न\u094d\u200dय', '👩\u200d👩\u200d👧', 'a\x00', '{title}', '{{',
+    '%s %(x)s', '"\'', '', '\ud7ff\ue000\uffff', '\U0010ffff', 'tab\tand\nline', '日本語のタイトル',
+)  # fmt: skip
+
+_texts = st.text(max_size=12)
+_lists = st.integers(0, 4).flatmap(
+    lambda length: st.tuples(*[st.lists(_texts, min_size=length, max_size=length)] * 2)
+)
+_literals = st.text(max_size=8).map(lambda text: text.replace('{', '{{').replace('}', '}}'))
+
+
+@st.composite
+def _patterns(draw, fields):
+    """Literals with any of the fields between them, in any number."""
+    named = draw(st.lists(st.sampled_from(fields), max_size=4))
+    return draw(_literals) + ''.join(f'{{{field}}}{draw(_literals)}' for field in named)
+
+
+@st.composite
+def _templates(draw):
+    separator = draw(st.sampled_from([', ', '{one}', '']))
+    return Template(
+        'id',
+        'family',
+        'group',
+        draw(_patterns(('one', 'two'))) + '{items}',
+        draw(_patterns(('one', 'two', 'items'))),
+        lists={'items': Listing('{number}' + draw(_patterns(('one', 'left'))) + '{right}', separator)},
+    )
+
+
+@hypothesis.given(
+    templates=st.lists(_templates(), min_size=1, max_size=4),
+    one=_texts,
+    two=_texts,
+    lists=_lists,
+)
+@hypothesis.settings(max_examples=40)
+def test_any_template_filled_with_any_text_is_written_alike(templates, one, two, lists):
+    fields = {'one': one, 'two': two, 'left': lists[0], 'right': lists[1]}
+    texts = {
+        name: TENSORFLOW.texts(value) if isinstance(value, list) else tf.constant(value.encode())
+        for name, value in fields.items()
+    }
+    templates = [dataclasses.replace(template, id=str(row)) for row, template in enumerate(templates)]
+    write = TemplateWriter(tuple(templates))
+    for row, template in enumerate(templates):
+        written = write(texts, tf.constant(row))
+        prompt = template.render(fields)
+        assert written['inputs'].numpy() == prompt.inputs.encode()
+        assert written['targets'].numpy() == prompt.targets.encode()
+        assert written['template'].numpy() == template.id.encode()
+
+
+@pytest.fixture(scope='module')
+def awkward():
+    """P5 over a corpus whose every text is awkward."""
+    rng = np.random.default_rng(0)
+    histories = [rng.permutation(30)[: 1 + user].tolist() for user in range(12)]
+    count = sum(map(len, histories))
+    titles = [f'{AWKWARD[row % len(AWKWARD)]}{AWKWARD[-row % len(AWKWARD)]}' for row in range(30)]
+    reviews = [f'{AWKWARD[row % len(AWKWARD)]} good sound. I like the sound. {row}' for row in range(count)]
+    corpus = corpus_of(histories, titles, reviews=reviews, profiles=list(AWKWARD[:12]))
+    p5 = P5(prompts=P5Prompts(candidates=12, max_history=4), called='profile', review_split='random')
+    return p5.build(corpus)
+
+
+@pytest.mark.parametrize('name', [name for name in RATES if name != 'zero_shot_transfer'])
+def test_every_group_writes_alike_over_awkward_texts(awkward, name):
+    group, records = awkward.training_groups[name], awkward.records['train'][name]
+    tables = tables_for(NUMPY, awkward.tables)
+    dataset = prompt_examples(
+        records_dataset(records), group, tables_for(TENSORFLOW, awkward.tables), seed=5, epochs=2
+    )
+    written = list(dataset.as_numpy_iterator())
+    order = [
+        (epoch, record, repetition)
+        for epoch in range(2)
+        for record in range(len(records))
+        for repetition in range(group.rate)
+    ]
+    assert [(row['epoch'], row['record'], row['repetition']) for row in written] == order
+    for (epoch, record, repetition), in_tf in list(zip(order, written))[::7]:
+        plain = group.example(records[record], tables, seed=5, epoch=epoch, repetition=repetition)
+        for key, value in plain.items():
+            value = value.encode() if isinstance(value, str) else value
+            np.testing.assert_array_equal(value, in_tf[key])
+
+
+def test_an_example_is_a_function_of_seed_epoch_record_and_repetition(awkward):
+    name = 'sequential_candidates'
+    record, tables = awkward.records['train'][name][5], tables_for(NUMPY, awkward.tables)
+
+    def write(**changed):
+        numbers = {'seed': 1, 'epoch': 2, 'repetition': 3, **changed}
+        return awkward.training_groups[name].example(record, tables, **numbers)['inputs']
+
+    assert write() == write()
+    assert len({write(), write(seed=2), write(epoch=3), write(repetition=4)}) == 4
+
+
+def test_shuffled_and_sharded_records_give_the_same_examples(awkward):
+    group, records = (
+        awkward.training_groups['explanation_sentence'],
+        records_dataset(awkward.records['train']['explanation_sentence']),
+    )
+    tables = tables_for(TENSORFLOW, awkward.tables)
+
+    def written(dataset):
+        examples = prompt_examples(dataset, group, tables, seed=7).as_numpy_iterator()
+        return {int(row['record']): row['inputs'] for row in examples}
+
+    everything = written(records)
+    part = written(records.shuffle(100, seed=1).shard(2, 1))
+    assert 0 < len(part) < len(everything) and part.items() <= everything.items()
