@@ -19,8 +19,8 @@ from llmrec_jax.training.train_state import TrainableModel
 class StoreIterator(dataset_iterator.DatasetIterator):
     """One host's rows of batch `step`, `step + 1`, ..., as model features.
 
-    A batch is a function of its step, so the position is all there is to save, and a restart at step n goes on
-    with batch n, whichever engine made the checkpoint.
+    A batch is a function of its step, so the position is all there is to save, and a restart at step n goes
+    on with batch n, whichever engine made the checkpoint.
     """
 
     def __init__(self, batches: Batches, model: TrainableModel, step: int, rows: slice):
@@ -36,9 +36,9 @@ class StoreIterator(dataset_iterator.DatasetIterator):
     def element_spec(self) -> Mapping[str, dataset_iterator.ArraySpec]:
         """Shapes and types of one host's rows."""
         rows = len(range(self._batches.batch_size)[self._rows])
-        blank = {
-            name: np.zeros((rows, length), np.int32) for name, length in self._batches.feature_lengths.items()
-        }
+        full = self._batches.feature_lengths[self._batches.bucketed_feature]
+        lengths = self._batches.padded_lengths(full)
+        blank = {name: np.zeros((rows, length), np.int32) for name, length in lengths.items()}
         features = self._model.convert_features(blank)
         return {
             name: dataset_iterator.ArraySpec(array.dtype, array.shape) for name, array in features.items()

@@ -8,9 +8,10 @@ import sys
 import numpy as np
 import pytest
 
-from llmrec_jax import evaluate, infer, run
+from llmrec_jax import evaluate, infer, materialise, run
 from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.semantic_ids.__main__ import main as semantic_ids
+from llmrec_jax.training.columns import ColumnStore
 
 SHORT = (
     '--gin_file=gin_configs/tiger/smoke.gin',
@@ -100,6 +101,15 @@ def test_training_reads_no_tensorflow_where_the_examples_are_made(finished, tmp_
     subprocess.run([sys.executable, '-c', code], check=True)
     assert (workdir / 'superseded').is_dir()
     assert len((workdir / 'metrics.jsonl').read_text().splitlines()) == 3
+
+
+def test_the_recipes_own_task_is_written_as_the_stage_wrote_it(finished, tmp_path):
+    output = tmp_path / 'examples'
+    flags = ('--split=test', f'--output={output}', '--keep', 'user', 'target_item', '--num_shards=3')
+    materialise.main([*SHORT, f'--gin.WORKDIR={finished}', *flags])
+    written, staged = ColumnStore.open(output), ColumnStore.open(finished / 'tasks' / 'test')
+    assert written.fingerprint == staged.fingerprint
+    assert written.manifest['provenance'] == staged.manifest['provenance']
 
 
 def test_inference_answers_in_order_with_titles(finished, tmp_path):

@@ -78,6 +78,9 @@ def test_every_prefix_predicts_its_next_item_and_nothing_else_does(shop, split, 
         for i in range(len(store))
     ]
     assert sorted(found) == sorted(expected_examples(corpus, codes, task.layout, split))
+    live = seqio.get_mixture_or_task(task.name).get_dataset(task.feature_lengths, split, shuffle=False)
+    for row, example in enumerate(live.as_numpy_iterator()):
+        assert all((store[row][name] == example[name]).all() for name in store.features)
 
 
 def test_feature_converter_and_vocabulary_agree(shop):
