@@ -1,6 +1,9 @@
 """Evaluates a trained recipe against its floors and writes `results.json` and `report.html`; trains nothing.
 
 python -m llmrec_jax.evaluate --gin_file=gin_configs/tiger/quickstart.gin --gin.WORKDIR=runs/quickstart
+
+With `--checkpoint=DIR` it evaluates that checkpoint of the recipe's model, wherever and by whichever engine
+it was trained; without, the best one of the workdir.
 """
 
 from collections.abc import Sequence
@@ -13,9 +16,9 @@ MEASURING = ('floors', 'ceiling', 'content', 'evaluate')
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the measuring stages over what is already trained."""
-    _, recipe = pipeline.parse(__doc__, arguments)
+    flags, recipe = pipeline.parse(__doc__, arguments, pipeline.add_checkpoint_flag)
     with pipeline.errors_as_messages('llmrec_jax.evaluate'):
-        report(*pipeline.run_stages(recipe, MEASURING))
+        report(*pipeline.run_stages(recipe, MEASURING, flags.checkpoint))
 
 
 if __name__ == '__main__':

@@ -22,6 +22,7 @@ from llmrec_jax.launch.workspace import Workspace
 
 
 def _add_flags(parser: argparse.ArgumentParser) -> None:
+    pipeline.add_checkpoint_flag(parser)
     parser.add_argument('--input', default='-', metavar='FILE', help='JSON lines; - for standard input')
     parser.add_argument('--output', default='-', metavar='FILE', help='JSON lines; - for standard output')
     parser.add_argument('--k', type=int, default=10, help='items a user, at most the beam size')
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise ValueError(f'--k={flags.k} must lie between 1 and the beam size {beam}')
         seen_items = flags.seen_items or recipe.seen_items
         with _reading(flags.input) as lines, _writing(flags.output) as output:
-            for answer in recommend_lines(Workspace(recipe), lines, flags.k, seen_items):
+            for answer in recommend_lines(Workspace(recipe, flags.checkpoint), lines, flags.k, seen_items):
                 output.write(answer + '\n')
 
 

@@ -85,11 +85,11 @@ def ceiling_stage(workspace: Workspace) -> Stage:
 
 
 def evaluate_stage(workspace: Workspace) -> Stage:
-    """The best checkpoint on the test users, and on the validation users it was chosen by."""
+    """The best checkpoint, or the one that was named, on the test users and on the validation users."""
     recipe = workspace.recipe
 
     def action(_: str) -> dict:
-        params = workspace.best_params
+        params = workspace.params
         seconds = {}
         for split in SPLITS:
             recommender = workspace.recommender(split, params)
@@ -97,14 +97,18 @@ def evaluate_stage(workspace: Workspace) -> Stage:
                 seconds |= _measure(workspace, 'evaluate', {recipe.name: recommender}, split, seen_items)
         return {
             'seconds': seconds,
-            'checkpoint': str(workspace.best_checkpoint.relative_to(workspace.root)),
+            'checkpoint': workspace.checkpoint or str(workspace.best_checkpoint.relative_to(workspace.root)),
             'beam_size': recipe.model.decode_fn.beam_size,
             **_validity(workspace, params),
         }
 
     config = (recipe.model.decode_fn, _drawn(workspace), recipe.name, recipe.seen_items)
+    if workspace.checkpoint is not None:
+        # It may have been trained elsewhere, so it is the network that counts and not what is trained here.
+        config = (*config, recipe.model.module, workspace.checkpoint)
     outputs = [f'evaluation/evaluate/test_{seen}.npz' for seen in SEEN_ITEMS]
-    return Stage('evaluate', ('train',), config, tuple(outputs), action)
+    needs = ('train',) if workspace.checkpoint is None else ('tasks',)
+    return Stage('evaluate', needs, config, tuple(outputs), action)
 
 
 def _validity(workspace: Workspace, params) -> dict:

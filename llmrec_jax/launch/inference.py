@@ -21,7 +21,7 @@ def recommend_lines(workspace: Workspace, lines: Iterable[str], k: int, seen_ite
     """One JSON line of ranked items for each line of a user's history.
 
     Args:
-      workspace: of a trained recipe.
+      workspace: of a trained recipe, or with a checkpoint of its model.
       lines: `{"user_id": ..., "history": [item ids, oldest first]}`.
       k: items a user.
       seen_items: 'kept' or 'removed'.
@@ -36,7 +36,7 @@ def recommend_lines(workspace: Workspace, lines: Iterable[str], k: int, seen_ite
     """
     shown = workspace.catalogue
     row_of = {item_id: row for row, item_id in enumerate(shown.item_id)}
-    params = workspace.best_params
+    params = workspace.params
     numbered = enumerate(lines, start=1)
     while part := list(itertools.islice(numbered, LINES_AT_ONCE)):
         users, histories = zip(*(parse_line(number, line, row_of) for number, line in part), strict=True)

@@ -78,9 +78,26 @@ def log_to_stderr() -> None:
         logging.getLogger(chatty).setLevel(logging.ERROR)
 
 
-def run_stages(recipe: Recipe, wanted: Sequence[str] | None) -> tuple[Workspace, list[stages.StageRecord]]:
-    """Runs the wanted stages of the recipe, `None` meaning all; returns the records of all that are done."""
-    workspace = Workspace(recipe)
+def add_checkpoint_flag(parser: argparse.ArgumentParser) -> None:
+    """Adds `--checkpoint`."""
+    parser.add_argument(
+        '--checkpoint',
+        metavar='DIR',
+        help="a folder checkpoint_<step>, ours or T5X's, local or gs://; by default the workdir's best",
+    )
+
+
+def run_stages(
+    recipe: Recipe, wanted: Sequence[str] | None, checkpoint: str | None = None
+) -> tuple[Workspace, list[stages.StageRecord]]:
+    """Runs stages of a recipe and returns the records of all that are done.
+
+    Args:
+      recipe: the recipe.
+      wanted: names of the stages, or None for all.
+      checkpoint: what to evaluate in place of the best checkpoint of the workdir.
+    """
+    workspace = Workspace(recipe, checkpoint)
     write_config(workspace.config_path)
     return workspace, stages.run(workspace.root, [make(workspace) for make in ALL_STAGES], wanted)
 

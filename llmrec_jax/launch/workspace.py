@@ -7,6 +7,7 @@ import os
 import pathlib
 from typing import TYPE_CHECKING, Any
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -20,7 +21,8 @@ from llmrec_jax.launch.stages import read_record
 from llmrec_jax.semantic_ids.code_table import CodeTable
 from llmrec_jax.semantic_ids.trie import Trie, build_trie
 from llmrec_jax.training.columns import ColumnStore
-from llmrec_jax.training.parameter_restore import load_params
+from llmrec_jax.training.parameter_restore import restore_params
+from llmrec_jax.training.train_state import abstract_params
 
 if TYPE_CHECKING:
     from llmrec_jax.corpora.corpus import Corpus
@@ -33,9 +35,12 @@ class Workspace:
 
     Attributes:
       recipe: what is run.
+      checkpoint: a folder `checkpoint_<step>` to take parameters from, ours or T5X's, local or `gs://`; None
+        for the best that was trained here.
     """
 
     recipe: Recipe
+    checkpoint: str | None = None
 
     @property
     def root(self) -> pathlib.Path:
@@ -149,9 +154,20 @@ class Workspace:
         return self.root / self.stage_summary('train')['best_checkpoint']
 
     @functools.cached_property
-    def best_params(self) -> Any:
-        """Parameters of the best checkpoint."""
-        return load_params(self.best_checkpoint)
+    def params(self) -> Any:
+        """Parameters of the named checkpoint or of the best, sharded as the trainer shards them.
+
+        Raises:
+          CheckpointError: when it is not there, is damaged, or is of another model.
+        """
+        trainer, model = self.recipe.trainer, self.recipe.model
+        blank = {name: np.zeros((1, 1), np.int32) for name in trainer.feature_lengths}
+        features = {
+            name: jax.ShapeDtypeStruct(array.shape, array.dtype)
+            for name, array in model.convert_features(blank).items()
+        }
+        abstract = abstract_params(model, features, trainer.mesh.build(), trainer.logical_axis_rules)
+        return restore_params(self.checkpoint or self.best_checkpoint, abstract)
 
     def recommender(
         self, split: str, params: Any, *, search: SemanticIdSearch | None = None

@@ -51,7 +51,7 @@ def restore_params(
     tree = open_checkpoint(checkpoint)
     wanted = {PARAMETERS + name: leaf for name, leaf in named_leaves(abstract).items()}
     restored = _restore(tree, wanted, COPY_AGAIN, 'take a checkpoint of this one')
-    LOG.info('parameters come from %s; the optimizer starts anew', tree.path)
+    LOG.info('parameters come from %s', tree.path)
     return _rebuilt(abstract, restored, PARAMETERS)
 
 
@@ -75,7 +75,7 @@ def restore_state(checkpoint: str | os.PathLike, abstract: TrainState, mend: str
         )
     wanted = to_tree(abstract)
     restored = _restore(tree, named_leaves(wanted), mend, 'use another workdir')
-    LOG.info('parameters and optimizer state come from %s', tree.path)
+    LOG.info("parameters and the optimizer's state come from %s", tree.path)
     return from_tree(_rebuilt(wanted, restored), abstract)
 
 

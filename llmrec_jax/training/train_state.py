@@ -1,5 +1,6 @@
 """What a run carries from step to step."""
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -21,6 +22,7 @@ from llmrec_jax.training.mesh import (
     spread_over_data,
 )
 
+LOG = logging.getLogger(__name__)
 # Where moments and gradients lie: as their parameters do, or shared over the data axis too.
 PARAMETERS, DATA_AXIS = 'parameters', 'data'
 OPTIMIZER_SHARDINGS = (PARAMETERS, DATA_AXIS)
@@ -87,10 +89,7 @@ def abstract_state(
     Raises:
       ValueError: when a parameter cannot be sharded (see `mesh.parameter_shardings`).
     """
-    variables = jax.eval_shape(lambda: _variables(model, 0, features))
-    params = flax.core.unfreeze(variables['params'])
-    params_axes = flax.core.unfreeze(variables['params_axes'])
-    params = _with_shardings(params, parameter_shardings(mesh, rules, params, params_axes))
+    params = abstract_params(model, features, mesh, rules)
     moments = shardings_of(moment_layout(params, optimizer_sharding))
     opt_state = jax.eval_shape(optimizer.init, params)
     return TrainState(
@@ -98,6 +97,29 @@ def abstract_state(
         params=params,
         opt_state=_with_shardings(opt_state, optimizer_shardings(mesh, optimizer, params, moments)),
     )
+
+
+def abstract_params(
+    model: TrainableModel,
+    features: Mapping[str, jax.ShapeDtypeStruct],
+    mesh: Mesh,
+    rules: LogicalRules,
+) -> PyTree[jax.ShapeDtypeStruct]:
+    """Shapes, types and shardings of the parameters, without making them.
+
+    Args:
+      model: the model.
+      features: shapes of the model's features.
+      mesh: the mesh.
+      rules: logical axis rules.
+
+    Raises:
+      ValueError: when a parameter cannot be sharded (see `mesh.parameter_shardings`).
+    """
+    variables = jax.eval_shape(lambda: _variables(model, 0, features))
+    params = flax.core.unfreeze(variables['params'])
+    params_axes = flax.core.unfreeze(variables['params_axes'])
+    return _with_shardings(params, parameter_shardings(mesh, rules, params, params_axes))
 
 
 def moment_layout(params: PyTree[jax.ShapeDtypeStruct], optimizer_sharding: str) -> PyTree[Any]:
@@ -152,6 +174,8 @@ def fresh_state(
       optimizer: the optimizer, whose state starts anew.
       abstract: what `abstract_state` gave.
     """
+
+    LOG.info('the optimizer starts anew')
 
     def init(params: PyTree[Array]) -> TrainState:
         return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params))

@@ -12,6 +12,8 @@ from llmrec_jax import evaluate, infer, materialise, run
 from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.semantic_ids.__main__ import main as semantic_ids
 from llmrec_jax.training.columns import ColumnStore
+from llmrec_jax.training.parameter_restore import load_params
+from tests.training.t5x_files import write_t5x
 
 SHORT = (
     '--gin_file=gin_configs/tiger/smoke.gin',
@@ -30,6 +32,8 @@ def finished(tmp_path_factory):
     """A workdir in which the whole recipe ran."""
     workdir = tmp_path_factory.mktemp('run') / 'shop'
     run.main([*SHORT, f'--gin.WORKDIR={workdir}'])
+    # Other tests evaluate anew in the same folder.
+    shutil.copy(workdir / 'results.json', workdir / 'first_results.json')
     return workdir
 
 
@@ -149,6 +153,38 @@ def test_inference_names_the_line_that_is_wrong(finished, tmp_path, capsys, line
         infer.main([*SHORT, f'--gin.WORKDIR={finished}', f'--input={source}', f'--output={answer}'])
     assert message in capsys.readouterr().err
     assert answer.read_text() == 'what was there'
+
+
+def test_a_named_checkpoint_answers_wherever_it_was_trained(finished, tmp_path, capsys):
+    workdir = tmp_path / 'elsewhere'
+    shutil.copytree(finished, workdir)
+    best = json.loads((finished / 'stages' / 'train.json').read_text())['summary']['best_checkpoint']
+    checkpoint = write_t5x(tmp_path / 'checkpoint_3', load_params(finished / best))
+    for trained in ('checkpoints', 'stages/train.json', 'stages/evaluate.json', 'validation.jsonl'):
+        path = workdir / trained
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    flags = [*SHORT, f'--gin.WORKDIR={workdir}', f'--checkpoint={checkpoint}']
+    evaluate.main(flags)
+    first = json.loads((finished / 'first_results.json').read_text())['test']['tiger']
+    timed = ('seconds', 'users_per_second')
+    again = results(workdir)['test']['tiger']
+    assert again | dict.fromkeys(timed) == first | dict.fromkeys(timed)
+    assert results(workdir)['decoding']['checkpoint'] == str(checkpoint)
+    evaluate.main(flags)
+    assert stages(workdir)['evaluate']
+
+    source = tmp_path / 'histories.jsonl'
+    item = json.loads((finished / 'catalogue.jsonl').read_text().splitlines()[0])['item_id']
+    source.write_text(json.dumps({'user_id': 'u', 'history': [item]}) + '\n')
+    answers = []
+    for folder, given in ((workdir, flags), (finished, [*SHORT, f'--gin.WORKDIR={finished}'])):
+        answers.append(tmp_path / f'{folder.name}.jsonl')
+        infer.main([*given, f'--input={source}', f'--output={answers[-1]}'])
+    assert answers[0].read_text() == answers[1].read_text()
+
+    with pytest.raises(SystemExit):
+        infer.main([*flags, f'--input={source}', '--gin.config.T5Config.emb_dim=32'])
+    assert 'was written by another model or optimizer: target/decoder/' in capsys.readouterr().err
 
 
 def test_quantizers_are_compared_in_one_table(finished):

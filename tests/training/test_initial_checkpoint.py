@@ -38,11 +38,14 @@ def params():
     return jax.device_get(SmallModel().get_initial_variables(jax.random.key(5), shapes)['params'])
 
 
-def test_training_starts_from_the_checkpoint_and_goes_on_from_its_own(columns, params, tmp_path):
+def test_training_starts_from_the_checkpoint_and_goes_on_from_its_own(columns, params, tmp_path, caplog):
+    caplog.set_level('INFO', logger='llmrec_jax')
     checkpoint = write_t5x(tmp_path / 'checkpoint_1000', params)
     trainer = dataclasses.replace(TRAINER, initial_checkpoint=str(checkpoint))
     result = trainer.fit(SmallModel(), columns, tmp_path / 'run')
     assert (result.first_step, result.final_step) == (0, 2)
+    assert f'parameters come from {checkpoint}\n' in caplog.text
+    assert 'the optimizer starts anew' in caplog.text
     # The learning rate is zero, so what training ends with is what it began with.
     jax.tree.map(np.testing.assert_array_equal, load_params(result.checkpoint), params)
     state = ocp.PyTreeCheckpointer().restore(result.checkpoint / 'state')['state']
@@ -52,6 +55,7 @@ def test_training_starts_from_the_checkpoint_and_goes_on_from_its_own(columns, p
 
     longer = dataclasses.replace(trainer, steps=3).fit(SmallModel(), columns, tmp_path / 'run')
     assert longer.first_step == 2
+    assert f"parameters and the optimizer's state come from {result.checkpoint}" in caplog.text
     with pytest.raises(ValueError, match='holds a run with initial_checkpoint='):
         dataclasses.replace(TRAINER, steps=4).fit(SmallModel(), columns, tmp_path / 'run')
 
