@@ -1,20 +1,28 @@
 """All of P5 over a corpus: what is held out stays out, and what cannot be asked is left out aloud."""
 
+import dataclasses
 import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from llmrec_jax.corpora.amazon_reviews_2014 import AmazonReviews2014
 from llmrec_jax.corpora.corpus import Corpus
+from llmrec_jax.corpora.movielens import MovieLens
 from llmrec_jax.corpora.simulated_shop.source import SimulatedShop
 from llmrec_jax.corpora.splits import leave_last_out
 from llmrec_jax.prompts.array_ops import NUMPY
+from llmrec_jax.prompts.naming.numbers import RandomNumbers
 from llmrec_jax.prompts.p5.data import P5, P5Data
 from llmrec_jax.prompts.p5.groups import RATES, P5Prompts
+from llmrec_jax.prompts.rating_scale import RatingScale
+from llmrec_jax.prompts.records import histories
 from llmrec_jax.prompts.records.words import tables_for
 from tests.prompts.corpora import corpus_of
+from tests.shared_data import shared_data
 
 
 @pytest.fixture(scope='module')
@@ -116,7 +124,13 @@ def test_families_that_a_corpus_cannot_fill_are_left_out_with_a_message(caplog):
     }  # fmt: skip
     assert [template.id for template in data.training_groups['direct_yes_no'].templates] == ['5-1', '5-2']
     assert data.left_out['5-3'] == 'no item has a title' and data.left_out['1-1'] == 'no event has a rating'
-    assert 'left out are the templates 5-3, 5-4: no item has a title' in caplog.text
+    assert (
+        'of the 8 templates of the family direct, 2 (5-3, 5-4) are left out: no item has a title'
+        in caplog.text
+    )
+    assert (
+        'of the 4 templates of the family review, all are left out: no event has a headline; ' in caplog.text
+    )
 
 
 def test_a_rating_off_the_scale_and_a_catalogue_too_small_are_refused():
@@ -142,3 +156,88 @@ def test_plain_prompts_import_no_tensorflow():
     )
     code = f'import sys, {modules}; sys.exit("tensorflow" in sys.modules)'
     assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
+
+
+def test_the_sizes_of_an_epoch_are_the_rates_times_the_records(shop_data):
+    assert shop_data.epoch_sizes() == {
+        'rating_stars': 775,
+        'sequential_next_item': 5 * 200,
+        'sequential_candidates': 5 * 200,
+        'sequential_yes_no': 10 * 200,
+        'explanation_sentence': len(shop_data.records['train']['explanation_sentence']),
+        'review_review': 775,
+        'direct_yes_no': 10 * 200,
+        'direct_candidates': 5 * 200,
+    }
+    assert all(group.rate == 1 for group in shop_data.evaluation_groups.values())
+
+
+def test_groups_drawn_by_their_sizes_come_as_often_as_the_paper_has_them(shop_data):
+    names, sizes = zip(*shop_data.epoch_sizes().items())
+    rng = np.random.default_rng(0)
+    drawn = rng.choice(len(names), size=100_000, p=np.asarray(sizes) / sum(sizes))
+    expected = np.asarray([RATES[name] for name in names])
+    counts = np.bincount(drawn, minlength=len(names))
+    wanted = expected * [len(shop_data.records['train'][name]) for name in names]
+    assert stats.chisquare(counts, wanted * 100_000 / wanted.sum()).pvalue > 1e-4
+
+
+def test_each_candidate_of_a_case_is_asked_about_by_itself(shop_data):
+    cases = shop_data.records['test']['direct_candidates']
+    asked = histories.asked_candidates(cases.take(np.arange(3)), 96, candidates=10, seed=0)
+    group = P5Prompts().asked().only(['5-1'])
+    examples = list(group.examples(asked, tables_for(NUMPY, shop_data.tables), seed=0))
+    assert [example['targets'] for example in examples].count('yes') == 3
+    for example in examples:
+        assert shop_data.tables['item'][example['item']] in example['inputs'].split()
+        assert (example['targets'] == 'yes') == (example['answer'] == 1)
+
+
+def test_zero_shot_prompts_tell_users_of_the_source_about_items_of_the_target(small, caplog):
+    other = dataclasses.replace(
+        small, name='test/other', items=dataclasses.replace(small.items, brand=['another brand'] * 25)
+    )
+    transfer = P5().transfer(small, other)
+    tables = tables_for(NUMPY, transfer.tables)
+    users = RandomNumbers().user_names(small)
+    assert len(transfer.records) == len(small.events)
+    for template in transfer.group.templates:
+        group = transfer.group.only([template.id])
+        example = group.example(transfer.records[30], tables, seed=0)
+        assert 'another brand' in example['inputs'] or template.id == 'Z-7'
+        name = users[example['user']] if template.id in ('Z-1', 'Z-3', 'Z-6') else f'U{example["user"]}'
+        assert name in re.split(r'[ :.,?]+', example['inputs'])
+
+
+def test_transfer_to_a_corpus_without_reviews_is_refused(small):
+    silent = corpus_of([[0, 1, 2]], ['', '', ''], reviews=['', '', ''], stars=[np.nan] * 3)
+    with pytest.raises(ValueError, match='no template of zero-shot transfer can be filled'):
+        P5().transfer(small, silent)
+
+
+@pytest.mark.parametrize(
+    ('source', 'families', 'candidates', 'scale'),
+    [
+        (
+            ('amazon-musical-instruments', 'Musical_Instruments'),
+            {'rating', 'sequential', 'explanation', 'review', 'direct'}, 100, RatingScale(),
+        ),
+        (('ml-latest-small', None), {'rating', 'sequential', 'direct'}, 100, RatingScale(0.5, 5.0, 0.5)),
+    ],
+    ids=['raw reviews', 'MovieLens'],
+)  # fmt: skip
+def test_real_corpora_give_the_families_that_they_can(source, families, candidates, scale):
+    folder, category = source
+    directory = str(shared_data(folder))
+    corpus = (
+        AmazonReviews2014(category=category, manual_dir=directory, metadata='absent').build()
+        if category
+        else MovieLens(variant='latest-small', manual_dir=directory).build()
+    )
+    data = P5(prompts=P5Prompts(candidates=candidates, scale=scale), review_split='random').build(corpus)
+    assert {group.family for group in data.training_groups.values()} == families
+    assert 0.7 < data.overlap.test < 0.9
+    tables = tables_for(NUMPY, data.tables)
+    for name, group in data.training_groups.items():
+        example = group.example(data.records['train'][name][0], tables, seed=0)
+        assert example['inputs'] and example['targets']

@@ -164,25 +164,29 @@ REVIEWS = [
 ]
 
 
-def test_an_explanation_is_the_shortest_sentence_with_the_word_that_describes_the_item_or_is_commonest():
-    words = FeatureWords.fit(REVIEWS, fewest_reviews=2, largest_share=0.7)
-    assert dict(words.counts) == {'sound': 3, 'warm': 2, 'strings': 3}
-    assert words.explain(REVIEWS[1], 'a set of Strings') == ('Strings break!', 'strings')
-    assert words.explain(REVIEWS[0], 'a guitar') == ('The sound of this guitar is warm.', 'sound')
+# The items that they are about.
+REVIEWED = [0, 1, 0, 1, 2]
+
+
+def test_an_explanation_is_the_shortest_sentence_with_the_word_that_describes_the_item_or_is_most_bound():
+    words = FeatureWords.fit(zip(REVIEWED, REVIEWS), fewest_reviews=2, largest_share=0.7)
+    assert dict(words.boundness) == {'sound': 0.0, 'warm': 0.0, 'strings': pytest.approx(1 / 3)}
+    assert words.explain(REVIEWS[1], 'a warm guitar') == ('Warm sound.', 'warm')
+    assert words.explain(REVIEWS[4], 'a guitar') == ('I bought strings.', 'strings')
     assert words.explain('It came late.', 'a guitar') is None
     assert words.explain('', 'a guitar') is None
 
 
 def test_a_word_of_too_many_reviews_or_too_few_is_no_feature():
-    words = FeatureWords.fit(REVIEWS, fewest_reviews=3, largest_share=0.5)
-    assert not words.counts
-    long = FeatureWords.fit(REVIEWS, fewest_reviews=2, largest_share=0.7, max_words=2)
+    words = FeatureWords.fit(zip(REVIEWED, REVIEWS), fewest_reviews=3, largest_share=0.5)
+    assert not words.boundness
+    long = FeatureWords.fit(zip(REVIEWED, REVIEWS), fewest_reviews=2, largest_share=0.7, max_words=2)
     assert long.explain(REVIEWS[0], '') is None
 
 
 def test_an_empty_review_gives_no_record_and_is_counted_in_one_message(caplog):
     corpus = corpus_of([[0, 1, 2], [3, 4]], _TITLES, reviews=REVIEWS)
-    records = reviews.reviewed(corpus, np.arange(5), RatingScale(), max_characters=10)
+    records = reviews.reviewed(corpus, RatingScale(), max_characters=10)
     assert records.columns['event'].tolist() == [0, 1, 3, 4]
     assert 'test/corpus: 1 of 5 rated events have an empty review or headline' in caplog.text
     assert records.columns['review'][0] == 'The sound'
@@ -191,9 +195,9 @@ def test_an_empty_review_gives_no_record_and_is_counted_in_one_message(caplog):
 
 def test_unrated_events_give_no_record():
     corpus = corpus_of([[0, 1, 2], [3, 4]], _TITLES, reviews=REVIEWS, stars=[5, np.nan, 4, 3, np.nan])
-    assert reviews.rated(corpus, np.arange(5), RatingScale()).columns['event'].tolist() == [0, 2, 3]
-    words = FeatureWords.fit(REVIEWS, fewest_reviews=2, largest_share=0.7)
-    records = reviews.explained(corpus, np.arange(5), RatingScale(), words)
+    assert reviews.rated(corpus, RatingScale()).columns['event'].tolist() == [0, 2, 3]
+    words = FeatureWords.fit(zip(REVIEWED, REVIEWS), fewest_reviews=2, largest_share=0.7)
+    records = reviews.explained(corpus, RatingScale(), words)
     assert records.columns['event'].tolist() == [0, 3]
 
 
@@ -201,11 +205,11 @@ def test_transfer_keeps_the_users_of_both_corpora_under_the_rows_of_the_source()
     source = corpus_of([[0], [1], [2]], _TITLES)
     target = corpus_of([[5, 6], [7]], _TITLES)
     target.users.user_id[:] = ['U2', 'stranger']
-    table = reviews.transfer(reviews.rated(target, np.arange(3), RatingScale()), target, source)
+    table = reviews.transfer(reviews.rated(target, RatingScale()), target, source)
     assert table.columns['user'].tolist() == [2, 2] and table.columns['item'].tolist() == [5, 6]
     target.users.user_id[:] = ['a', 'b']
     with pytest.raises(ValueError, match='share no user'):
-        reviews.transfer(reviews.rated(target, np.arange(3), RatingScale()), target, source)
+        reviews.transfer(reviews.rated(target, RatingScale()), target, source)
 
 
 def test_words_say_what_is_unknown_and_long_titles_are_cut_with_one_message(caplog):

@@ -1,11 +1,13 @@
 """TensorFlow and plain Python write the same bytes."""
 
 import dataclasses
+import functools
 
 import hypothesis
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+import seqio
 import tensorflow as tf
 
 from llmrec_jax.prompts.array_ops import NUMPY
@@ -134,3 +136,27 @@ def test_shuffled_and_sharded_records_give_the_same_examples(awkward):
     everything = written(records)
     part = written(records.shuffle(100, seed=1).shard(2, 1))
     assert 0 < len(part) < len(everything) and part.items() <= everything.items()
+
+
+def test_prompts_are_preprocessors_of_a_seqio_task(awkward):
+    name = 'review_review'
+    records, tables = awkward.records['train'][name], tables_for(TENSORFLOW, awkward.tables)
+    feature = seqio.Feature(seqio.ByteVocabulary(), add_eos=True, required=True)
+    task = seqio.Task(
+        'prompts_of_the_family_review',
+        source=seqio.FunctionDataSource(
+            lambda split, shuffle_files, seed=None: records_dataset(records), splits=('train',)
+        ),
+        preprocessors=[
+            functools.partial(prompt_examples, group=awkward.training_groups[name], tables=tables, seed=5),
+            seqio.preprocessors.tokenize,
+            seqio.preprocessors.append_eos,
+        ],
+        output_features={'inputs': feature, 'targets': feature},
+    )
+    dataset = task.get_dataset(sequence_length=None, split='train', shuffle=False)
+    plain = awkward.training_groups[name].examples(records, tables_for(NUMPY, awkward.tables), seed=5)
+    for tokens, example in list(zip(dataset.as_numpy_iterator(), plain))[:10]:
+        for side in ('inputs', 'targets'):
+            # Bytes follow padding, end and unknown.
+            assert tokens[side].tolist() == [byte + 3 for byte in example[side].encode()] + [1]

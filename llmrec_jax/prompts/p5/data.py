@@ -18,9 +18,12 @@ from llmrec_jax.prompts.records import event_roles, histories, reviews
 from llmrec_jax.prompts.records.feature_words import FeatureWords
 from llmrec_jax.prompts.records.record_table import Records
 from llmrec_jax.prompts.records.words import absent_fields, word_tables
+from llmrec_jax.prompts.template import Template
 
 LOG = logging.getLogger(__name__)
 
+# Takes two corpora; see `P5.transfer`.
+_TRANSFER = 'zero_shot_transfer'
 REVIEW_SPLITS = ('leave_last_out', 'random')
 NEGATIVES = ('outside_history', 'outside_training')
 
@@ -43,6 +46,21 @@ class P5Data(NamedTuple):
     tables: Mapping[str, list[str]]
     left_out: Mapping[str, str]
     overlap: event_roles.Overlap
+
+    def epoch_sizes(self) -> dict[str, int]:
+        """Examples of each training group in an epoch: the rates of P5's mixture."""
+        return {
+            name: group.rate * len(self.records['train'][name])
+            for name, group in self.training_groups.items()
+        }
+
+
+class TransferData(NamedTuple):
+    """What zero-shot transfer to another corpus is made of; see `P5Data`."""
+
+    group: PromptGroup
+    records: Records
+    tables: Mapping[str, list[str]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,35 +108,62 @@ class P5:
         """
         splits = leave_last_out(corpus)
         absent = absent_fields(corpus)
-        evaluation, left_out = _fillable(self.prompts.groups(training=False), absent)
-        training, _ = _fillable(self.prompts.groups(training=True), absent)
-        for why in sorted(set(left_out.values())):
-            ids = [template for template, reason in left_out.items() if reason == why]
-            LOG.warning('%s: left out are the templates %s: %s', corpus.name, ', '.join(ids), why)
+        evaluation, left_out = _fillable(self._groups(training=False), absent)
+        training, _ = _fillable(self._groups(training=True), absent)
+        _tell(corpus.name, self.prompts.templates, left_out)
         roles = (
             event_roles.leave_last_out_roles(corpus, splits)
             if self.review_split == 'leave_last_out'
             else event_roles.random_roles(corpus, self.review_split_seed)
         )
         records = self._records(corpus, splits, roles, tuple(evaluation))
+        silent = [name for name in evaluation if name not in records['train']]
+        if silent:
+            LOG.warning('%s: left out for want of training records: %s', corpus.name, ', '.join(silent))
         return P5Data(
             training_groups={
-                name: PromptGroup.seen(group)
-                for name, group in training.items()
-                if not all(template.held_out for template in group.templates)
+                name: group.seen() for name, group in training.items() if name in records['train']
             },
-            evaluation_groups=evaluation,
+            evaluation_groups={name: evaluation[name] for name in evaluation if name in records['train']},
             records=records,
-            tables=word_tables(
+            tables=self._tables(
                 corpus,
                 self.item_naming.item_names(corpus, splits.train),
                 self.user_naming.user_names(corpus),
-                called=self.called,
-                max_title=self.max_title,
             ),
             left_out=left_out,
             overlap=event_roles.overlap(corpus, splits, roles),
         )
+
+    def transfer(self, source: Corpus, target: Corpus) -> TransferData:
+        """Zero-shot transfer: users of `source`, where a model was trained, meet the items of `target`.
+
+        The users are those whose source id both corpora have. All of `target` is held out, since training saw
+        none of it.
+
+        Raises:
+          ValueError: when no user is in both, `target` lacks a field that all of the templates name, or a
+            rating is not on the scale.
+        """
+        groups, left_out = _fillable(self.prompts.groups(training=False), absent_fields(target))
+        if _TRANSFER not in groups:
+            raise ValueError(f'{target.name}: no template of zero-shot transfer can be filled: {left_out}')
+        words = FeatureWords.fit(zip(target.events.item.tolist(), target.events.review))
+        table = reviews.explained(target, self.prompts.scale, words)
+        tables = self._tables(target, target.items.item_id, target.users.user_id)
+        known = self._tables(source, source.items.item_id, self.user_naming.user_names(source))
+        return TransferData(
+            group=groups[_TRANSFER],
+            records=reviews.transfer(table, target, source),
+            tables={**tables, 'user': known['user'], 'user_name': known['user_name']},
+        )
+
+    def _groups(self, *, training: bool) -> dict[str, PromptGroup]:
+        groups = self.prompts.groups(training=training)
+        return {name: group for name, group in groups.items() if name != _TRANSFER}
+
+    def _tables(self, corpus: Corpus, items: list[str], users: list[str]) -> dict[str, list[str]]:
+        return word_tables(corpus, items, users, called=self.called, max_title=self.max_title)
 
     def _records(
         self, corpus: Corpus, splits: Splits, roles: Int[np.ndarray, 'events'], groups: tuple[str, ...]
@@ -152,19 +197,22 @@ class P5:
     ) -> dict[str, dict[str, Records]]:
         """The families of reviews, each under its name, in every split."""
         scale = self.prompts.scale
-        rows = {split: np.flatnonzero(roles == role) for role, split in enumerate(event_roles.ROLES)}
-        words = FeatureWords.fit(corpus.events.review[row] for row in rows['train'].tolist())
-        made: dict[str, dict[str, Records]] = {split: {} for split in rows}
-        for split, chosen in rows.items():
-            if 'rating_stars' in groups:
-                made[split]['rating'] = reviews.rated(corpus, chosen, scale)
-            if 'review_review' in groups:
-                made[split]['review'] = reviews.reviewed(
-                    corpus, chosen, scale, max_characters=self.max_review
-                )
-            if 'explanation_sentence' in groups:
-                made[split]['explanation'] = reviews.explained(corpus, chosen, scale, words)
-        return made
+        families = {}
+        if 'rating_stars' in groups:
+            families['rating'] = reviews.rated(corpus, scale)
+        if 'review_review' in groups:
+            families['review'] = reviews.reviewed(corpus, scale, max_characters=self.max_review)
+        if 'explanation_sentence' in groups:
+            training = corpus.events.take(np.flatnonzero(roles == event_roles.TRAIN))
+            words = FeatureWords.fit(zip(training.item.tolist(), training.review))
+            families['explanation'] = reviews.explained(corpus, scale, words)
+        return {
+            split: {
+                family: table.take(np.flatnonzero(roles[table.columns['event']] == role))
+                for family, table in families.items()
+            }
+            for role, split in enumerate(event_roles.ROLES)
+        }
 
     def _check_candidates(self, corpus: Corpus, own: Sequences) -> None:
         most = int(own.lengths.max(initial=0))
@@ -192,3 +240,21 @@ def _fillable(
         if ids:
             kept[name] = group.only(ids)
     return kept, left_out
+
+
+def _tell(corpus: str, templates: tuple[Template, ...], left_out: Mapping[str, str]) -> None:
+    """One message for each family that loses templates: which, and why."""
+    for family in dict.fromkeys(template.family for template in templates):
+        ids = [template.id for template in templates if template.family == family]
+        lost = [name for name in ids if name in left_out]
+        if lost:
+            which = 'all' if len(lost) == len(ids) else f'{len(lost)} ({", ".join(lost)})'
+            why = '; '.join(sorted({reason for name in lost for reason in left_out[name].split('; ')}))
+            LOG.warning(
+                '%s: of the %d templates of the family %s, %s are left out: %s',
+                corpus,
+                len(ids),
+                family,
+                which,
+                why,
+            )

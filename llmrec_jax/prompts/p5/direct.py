@@ -41,7 +41,8 @@ class RecommendationQuestion:
 class AskedRecommendation:
     """Whether to recommend a given item, for ranking candidates by the probability of 'yes'.
 
-    A record has `user`, `item` (rows) and `answer`, 1 for yes and 0 for no; see `records.asked_candidates`.
+    A record has `user`, `item` (rows) and `answer`, 1 for yes and 0 for no; see
+    `records.histories.asked_candidates`.
     """
 
     fields: ClassVar[frozenset[str]] = RecommendationQuestion.fields

@@ -55,7 +55,8 @@ class P5Prompts:
         """Every group by its name, with all its templates; `PromptGroup.seen` leaves out those held out.
 
         Args:
-          training: whether ratings as targets get P5's noise.
+          training: whether ratings as targets get P5's noise, and records are asked as often as `RATES` says;
+            else every record is asked once.
 
         Raises:
           ValueError: when two templates have the same id, one names a field that its group does not fill, or
@@ -72,10 +73,18 @@ class P5Prompts:
                 )
             members[name].append(template)
         return {
-            name: PromptGroup(form, tuple(members[name]), RATES[name])
+            name: PromptGroup(form, tuple(members[name]), RATES[name] if training else 1)
             for name, form in forms.items()
             if name in members
         }
+
+    def asked(self) -> PromptGroup:
+        """The yes/no questions of the family direct, about each of the candidates.
+
+        For the records of `records.histories.asked_candidates`.
+        """
+        questions = self.groups(training=False)['direct_yes_no']
+        return dataclasses.replace(questions, form=direct.AskedRecommendation())
 
     def _forms(self, noisy: bool) -> dict[str, Form]:
         explained = explanation.ExplainedItem(self.scale, noisy)

@@ -42,7 +42,7 @@ class NextItem:
     """The next item's name.
 
     A record has `user` (row), `items` (rows, oldest first), `first_target` and `last_start`; see
-    `records.sequential`.
+    `records.histories`.
 
     Attributes:
       max_history: the newest items that the input shows.

@@ -36,6 +36,18 @@ class Records(Sequence):
             raise IndexError(f'there are {len(self)} records, none has the number {row}')
         return {**{name: column[row] for name, column in self.columns.items()}, 'record': row}
 
+    def take(self, rows: Int[np.ndarray, 'chosen']) -> 'Records':
+        """The records at `rows`, in that order and numbered anew."""
+        taken = {}
+        for name, column in self.columns.items():
+            if isinstance(column, Sequences):
+                taken[name] = take_rows(column, rows)
+            else:
+                taken[name] = (
+                    [column[row] for row in rows.tolist()] if isinstance(column, list) else column[rows]
+                )
+        return Records(taken)
+
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return (self[row] for row in range(len(self)))
 

@@ -3,7 +3,7 @@
 import logging
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from llmrec_jax.corpora.corpus import Corpus
 from llmrec_jax.prompts.rating_scale import RatingScale
@@ -14,26 +14,23 @@ from llmrec_jax.prompts.records.words import cut_texts, one_line
 LOG = logging.getLogger(__name__)
 
 
-def rated(corpus: Corpus, rows: Int[np.ndarray, 'chosen'], scale: RatingScale) -> Records:
-    """The events at `rows` that have a rating: `user`, `item`, `level`, and `event`, the row in the corpus.
+def rated(corpus: Corpus, scale: RatingScale) -> Records:
+    """The events that have a rating: `user`, `item`, `level`, and `event`, the row in the corpus.
 
     Raises:
       ValueError: when a rating is not on the scale.
     """
     levels = scale.levels(corpus.events.rating)
-    return _rated(corpus, rows[levels[rows] >= 0], levels)
+    return _rated(corpus, np.flatnonzero(levels >= 0), levels)
 
 
-def reviewed(
-    corpus: Corpus, rows: Int[np.ndarray, 'chosen'], scale: RatingScale, *, max_characters: int
-) -> Records:
-    """The rated events at `rows` that have a review, and a headline if any event of the corpus has one.
+def reviewed(corpus: Corpus, scale: RatingScale, *, max_characters: int) -> Records:
+    """The rated events that have a review, and a headline if any event of the corpus has one.
 
-    To the columns of `rated` come `headline` and `review`.
+    To the columns of `rated` come `headline` and `review`. Says once how many events have neither.
 
     Args:
       corpus: where the events are.
-      rows: which events.
       scale: of the ratings.
       max_characters: of a review; more are cut off.
 
@@ -42,29 +39,23 @@ def reviewed(
     """
     levels = scale.levels(corpus.events.rating)
     headlines, reviews = corpus.events.summary, corpus.events.review
-    with_headlines = any(headlines)
-    spoken = [
-        row
-        for row in rows.tolist()
-        if levels[row] >= 0 and reviews[row].strip() and (headlines[row].strip() or not with_headlines)
-    ]
-    silent = int((levels[rows] >= 0).sum()) - len(spoken)
-    if silent:
+    known = np.flatnonzero(levels >= 0)
+    headed = _headed(corpus)
+    speaking = [row for row in known.tolist() if reviews[row].strip() and headed[row]]
+    if len(speaking) < len(known):
         LOG.warning(
-            '%s: %d of %d rated events have an empty review%s and give no record of the family review',
-            corpus.name, silent, int((levels[rows] >= 0).sum()), ' or headline' if with_headlines else '',
+            '%s: %d of %d rated events have an empty review or headline and give no record of reviews',
+            corpus.name, len(known) - len(speaking), len(known),
         )  # fmt: skip
-    texts = cut_texts([one_line(reviews[row]) for row in spoken], max_characters, f'{corpus.name}: reviews')
-    table = _rated(corpus, np.asarray(spoken, np.int64), levels)
+    texts = cut_texts([one_line(reviews[row]) for row in speaking], max_characters, f'{corpus.name}: reviews')
+    table = _rated(corpus, np.asarray(speaking, np.int64), levels)
     return Records(
-        {**table.columns, 'headline': [one_line(headlines[row]) for row in spoken], 'review': texts}
+        {**table.columns, 'headline': [one_line(headlines[row]) for row in speaking], 'review': texts}
     )
 
 
-def explained(
-    corpus: Corpus, rows: Int[np.ndarray, 'chosen'], scale: RatingScale, words: FeatureWords
-) -> Records:
-    """The rated events at `rows` whose review has a sentence that speaks of a feature.
+def explained(corpus: Corpus, scale: RatingScale, words: FeatureWords) -> Records:
+    """The rated events whose review has a sentence that speaks of a feature.
 
     To the columns of `rated` come `headline`, `explanation` and `feature_word`.
 
@@ -73,11 +64,8 @@ def explained(
     """
     levels = scale.levels(corpus.events.rating)
     events, items = corpus.events, corpus.items
-    with_headlines = any(events.summary)
     chosen, sentences, features = [], [], []
-    for row in rows.tolist():
-        if levels[row] < 0 or (with_headlines and not events.summary[row].strip()):
-            continue
+    for row in np.flatnonzero((levels >= 0) & _headed(corpus)).tolist():
         item = int(events.item[row])
         about = ' '.join((items.title[item], items.brand[item], *items.categories[item]))
         found = words.explain(events.review[row], about)
@@ -90,6 +78,12 @@ def explained(
     return Records(
         {**table.columns, 'headline': headlines, 'explanation': sentences, 'feature_word': features}
     )
+
+
+def _headed(corpus: Corpus) -> Bool[np.ndarray, 'events']:
+    """Which events have a headline; all of them in a corpus without any, where no prompt asks for one."""
+    there = np.fromiter((bool(text.strip()) for text in corpus.events.summary), bool, len(corpus.events))
+    return there if there.any() else ~there
 
 
 def transfer(table: Records, target: Corpus, source: Corpus) -> Records:
@@ -107,11 +101,7 @@ def transfer(table: Records, target: Corpus, source: Corpus) -> Records:
         raise ValueError(
             f'{target.name} and {source.name} share no user by their user_id, so there is nothing to transfer'
         )
-    columns = {
-        name: [column[row] for row in kept] if isinstance(column, list) else column[kept]
-        for name, column in table.columns.items()
-    }
-    return Records({**columns, 'user': users[kept]})
+    return Records({**table.take(kept).columns, 'user': users[kept]})
 
 
 def _rated(corpus: Corpus, rows: Int[np.ndarray, 'chosen'], levels: Int[np.ndarray, 'events']) -> Records:
