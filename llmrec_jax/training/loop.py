@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 import jax
 from jaxtyping import Array, PyTree
 
+from llmrec_jax.training import processes
 from llmrec_jax.training.checkpoints import Checkpoints
 from llmrec_jax.training.early_stopping import BestMetric, EarlyStopping
 from llmrec_jax.training.metrics_log import MetricsLog
@@ -90,8 +91,8 @@ class Loop:
         self._config, self._train_step, self._feed = config, train_step, feed
         self._checkpoints, self._log, self._validate = checkpoints, log, validate
         # After a damaged checkpoint was deleted, a best step that went with it no longer counts as reached.
-        saved = set(checkpoints.steps())
-        self._best = config.best_metric.best([row for row in log.validation.rows if row['step'] in saved])
+        saved = processes.from_first(checkpoints.steps)
+        self._best = config.best_metric.best([row for row in log.validations if row['step'] in saved])
         checkpoints.keep_best(self._best['step'] if self._best else None)
         self._training_seconds = 0.0
         self._logged_at = (0, 0.0)
@@ -173,7 +174,7 @@ class Loop:
 
     def _stops(self) -> bool:
         stopping = self._config.early_stopping
-        return stopping is not None and stopping.stops(self._config.best_metric, self._log.validation.rows)
+        return stopping is not None and stopping.stops(self._config.best_metric, self._log.validations)
 
     def _result(self, first: int, step: int, wall_seconds: float) -> TrainResult:
         best_step = self._best['step'] if self._best else None

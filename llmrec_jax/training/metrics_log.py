@@ -9,6 +9,8 @@ from typing import Any
 
 import tensorboardX
 
+from llmrec_jax.training import processes
+
 
 class JsonLines:
     """A log with one JSON object a line, each with its `step`, without gap or repeat after a restart."""
@@ -29,10 +31,7 @@ class JsonLines:
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Writes a line, which no later kill loses. Values that are not finite become null."""
-        row = {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in row.items()
-        }
+        row = _finite(row)
         self.rows.append(row)
         self._file.write(_line(row))
         self._file.flush()
@@ -43,35 +42,54 @@ class JsonLines:
 
 
 class MetricsLog:
-    """Metrics under a workdir: `metrics.jsonl`, `validation.jsonl` and `tensorboard/`."""
+    """Metrics under a workdir: `metrics.jsonl`, `validation.jsonl` and `tensorboard/`.
+
+    Process 0 alone writes them. All processes remember the validations, because all decide by them.
+
+    Attributes:
+      validations: rows of all validations so far, oldest first.
+    """
 
     def __init__(self, workdir: str | os.PathLike, last_step: int):
         """Opens the logs of `workdir`, cut back to `last_step`, the step the run goes on from."""
-        workdir = pathlib.Path(workdir)
+        self._files = _Files(pathlib.Path(workdir), last_step) if processes.is_first() else None
+        self.validations = processes.from_first(lambda: list(self._files.validation.rows))
+
+    def train(self, row: Mapping[str, Any]) -> None:
+        """Logs the metrics of a training step."""
+        if self._files:
+            self._files.log(self._files.training, 'train', row)
+
+    def validate(self, row: Mapping[str, Any]) -> None:
+        """Logs the metrics of a validation."""
+        self.validations.append(_finite(row))
+        if self._files:
+            self._files.log(self._files.validation, 'validation', row)
+
+    def close(self) -> None:
+        """Closes all files."""
+        if self._files:
+            self._files.close()
+
+
+class _Files:
+    def __init__(self, workdir: pathlib.Path, last_step: int):
         self.training = JsonLines(workdir / 'metrics.jsonl', last_step)
         self.validation = JsonLines(workdir / 'validation.jsonl', last_step)
         self._events = tensorboardX.SummaryWriter(str(workdir / 'tensorboard'), purge_step=last_step + 1)
 
-    def train(self, row: Mapping[str, Any]) -> None:
-        """Logs the metrics of a training step."""
-        self._log(self.training, 'train', row)
-
-    def validate(self, row: Mapping[str, Any]) -> None:
-        """Logs the metrics of a validation."""
-        self._log(self.validation, 'validation', row)
-
-    def close(self) -> None:
-        """Closes all files."""
-        self.training.close()
-        self.validation.close()
-        self._events.close()
-
-    def _log(self, lines: JsonLines, group: str, row: Mapping[str, Any]) -> None:
+    def log(self, lines: JsonLines, group: str, row: Mapping[str, Any]) -> None:
         lines.append(row)
         for name, value in row.items():
             if name != 'step' and value is not None:
                 # TensorBoard takes no '@' in a name.
                 self._events.add_scalar(f'{group}/{name.replace("@", "_at_")}', value, row['step'])
+
+
+    def close(self) -> None:
+        self.training.close()
+        self.validation.close()
+        self._events.close()
 
 
 def read_json_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
@@ -97,6 +115,13 @@ def read_json_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
             ) from error
         rows.append(row)
     return rows
+
+
+def _finite(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in row.items()
+    }
 
 
 def _line(row: Mapping[str, Any]) -> str:

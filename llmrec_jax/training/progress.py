@@ -5,16 +5,19 @@ import time
 
 import tqdm
 
+from llmrec_jax.training import processes
+
 SECONDS_BETWEEN_LINES = 30.0
 
 
 class Progress:
-    """Shows steps, loss, examples per second and the time left on standard error."""
+    """Shows steps, loss, examples per second and the time left on standard error, on process 0."""
 
     def __init__(self, first_step: int, last_step: int, batch_size: int):
         """Starts at `first_step` updates of `last_step`, with `batch_size` examples each."""
         self._batch_size = batch_size
-        self._terminal = sys.stderr.isatty()
+        self._speaks = processes.is_first()
+        self._terminal = sys.stderr.isatty() and self._speaks
         self._bar = tqdm.tqdm(
             total=last_step, initial=first_step, unit='step', disable=not self._terminal, dynamic_ncols=True
         )
@@ -29,7 +32,7 @@ class Progress:
         if self._terminal:
             self._bar.set_postfix_str(f'loss {loss:.4f}, {examples_per_second:.0f} examples/s', refresh=False)
             self._bar.update(step - self._bar.n)
-        elif now - self._shown >= SECONDS_BETWEEN_LINES or step == self._last_step:
+        elif self._speaks and (now - self._shown >= SECONDS_BETWEEN_LINES or step == self._last_step):
             self._shown = now
             left = (self._last_step - step) / max(steps_per_second, 1e-9)
             print(

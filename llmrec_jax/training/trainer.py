@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import jax
 import numpy as np
 
+from llmrec_jax.training import processes
 from llmrec_jax.training.batches import Batches
 from llmrec_jax.training.checkpoints import Checkpoints
 from llmrec_jax.training.columns import ColumnStore
@@ -163,9 +164,10 @@ class Trainer:
             for length in batches.lengths
         }
         widest = features[batches.lengths[-1]]
-        saved = checkpoints.steps()
-        first = saved[-1] if saved else 0
-        self._check_input(workdir, batches, first)
+        first = processes.from_first(lambda: max(checkpoints.steps(), default=0))
+        processes.from_first(lambda: self._check_input(workdir, batches, first))
+        if first:
+            processes.check_visible(checkpoints.path(first))
         # `with mesh:` would turn flax's logical constraints into no-ops under jax.jit.
         with jax.set_mesh(mesh):
             abstract = abstract_state(model, optimizer, widest, mesh, rules, self.optimizer_sharding)
