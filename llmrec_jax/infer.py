@@ -19,6 +19,7 @@ from llmrec_jax.evaluation.protocol import SEEN_ITEMS
 from llmrec_jax.launch import pipeline
 from llmrec_jax.launch.inference import recommend_lines
 from llmrec_jax.launch.workspace import Workspace
+from llmrec_jax.training import processes
 
 
 def _add_flags(parser: argparse.ArgumentParser) -> None:
@@ -36,10 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         beam = recipe.model.decode_fn.beam_size
         if not 1 <= flags.k <= beam:
             raise ValueError(f'--k={flags.k} must lie between 1 and the beam size {beam}')
+        if flags.input == '-' and processes.count() > 1:
+            raise ValueError(
+                'many processes cannot share standard input: give --input=FILE, which all can read'
+            )
         seen_items = flags.seen_items or recipe.seen_items
         with _reading(flags.input) as lines, _writing(flags.output) as output:
             for answer in recommend_lines(Workspace(recipe, flags.checkpoint), lines, flags.k, seen_items):
-                output.write(answer + '\n')
+                if processes.is_first():
+                    output.write(answer + '\n')
 
 
 @contextlib.contextmanager
@@ -54,7 +60,7 @@ def _reading(path: str) -> Iterator[TextIO]:
 @contextlib.contextmanager
 def _writing(path: str) -> Iterator[TextIO]:
     """Standard output, or a file that appears only when every line was answered."""
-    if path == '-':
+    if path == '-' or not processes.is_first():
         yield sys.stdout
         return
     beside = pathlib.Path(f'{path}.partial')

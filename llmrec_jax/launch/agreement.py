@@ -16,7 +16,7 @@ OWN = ('coordinator_address', 'process_index', 'process_count', 'distributed', '
 
 
 def describe(flags: argparse.Namespace, config: str) -> str:
-    """All that has to be the same on every host, a line each: versions, the library's code, flags, `config`."""
+    """What has to be the same on every host, a line each: versions, the library's code, flags, `config`."""
     code = hashlib.sha256()
     for package in PACKAGES:
         for path in sorted(package.rglob('*.py')):
@@ -45,8 +45,8 @@ def check(description: str) -> None:
     differences = processes.from_all(_first_difference(expected, description))
     named = ', '.join(map(str, differing))
     raise processes.ProcessError(
-        f'process{"es" if len(differing) > 1 else ""} {named} of {len(hashes)} started otherwise than process 0: '
-        f'{differences[differing[0]]}; give every host the same gin files, flags and code'
+        f'process{"es" if len(differing) > 1 else ""} {named} of {len(hashes)} started otherwise than '
+        f'process 0: {differences[differing[0]]}; give every host the same gin files, flags and code'
     )
 
 

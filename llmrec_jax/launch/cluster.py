@@ -1,8 +1,8 @@
 """What Slurm and Kubernetes tell a process about its place in a run, read from its environment.
 
-JAX detects Cloud TPU, GKE and Open MPI. Here is what it leaves out or does otherwise: under Slurm it gives every
-process one device, though a node may run one process for all its devices; under Kubernetes it needs a client
-package and the right to read pods.
+JAX detects Cloud TPU, GKE and Open MPI. Here is what it leaves out or does otherwise: under Slurm it gives
+every process one device, though a node may run one process for all its devices; under Kubernetes it needs a
+client package and the right to read pods.
 """
 
 import dataclasses

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 import jax
 
 from llmrec_jax.launch import cluster
+from llmrec_jax.launch.ending import LastWords
+from llmrec_jax.training.processes import first_line
 
 # A dead process is noticed after this time at the latest; a live migration of a virtual machine may take most
 # of a minute.
 HEARTBEAT_TIMEOUT_SECONDS = 100
 # For a process that is late, because its machine is still being made ready.
 INITIALIZATION_TIMEOUT_SECONDS = 600
+_CHECK = 'check that all were started, that they reach that address, and that its port is free'
 
 
 class DistributedError(ValueError):
@@ -48,6 +51,13 @@ def initialize(flags: argparse.Namespace, environment: Mapping[str, str] = os.en
     place = resolve(flags, environment)
     if place is None:
         return
+    # JAX aborts a process that could not join.
+    words = LastWords(
+        f'process {place.process_index} could not join the run of {place.process_count} processes at '
+        f'{place.coordinator_address} within {INITIALIZATION_TIMEOUT_SECONDS} s; {_CHECK}'
+    )
+    # JAX would take SIGTERM for itself and go on.
+    jax.config.update('jax_enable_preemption_service', False)
     try:
         jax.distributed.initialize(
             place.coordinator_address,
@@ -57,8 +67,12 @@ def initialize(flags: argparse.Namespace, environment: Mapping[str, str] = os.en
             initialization_timeout=INITIALIZATION_TIMEOUT_SECONDS,
             heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT_SECONDS,
         )
+        # All tell one another their devices, for which JAX waits only minutes: now, when all are there.
+        jax.devices()
     except (ValueError, RuntimeError, OSError) as error:
         raise DistributedError(_explain(place, error)) from error
+    finally:
+        words.take_back()
 
 
 def resolve(flags: argparse.Namespace, environment: Mapping[str, str]) -> cluster.Place | None:
@@ -115,9 +129,7 @@ def _explain(place: cluster.Place, error: Exception) -> str:
             '--distributed found no cluster: neither Cloud TPU, Slurm, Kubernetes nor Open MPI tells this '
             'process its place; give --coordinator_address, --process_count and --process_index'
         )
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return (
         f'process {place.process_index} could not join the {place.process_count} processes at '
-        f'{place.coordinator_address}: {first}; check that all were started, that they reach that address, '
-        'and that its port is free'
+        f'{place.coordinator_address}: {first_line(error)}; {_CHECK}'
     )

@@ -7,7 +7,6 @@ process waits at a pipe and speaks when its parent is gone without having finish
 import contextlib
 import logging
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -20,9 +19,10 @@ import jax
 from llmrec_jax.training import processes
 
 RESTART = 'start all processes again, and the run goes on from its newest checkpoint'
+_MENDED = f'when that is mended, {RESTART}'
 _ABANDONED = (
-    'process {index} of {count} ended without finishing: it was killed, or JAX ended it because another process '
-    f'is gone; see what the others said last, and {RESTART}'
+    'process {index} of {count} ended without finishing: it was killed, or JAX ended it because another '
+    f'process is gone; see what the others said last, and {RESTART}'
 )
 _SPEAKER = """
 import signal, sys
@@ -50,45 +50,64 @@ class LastWords:
 
 
 @contextlib.contextmanager
-def well_ended(program: str) -> Iterator[None]:
-    """Ends a process of a run with one message that says why, and lets the others end with it.
+def errors_as_messages(program: str) -> Iterator[None]:
+    """The whole work of a process of a run: what `guarded` does, and the end that all reach together.
+
+    Args:
+      program: whose messages they are.
+
+    Raises:
+      SystemExit: see `guarded`.
+    """
+    with guarded(program):
+        yield
+        if processes.count() > 1:
+            # Process 0 hosts what the others are connected to.
+            processes.from_all(None)
+            jax.distributed.shutdown()
+
+
+@contextlib.contextmanager
+def guarded(program: str, code: int = 1) -> Iterator[None]:
+    """Makes an error a message, and lets the other processes of the run end with it.
 
     An error raised for the user to read (ValueError, OSError, RuntimeError) becomes a message alone; with
     LLMREC_JAX_TRACEBACK set, the traceback comes too.
 
     Args:
       program: whose message it is.
+      code: the exit status then.
 
     Raises:
       SystemExit: in the place of the error, where this process is the only one; one of many ends at once,
         because JAX would make it wait for the others.
     """
     if processes.count() == 1:
-        with _as_messages(program):
+        with _as_messages(program, code):
             yield
         return
     words = LastWords(f'{program}: {_ABANDONED.format(index=processes.index(), count=processes.count())}')
-    processes.watch(lambda message: _leave(program, message, words))
     try:
-        yield
+        with processes.watched(lambda message: _leave(program, f'{message}; {_MENDED}', words)):
+            yield
     except BaseException as error:
-        meant = isinstance(error, ValueError | OSError | RuntimeError)
-        if os.environ.get('LLMREC_JAX_TRACEBACK') or not meant:
+        if os.environ.get('LLMREC_JAX_TRACEBACK') or not isinstance(
+            error, ValueError | OSError | RuntimeError
+        ):
             traceback.print_exc()
-        code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else 1
         _leave(program, _explain(error), words, code)
-    _finish(words)
+    words.take_back()
 
 
 @contextlib.contextmanager
-def _as_messages(program: str) -> Iterator[None]:
+def _as_messages(program: str, code: int) -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError, RuntimeError) as error:
         if os.environ.get('LLMREC_JAX_TRACEBACK'):
             raise
         print(f'{program}: {error}', file=sys.stderr)
-        raise SystemExit(1) from error
+        raise SystemExit(code) from error
 
 
 def _leave(program: str, message: str, words: LastWords, code: int = 1) -> None:
@@ -107,7 +126,7 @@ def _leave(program: str, message: str, words: LastWords, code: int = 1) -> None:
 def _explain(error: BaseException) -> str:
     """The error's message; of one that a lost connection caused, what the lost process said."""
     if isinstance(error, processes.ProcessError):
-        return f'{error}; when that is mended, {RESTART}'
+        return f'{error}; {_MENDED}'
     lost = isinstance(error, jax.errors.JaxRuntimeError) or 'Gloo' in str(error)
     if not lost:
         return str(error) or type(error).__name__
@@ -116,17 +135,8 @@ def _explain(error: BaseException) -> str:
         try:
             processes.raise_if_another_failed()
         except processes.ProcessError as heard:
-            return f'{heard}; when that is mended, {RESTART}'
+            return f'{heard}; {_MENDED}'
         except jax.errors.JaxRuntimeError:
             break
         time.sleep(0.2)
     return f'another process is gone ({processes.first_line(error)}); {RESTART}'
-
-
-def _finish(words: LastWords) -> None:
-    """Waits for the others, because process 0 hosts what they are connected to, and ends well."""
-    # What is signalled from here on has lost nothing.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    processes.from_all(None)
-    jax.distributed.shutdown()
-    words.take_back()

@@ -18,6 +18,7 @@ from llmrec_jax.evaluation.recommendations import Recommendations
 from llmrec_jax.evaluation.recommender import Recommender
 from llmrec_jax.launch.stages import Stage
 from llmrec_jax.launch.workspace import Workspace
+from llmrec_jax.training import processes
 
 CONTENT_NAMES = {'last_item': 'content_scann', 'history_mean': 'content_scann_mean'}
 SCANN_CHECK_QUERIES = 1000
@@ -108,7 +109,7 @@ def evaluate_stage(workspace: Workspace) -> Stage:
         config = (*config, recipe.model.module, workspace.checkpoint)
     outputs = [f'evaluation/evaluate/test_{seen}.npz' for seen in SEEN_ITEMS]
     needs = ('train',) if workspace.checkpoint is None else ('tasks',)
-    return Stage('evaluate', needs, config, tuple(outputs), action)
+    return Stage('evaluate', needs, config, tuple(outputs), action, on_all=True)
 
 
 def _validity(workspace: Workspace, params) -> dict:
@@ -156,8 +157,9 @@ def _measure(
         except ValueError as error:
             raise ValueError(f'system {name!r}: {error}') from error
         seconds[f'{split}/{seen_items}/{name}'] = time.perf_counter() - started
-    path = workspace.lists_path(stage, split, seen_items)
-    PerUserResults(cases.user, cases.target, found).save(path)
+    if processes.is_first():
+        path = workspace.lists_path(stage, split, seen_items)
+        PerUserResults(cases.user, cases.target, found).save(path)
     return seconds
 
 

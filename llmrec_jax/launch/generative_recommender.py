@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int
 
@@ -16,6 +17,7 @@ from llmrec_jax.evaluation.recommendations import Recommendations, from_ranked_l
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.semantic_ids.trie import Trie
 from llmrec_jax.training.columns import ColumnStore
+from llmrec_jax.training.mesh import place
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,11 +43,7 @@ class GenerativeRecommender:
     batch_size: int = 256
 
     def __post_init__(self):
-        if self.batch_size % jax.device_count():
-            raise ValueError(
-                f'{self.batch_size} users at once do not divide over {jax.device_count()} devices: '
-                'change Recipe.decoding_batch_size'
-            )
+        check_users_at_once(self.batch_size)
 
     def with_params(self, params: Any) -> 'GenerativeRecommender':
         """The same with other parameters; nothing is compiled again."""
@@ -72,7 +70,10 @@ class GenerativeRecommender:
     def beams(
         self, cases: RankingCases, *, seen_items: Literal['kept', 'removed']
     ) -> Iterator[tuple[Int[np.ndarray, 'users'], Beams]]:
-        """Case rows and their beams, batch by batch; a last batch is filled up with repeats."""
+        """Case rows and their beams, batch by batch; a last batch is filled up with repeats.
+
+        Every process of a run decodes its own share of a batch and gets the beams of all.
+        """
         example_rows = self._rows_of(cases)
         lengths = self.examples.lengths('inputs')[example_rows]
         order = np.argsort(lengths, kind='stable')
@@ -85,8 +86,9 @@ class GenerativeRecommender:
             tokens = self.examples.batch(example_rows[filled], {'inputs': length})
             batch = self.model.convert_features(tokens)
             seen = history[filled].astype(np.int32) if seen_items == 'removed' else None
-            batch, seen = jax.device_put((batch, seen), self._over_devices)
-            yield rows, _search(self.model, self.params, batch, self.trie, seen)
+            batch = place(batch, self._over_devices)
+            seen = None if seen is None else place({'seen': seen}, self._over_devices)['seen']
+            yield rows, _on_every_process(_search(self.model, self.params, batch, self.trie, seen))
 
     def _rows_of(self, cases: RankingCases) -> Int[np.ndarray, 'cases']:
         users = self.examples.scalars('user')
@@ -110,6 +112,25 @@ class GenerativeRecommender:
         else:
             mesh = jax.make_mesh((jax.device_count(),), ('data',), axis_types=(AxisType.Auto,))
         return NamedSharding(mesh, PartitionSpec(tuple(mesh.axis_names)))
+
+
+def check_users_at_once(batch_size: int) -> None:
+    """Checks that a batch of users can be dealt out to all devices.
+
+    Raises:
+      ValueError: when it cannot.
+    """
+    if batch_size % jax.device_count():
+        raise ValueError(
+            f'{batch_size} users at once do not divide over {jax.device_count()} devices: '
+            'change Recipe.decoding_batch_size'
+        )
+
+
+def _on_every_process(beams: Beams) -> Beams:
+    if jax.process_count() == 1:
+        return beams
+    return multihost_utils.process_allgather(beams, tiled=True)
 
 
 @functools.partial(jax.jit, static_argnames='model')

@@ -1,23 +1,26 @@
 """The stages of a recipe in order, and the road that the launchers share."""
 
 import argparse
-import contextlib
 import logging
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 # TensorFlow reports its CPU kernels at import, before any logging of ours could be asked to keep quiet.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-from llmrec_jax.launch import distributed, gin_config, stages
+from llmrec_jax.launch import agreement, distributed, ending, gin_config, shared_workdir, stages
 from llmrec_jax.launch.corpus_stages import corpus_stage, item_vectors_stage, semantic_ids_stage, tasks_stage
 from llmrec_jax.launch.evaluation_stages import ceiling_stage, content_stage, evaluate_stage, floors_stage
+from llmrec_jax.launch.generative_recommender import check_users_at_once
 from llmrec_jax.launch.recipe import Recipe
 from llmrec_jax.launch.train_stage import train_stage
 from llmrec_jax.launch.workspace import Workspace, write_bytes
+from llmrec_jax.training import processes
+
+errors_as_messages = ending.errors_as_messages
 
 ALL_STAGES: tuple[Callable[[Workspace], stages.Stage], ...] = (
     corpus_stage,
@@ -62,12 +65,15 @@ def parse(
         parser, sys.argv[1:] if arguments is None else arguments
     )
     log_to_stderr()
-    try:
+    with ending.guarded(parser.prog, code=2):
         distributed.initialize(namespace)
+    # Of many processes the first speaks for all.
+    logging.getLogger().setLevel(logging.INFO if processes.is_first() else logging.WARNING)
+    with ending.guarded(parser.prog, code=2):
         loaded = gin_config.load(gin_arguments)
-        return namespace, gin_config.instantiate(gin_config.configured(kinds), loaded)
-    except ValueError as error:
-        parser.exit(2, f'{parser.prog}: {error}\n')
+        recipe = gin_config.instantiate(gin_config.configured(kinds), loaded)
+        agreement.check(agreement.describe(namespace, gin_config.operative_config()))
+        return namespace, recipe
 
 
 def log_to_stderr() -> None:
@@ -98,30 +104,29 @@ def run_stages(
       checkpoint: what to evaluate in place of the best checkpoint of the workdir.
     """
     workspace = Workspace(recipe, checkpoint)
+    _check_devices(recipe, wanted)
     write_config(workspace.config_path)
     return workspace, stages.run(workspace.root, [make(workspace) for make in ALL_STAGES], wanted)
 
 
+def _check_devices(recipe: Recipe, wanted: Sequence[str] | None) -> None:
+    """Finds out before any work whether training and decoding can be dealt out to this run's devices."""
+    if wanted is None or 'train' in wanted:
+        recipe.trainer.check_devices()
+    if wanted is None or {'train', 'evaluate'} & set(wanted):
+        check_users_at_once(recipe.decoding_batch_size)
+
+
 def write_config(path: pathlib.Path) -> None:
-    """Keeps every value in force, as a gin file that reproduces the run."""
-    write_bytes(path, gin_config.operative_config().encode())
+    """Keeps every value in force, as a gin file that reproduces the run.
+
+    Raises:
+      ProcessError: when not all processes of the run share the file's folder.
+    """
+    processes.from_first(lambda: write_bytes(path, gin_config.operative_config().encode()))
+    shared_workdir.check(path.parent)
 
 
 def split_names(text: str | None) -> list[str] | None:
     """'corpus,floors' as a list; None stays None."""
     return None if text is None else [name for name in text.split(',') if name]
-
-
-@contextlib.contextmanager
-def errors_as_messages(program: str) -> Iterator[None]:
-    """Ends the process with the message alone where an error was raised for the user to read.
-
-    With LLMREC_JAX_TRACEBACK set, the traceback comes too.
-    """
-    try:
-        yield
-    except (ValueError, OSError, RuntimeError) as error:
-        if os.environ.get('LLMREC_JAX_TRACEBACK'):
-            raise
-        print(f'{program}: {error}', file=sys.stderr)
-        raise SystemExit(1) from error

@@ -8,12 +8,17 @@ from llmrec_jax.evaluation.results import Results
 from llmrec_jax.launch import results
 from llmrec_jax.launch.stages import StageRecord
 from llmrec_jax.launch.workspace import Workspace
+from llmrec_jax.training import processes
 
 LOG = logging.getLogger(__name__)
 
 
-def report(workspace: Workspace, records: Sequence[StageRecord]) -> Results:
-    """Writes both files from whatever stages are done."""
+def report(workspace: Workspace, records: Sequence[StageRecord]) -> None:
+    """Writes both files from whatever stages are done, on process 0."""
+    processes.from_first(lambda: _report(workspace, records))
+
+
+def _report(workspace: Workspace, records: Sequence[StageRecord]) -> None:
     found = results.assemble(workspace, records)
     found.save(workspace.root / 'results.json')
     config = workspace.config_path.read_text()
@@ -22,7 +27,6 @@ def report(workspace: Workspace, records: Sequence[StageRecord]) -> Results:
         LOG.info(line)
     LOG.info('results: %s', workspace.root / 'results.json')
     LOG.info('report: %s', workspace.root / 'report.html')
-    return found
 
 
 def table(found: Results) -> list[str]:

@@ -13,6 +13,7 @@ from llmrec_jax.semantic_ids.quantization import Quantizer
 from llmrec_jax.semantic_ids.random_codes import RandomCodes
 from llmrec_jax.semantic_ids.residual_kmeans import ResidualKMeans
 from llmrec_jax.semantic_ids.rq_vae.quantizer import RqVae
+from llmrec_jax.training import processes
 
 LOG = logging.getLogger(__name__)
 NEEDED = ('corpus', 'item_vectors', 'semantic_ids')
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         LOG.info('code table: %s', recipe.task.code_table)
         LOG.info('pictures and neighbours: %s', workspace.diagnostics_dir)
         if flags.compare:
-            _compare(workspace)
+            processes.from_first(lambda: _compare(workspace))
 
 
 def _compare(workspace: Workspace) -> None:

@@ -1,6 +1,7 @@
 """Stages of a run: what is done is not done again, and what depends on a change is."""
 
 import dataclasses
+import functools
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 import psutil
 
 from llmrec_jax.launch.fingerprint import fingerprint
+from llmrec_jax.training import processes
 
 LOG = logging.getLogger(__name__)
 RECORDS = 'stages'
@@ -33,6 +35,8 @@ class Stage:
       outputs: files or folders it leaves, relative to the workdir.
       action: does the work, given the stage's fingerprint; what it returns is kept in the record, so it must
         be JSON.
+      on_all: whether all processes of a run do the work together; by default process 0 does it, and the
+        others wait.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Stage:
     config: object
     outputs: tuple[str, ...]
     action: Callable[[str], dict]
+    on_all: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,10 +86,12 @@ def run(
 ) -> list[StageRecord]:
     """Runs what is wanted and not done, and returns the records of all stages that are done.
 
-    A stage is done when its record's fingerprint matches and its outputs exist.
+    A stage is done when its record's fingerprint matches and its outputs exist. Process 0 decides that for
+    all processes of the run, and writes the records.
 
     Raises:
       StageError: when a wanted stage needs one that is neither wanted nor done.
+      ProcessError: when another process ends, or this one does not see what process 0 wrote.
     """
     chosen = {stage.name for stage in order(stages, wanted)}
     fingerprints: dict[str, str] = {}
@@ -93,7 +100,7 @@ def run(
         fingerprints[stage.name] = fingerprint(
             stage.name, stage.config, [fingerprints[needed] for needed in stage.needs]
         )
-        record = _finished(workdir, stage, fingerprints[stage.name])
+        record = _from_first(functools.partial(_finished, workdir, stage, fingerprints[stage.name]))
         if record is None and stage.name in chosen:
             missing = [name for name in stage.needs if name not in {done.name for done in records}]
             if missing:
@@ -101,11 +108,13 @@ def run(
                     f'stage {stage.name!r} needs {missing[0]!r}, which is not done or whose inputs changed: '
                     f'run with --stages={",".join([*missing, stage.name])}'
                 )
-            record = _do(workdir, stage, fingerprints[stage.name])
+            record = _do_on_all(workdir, stage, fingerprints[stage.name])
         elif record is not None and stage.name in chosen:
             LOG.info('stage %s: done before, reused', stage.name)
         if record is not None:
             records.append(record)
+            for path in (_record_path(workdir, stage.name), *(workdir / output for output in stage.outputs)):
+                processes.check_visible(path)
     return records
 
 
@@ -142,6 +151,25 @@ def _finished(workdir: pathlib.Path, stage: Stage, expected: str) -> StageRecord
         LOG.info('stage %s: %s is gone', stage.name, absent[0])
         return None
     return dataclasses.replace(record, reused=True)
+
+
+def _from_first(make: Callable[[], StageRecord | None]) -> StageRecord | None:
+    def as_json() -> dict | None:
+        record = make()
+        return None if record is None else dataclasses.asdict(record)
+
+    found = processes.from_first(as_json)
+    return None if found is None else StageRecord(**found)
+
+
+def _do_on_all(workdir: pathlib.Path, stage: Stage, stage_fingerprint: str) -> StageRecord:
+    if not stage.on_all:
+        return _from_first(functools.partial(_do, workdir, stage, stage_fingerprint))
+    if processes.is_first():
+        record = _do(workdir, stage, stage_fingerprint)
+    else:
+        stage.action(stage_fingerprint)
+    return _from_first(lambda: record)
 
 
 def _do(workdir: pathlib.Path, stage: Stage, stage_fingerprint: str) -> StageRecord:

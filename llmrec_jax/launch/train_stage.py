@@ -14,6 +14,7 @@ from llmrec_jax.evaluation.metrics import ndcg_at_k, recall_at_k
 from llmrec_jax.launch.generative_recommender import GenerativeRecommender
 from llmrec_jax.launch.stages import Stage
 from llmrec_jax.launch.workspace import Workspace, write_json
+from llmrec_jax.training import processes
 from llmrec_jax.training.trainer import CHECKPOINTS
 
 LOG = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ def train_stage(workspace: Workspace) -> Stage:
     recipe = workspace.recipe
 
     def action(fingerprint: str) -> dict:
-        _set_aside(workspace.root, fingerprint)
+        processes.from_first(lambda: _set_aside(workspace.root, fingerprint))
         result = recipe.trainer.fit(
             recipe.model, workspace.examples('train'), workspace.root, validate=_Validation(workspace)
         )
@@ -41,7 +42,8 @@ def train_stage(workspace: Workspace) -> Stage:
     # Another beam is a matter of evaluation: it does not train the network anew.
     network = dataclasses.replace(recipe.model, decode_fn=None)
     config = (network, recipe.trainer, recipe.validation_users, recipe.seed, recipe.ks, recipe.seen_items)
-    return Stage('train', ('tasks',), config, (CHECKPOINTS, 'metrics.jsonl'), action)
+    outputs = (CHECKPOINTS, 'metrics.jsonl')
+    return Stage('train', ('tasks',), config, outputs, action, on_all=True)
 
 
 def parameter_count(workspace: Workspace) -> int:

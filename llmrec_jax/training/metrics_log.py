@@ -85,7 +85,6 @@ class _Files:
                 # TensorBoard takes no '@' in a name.
                 self._events.add_scalar(f'{group}/{name.replace("@", "_at_")}', value, row['step'])
 
-
     def close(self) -> None:
         self.training.close()
         self.validation.close()

@@ -5,13 +5,14 @@ process that ends with an error says so here, so that the others end with its me
 that never comes back. Every process must make the same calls in the same order.
 """
 
+import contextlib
 import itertools
 import json
 import os
 import pathlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import jax
@@ -93,8 +94,8 @@ def check_visible(path: str | os.PathLike) -> None:
     while not (path.exists() or (path.parent.is_dir() and path.name in os.listdir(path.parent))):
         if time.monotonic() > deadline:
             raise ProcessError(
-                f'process {index()} does not see {path.absolute()}, which process 0 wrote: the workdir must lie on a '
-                f'file system that all hosts share, under the same path'
+                f'process {index()} does not see {path.absolute()}, which process 0 wrote: the workdir must '
+                'lie on a file system that all hosts share, under the same path'
             )
         time.sleep(0.5)
 
@@ -146,12 +147,13 @@ def tell_failure(message: str) -> None:
         return
 
 
-def watch(on_failure: Callable[[str], None]) -> None:
-    """From now on, calls `on_failure` in a thread of its own with what another process said before it ended."""
+@contextlib.contextmanager
+def watched(on_failure: Callable[[str], None]) -> Iterator[None]:
+    """Meanwhile, calls `on_failure` in a thread of its own with what another process said before it ended."""
+    done = threading.Event()
 
     def look() -> None:
-        while True:
-            time.sleep(POLL_SECONDS)
+        while not done.wait(POLL_SECONDS):
             try:
                 raise_if_another_failed()
             except ProcessError as error:
@@ -161,6 +163,10 @@ def watch(on_failure: Callable[[str], None]) -> None:
                 return
 
     threading.Thread(target=look, name='watch', daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
 
 
 def first_line(error: BaseException) -> str:

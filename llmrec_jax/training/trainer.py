@@ -110,6 +110,14 @@ class Trainer:
                 f'{", ".join(OPTIMIZER_SHARDINGS)}'
             )
 
+    def check_devices(self) -> None:
+        """Checks that this run's devices form the mesh and can share a microbatch.
+
+        Raises:
+          ValueError: when they do not.
+        """
+        check_batch(self.mesh.build(), self.logical_axis_rules, self.batch_size // self.microbatches)
+
     def fit(
         self,
         model: TrainableModel,
@@ -164,9 +172,10 @@ class Trainer:
             for length in batches.lengths
         }
         widest = features[batches.lengths[-1]]
-        first = processes.from_first(lambda: max(checkpoints.steps(), default=0))
+        saved = processes.from_first(checkpoints.steps)
+        first = saved[-1] if saved else 0
         processes.from_first(lambda: self._check_input(workdir, batches, first))
-        if first:
+        if saved:
             processes.check_visible(checkpoints.path(first))
         # `with mesh:` would turn flax's logical constraints into no-ops under jax.jit.
         with jax.set_mesh(mesh):
