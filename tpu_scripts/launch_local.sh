@@ -83,7 +83,8 @@ describe() {
 
 for ((left = count; left > 0; left--)); do
   status=0
-  wait -n -p ended "${pids[@]}" || status=$?
+  # The shell's own remark on a killed job would only stand beside the message below.
+  { wait -n -p ended "${pids[@]}" || status=$?; } 2>/dev/null
   for index in "${!pids[@]}"; do
     if [[ ${pids[$index]} == "$ended" ]]; then
       dead=$index
@@ -91,8 +92,8 @@ for ((left = count; left > 0; left--)); do
     fi
   done
   if ((status != 0)); then
-    # The others notice within seconds, and say what they know.
-    for ((tenth = 0; tenth < GRACE_SECONDS * 10; tenth++)); do
+    # One that ended with an error has told the others, and they say so; of one that was killed they know nothing.
+    for ((tenth = 0; status < 128 && tenth < GRACE_SECONDS * 10; tenth++)); do
       kill -0 "${pids[@]}" 2>/dev/null || break
       sleep 0.1
     done

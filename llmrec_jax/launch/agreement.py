@@ -15,6 +15,10 @@ PACKAGES = tuple(pathlib.Path(__file__).resolve().parents[2] / name for name in 
 OWN = ('coordinator_address', 'process_index', 'process_count', 'distributed', 'gin_file', 'gin_search_paths')
 
 
+class DifferentStartError(ValueError):
+    """Processes of one run that were started differently; the message says which and how."""
+
+
 def describe(flags: argparse.Namespace, config: str) -> str:
     """What has to be the same on every host, a line each: versions, the library's code, flags, `config`."""
     code = hashlib.sha256()
@@ -34,7 +38,7 @@ def check(description: str) -> None:
     """Compares `description` over all processes of the run.
 
     Raises:
-      ProcessError: on every process, when one differs from process 0; it names those and the first
+      DifferentStartError: on every process, when one differs from process 0; it names those and the first
         difference.
     """
     hashes = processes.from_all(hashlib.sha256(description.encode()).hexdigest())
@@ -44,9 +48,8 @@ def check(description: str) -> None:
     expected = processes.from_first(lambda: description)
     differences = processes.from_all(_first_difference(expected, description))
     named = ', '.join(map(str, differing))
-    raise processes.ProcessError(
-        f'process{"es" if len(differing) > 1 else ""} {named} of {len(hashes)} started otherwise than '
-        f'process 0: {differences[differing[0]]}; give every host the same gin files, flags and code'
+    raise DifferentStartError(
+        f'process{"es" if len(differing) > 1 else ""} {named} started otherwise than process 0: {differences[differing[0]]}; give every host the same gin files, flags and code'
     )
 
 

@@ -114,7 +114,7 @@ def _leave(program: str, message: str, words: LastWords, code: int = 1) -> None:
     """Says why, tells the others, and ends this process without the barrier at JAX's end."""
     # The thread that comes second waits here until the first has ended the process.
     with _ends:
-        print(f'{program}: process {processes.index()} of {processes.count()}: {message}', file=sys.stderr)
+        print(f'{program} (process {processes.index()} of {processes.count()}): {message}', file=sys.stderr)
         processes.tell_failure(message)
         words.take_back()
         sys.stdout.flush()
