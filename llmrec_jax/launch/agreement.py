@@ -49,7 +49,8 @@ def check(description: str) -> None:
     differences = processes.from_all(_first_difference(expected, description))
     named = ', '.join(map(str, differing))
     raise DifferentStartError(
-        f'process{"es" if len(differing) > 1 else ""} {named} started otherwise than process 0: {differences[differing[0]]}; give every host the same gin files, flags and code'
+        f'process{"es" if len(differing) > 1 else ""} {named} started otherwise than process 0: '
+        f'{differences[differing[0]]}; give every host the same gin files, flags and code'
     )
 
 
