@@ -12,7 +12,7 @@ from llmrec_jax.training.t5x_checkpoints import FILE, t5x_arrays
 
 STATE = 'state'
 PARAMETERS = 'target/'
-COPY_AGAIN = 'take another checkpoint, or copy it again'
+COPY_AGAIN = 'check its address and copy it again, or take another checkpoint'
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -97,7 +97,7 @@ class Folder:
         self.url = (self.path if '://' in text else pathlib.Path(self.path).as_uri()) + '/'
         # Bounded retries, so that a bucket out of reach is an error after a minute and not after an hour.
         self._context = ts.Context(
-            {'cache_pool': {'total_bytes_limit': 10**8}, 'gcs_request_retries': {'max_retries': 8}}
+            {'cache_pool': {'total_bytes_limit': 10**8}, 'gcs_request_retries': {'max_retries': 6}}
         )
 
     def __truediv__(self, name: str) -> 'Folder':

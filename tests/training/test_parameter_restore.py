@@ -19,6 +19,7 @@ from llmrec_jax.models.t5.layer_stacking import stack_layers
 from llmrec_jax.training.checkpoint_errors import CheckpointError
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape, parameter_shardings
 from llmrec_jax.training.parameter_restore import load_params, restore_params
+from tests.training.bucket_server import BucketServer
 from tests.training.t5x_files import write_t5x
 
 CONFIG = T5Config(
@@ -144,6 +145,19 @@ def test_a_checkpoint_written_to_a_bucket_may_be_moved_to_a_disk(params, tmp_pat
     shutil.move(checkpoint, moved)
     assert_same(load_params(moved), params)
     assert_same(load_params(f'file://{moved}'), params)
+
+
+@pytest.mark.parametrize('writer', WRITERS)
+def test_a_bucket_is_read_by_tensorstore_s_own_client(params, tmp_path, monkeypatch, writer):
+    WRITERS[writer](tmp_path / 'models' / 'checkpoint_7', params)
+    with BucketServer(tmp_path, 'shop') as server:
+        monkeypatch.setenv('TENSORSTORE_GCS_HTTP_URL', server.address)
+        monkeypatch.setenv('GOOGLE_AUTH_TOKEN_FOR_TESTING', 'none')
+        restored = restore_params('gs://shop/models/checkpoint_7', abstract_params())
+        with pytest.raises(CheckpointError, match='^gs://shop/models/checkpoint_8: no such checkpoint$'):
+            load_params('gs://shop/models/checkpoint_8')
+    assert_same(restored, params)
+    assert all(request.startswith(('read models/', 'list models/')) for request in server.asked)
 
 
 def test_the_whole_checkpoint_may_lie_in_the_file(params, tmp_path, monkeypatch):
