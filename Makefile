@@ -45,6 +45,14 @@ t5x-test: $(VENV)/t5x
 	$(BIN)/python -m pytest -m 'slow or not slow' tests/t5x \
 		$$(grep --recursive --files-with-matches --include='*.py' "importorskip(.t5x" tests)
 
+# Adds libtpu, Google's compiler for TPUs, which compiles without one.
+$(VENV)/plan: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,plan]'
+	@touch $@
+
+tpu-compile: $(VENV)/plan
+	$(BIN)/python -m pytest -m tpu_compile
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

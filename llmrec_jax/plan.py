@@ -28,6 +28,7 @@ from llmrec_jax.planning.topology import open_topology
 from llmrec_jax.planning.training_plan import check_training, plan_training
 
 LOG = logging.getLogger(__name__)
+TRAINING, DECODING = 'training', 'decoding'
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -50,9 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if os.environ.get('LLMREC_JAX_TRACEBACK'):
             raise
         parser.exit(2, f'{parser.prog}: {error}\n')
-    print(report_text(report))
     if flags.json:
         _write(pathlib.Path(flags.json), json.dumps(report.json(), indent=2) + '\n')
+    print(report_text(report))
 
 
 def _plan(flags: argparse.Namespace, gin_arguments: gin_config.GinArguments) -> Report:
@@ -70,9 +71,10 @@ def _plan(flags: argparse.Namespace, gin_arguments: gin_config.GinArguments) -> 
         check_training(workload, setting, topology)
     training = [
         _timed(plan_training, 'training step', number, len(settings), workload, setting, topology)
-        for number, setting in enumerate(settings, 1)
+        for number, setting in enumerate(settings if flags.only != DECODING else [], 1)
     ]
-    ways = list({(setting.mesh, setting.rules, setting.dtype): setting for setting in settings}.values())
+    differing = {(setting.mesh, setting.rules, setting.dtype): setting for setting in settings}
+    ways = list(differing.values()) if flags.only != TRAINING else []
     decoding = [
         _timed(plan_decoding, 'decoding step', number, len(ways), workload, setting, topology)
         for number, setting in enumerate(ways, 1)
@@ -109,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add('--remat', type=_list_of(str), default=(), metavar='LIST', help=f'none, minimal, full; {lists}')
     add('--dtypes', type=_list_of(str), default=(), metavar='LIST', help=f'bfloat16, float32; {lists}')
+    add('--only', choices=(TRAINING, DECODING), help='one of the two steps; both by default')
     add('--items', type=int, default=12101, help="the catalogue's size, for the search; 12101 by default")
     add(
         '--decode_batch_size',

@@ -151,6 +151,16 @@ def instantiate(configurable, loaded: LoadedConfig):
     return instance
 
 
+def override(name: str, parameter: str, value: object) -> None:
+    """Binds a parameter of a configurable to `value` where the recipe binds it at all.
+
+    For a registry that `load` left incomplete: a complete one is locked.
+    """
+    for scope, selector, bound in _bindings():
+        if selector.split('.')[-1] == name and bound == parameter:
+            gin.bind_parameter((scope, selector, parameter), value)
+
+
 def resolve(name: str, parameters: Iterable[str]) -> dict[str, object]:
     """What the recipe binds to some parameters of a configurable; the others need not be resolvable.
 

@@ -28,11 +28,13 @@ def planned_workload(sizes: DecodingSizes) -> Workload:
     """The workload of the recipe in gin's registry (see `gin_config.load`).
 
     Only the network, the trainer and the token layout are made, so that what a run would need besides, such
-    as WORKDIR and CORPUS_DIR, may be left out.
+    as WORKDIR, CORPUS_DIR or INITIAL_CHECKPOINT, may be left out.
 
     Raises:
       ConfigurationError: when the gin files configure no recipe, or one of those parts is missing.
     """
+    # What a run starts from is no part of its programs, and need not exist yet.
+    gin_config.override('Trainer', 'initial_checkpoint', None)
     found = gin_config.resolve(
         CATALOGUE_RECIPE, ('model', 'trainer', 'layout', 'seen_items', 'decoding_batch_size')
     )

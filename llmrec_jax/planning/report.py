@@ -119,12 +119,12 @@ class Report:
 
 def sent_bytes(collectives: Iterable[Collective]) -> float:
     """Bytes that a device sends in all of them."""
-    return sum(collective.sent_bytes * collective.times for collective in collectives)
+    return sum((collective.sent_bytes * collective.times for collective in collectives), 0.0)
 
 
-def collective_totals(collectives: Iterable[Collective]) -> dict[str, dict[str, float]]:
+def collective_totals(collectives: Iterable[Collective]) -> dict[str, dict[str, Any]]:
     """By kind: how often it runs, and the bytes that a device sends in it."""
-    totals: dict[str, dict[str, float]] = defaultdict(lambda: {'times': 0, 'sent_bytes': 0.0})
+    totals: dict[str, dict[str, Any]] = defaultdict(lambda: {'times': 0, 'sent_bytes': 0.0})
     for collective in collectives:
         totals[collective.kind]['times'] += collective.times
         totals[collective.kind]['sent_bytes'] += collective.sent_bytes * collective.times

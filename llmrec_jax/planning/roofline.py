@@ -48,15 +48,15 @@ class Roofline:
             self.compute + other.compute, self.memory + other.memory, self.network + other.network
         )
 
-    def __mul__(self, times: float) -> 'Roofline':
+    def __mul__(self, times: int) -> 'Roofline':
         return Roofline(self.compute * times, self.memory * times, self.network * times)
 
 
 def roofline(
     topology: Topology,
     mesh_devices: Sequence[Any],
-    matrix_flops: float,
-    memory_bytes: float,
+    matrix_flops: int,
+    memory_bytes: int,
     collectives: Iterable[Collective],
 ) -> Roofline | None:
     """The roofline of one run; None where the chip's figures are not known.
@@ -71,11 +71,11 @@ def roofline(
     chip = topology.chip
     if chip is None:
         return None
-    network = sum(
-        collective.times * collective.sent_bytes / group_bandwidth(topology, mesh_devices, collective)
-        for collective in collectives
-        if collective.sent_bytes
-    )
+    network = 0.0
+    for collective in collectives:
+        if collective.sent_bytes:
+            bandwidth = group_bandwidth(topology, mesh_devices, collective)
+            network += collective.times * collective.sent_bytes / bandwidth
     return Roofline(matrix_flops / chip.peak_flops, memory_bytes / chip.memory_bandwidth, network)
 
 

@@ -16,7 +16,9 @@ SETTING = ['batch', 'mesh', 'rules', 'moments', 'remat', 'dtype']
 
 def report_text(report: Report) -> str:
     """The tables, with the lines that say what they are of."""
-    parts = [_heading(report), _memory_table(report), _speed_table(report)]
+    parts = [_heading(report)]
+    if report.training:
+        parts += [_memory_table(report), _speed_table(report)]
     if report.decoding:
         parts.append(_decoding_table(report))
     return '\n\n'.join(parts)
@@ -89,17 +91,7 @@ def _speed_cells(report: Report, plan: TrainingPlan) -> list[str]:
 
 
 def _decoding_table(report: Report) -> str:
-    header = [
-        'users',
-        'mesh',
-        'rules',
-        'dtype',
-        'parameters',
-        'cache, inputs',
-        'temp',
-        'total GiB',
-        'model GFLOP',
-    ]
+    header = ['users', 'mesh', 'rules', 'dtype', 'parameters', 'cache, inputs', 'temp', 'total GiB']
     header += ['model GFLOP', 'HBM GB', 'network GB', 'ms', 'bound', 'users/s', '']
     rows = [_decoding_cells(report, plan) for plan in report.decoding]
     return f'{_decoding_title(report.workload)}\n' + text_table(header, rows)
@@ -160,5 +152,5 @@ def _needed(out_of_memory: OutOfMemory) -> str:
     return UNKNOWN if out_of_memory.needed is None else f'{out_of_memory.needed / GIB:.2f}'
 
 
-def _number(value: float | None, form: str, scale: float = 1) -> str:
+def _number(value: float | None, form: str, scale: int = 1) -> str:
     return UNKNOWN if value is None else format(value * scale, form)

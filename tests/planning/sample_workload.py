@@ -1,0 +1,40 @@
+"""A small text model and a small search, to plan on the devices at hand."""
+
+from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
+from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.models.t5 import T5Config, Transformer
+from llmrec_jax.planning.workload import CatalogueSearch, TextStep, Workload
+from llmrec_jax.semantic_ids.token_layout import TokenLayout
+from llmrec_jax.training.optimizers import AdamW
+from llmrec_jax.training.schedules import Constant
+from llmrec_jax.training.trainer import Trainer
+
+LAYOUT = TokenLayout(codebook_sizes=(8, 8, 8), user_tokens=16)
+
+
+def config(**changes):
+    sizes = {
+        'vocab_size': 128, 'emb_dim': 64, 'num_heads': 4, 'head_dim': 16, 'mlp_dim': 128,
+        'num_encoder_layers': 3, 'num_decoder_layers': 2, 'scan_layers': True, 'dropout_rate': 0.0,
+    }  # fmt: skip
+    return T5Config(**{**sizes, **changes})
+
+
+def trainer(**changes):
+    fields = {
+        'steps': 10,
+        'feature_lengths': {'inputs': 13, 'targets': 3},
+        'optimizer': AdamW(Constant(1e-3)),
+        'batch_size': 16,
+    }
+    return Trainer(**{**fields, **changes})
+
+
+def text_workload(trainer_changes=None, **config_changes):
+    model = EncoderDecoderModel(Transformer(config(**config_changes)))
+    return Workload(model, trainer(**(trainer_changes or {})), TextStep(users=8, beams=2))
+
+
+def search_workload(items=100):
+    model = EncoderDecoderModel(Transformer(config()), decode_fn=SemanticIdSearch(beam_size=10))
+    return Workload(model, trainer(), CatalogueSearch(LAYOUT, items, users=16, remove_seen=True))

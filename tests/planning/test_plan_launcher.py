@@ -1,0 +1,66 @@
+"""`python -m llmrec_jax.plan` as a user calls it."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from llmrec_jax import plan
+from llmrec_jax.launch.gin_config import REPOSITORY
+
+SMOKE = '--gin_file=gin_configs/tiger/smoke.gin'
+
+
+def _message(capsys, *arguments):
+    with pytest.raises(SystemExit) as stopped:
+        plan.main(arguments)
+    assert stopped.value.code == 2
+    return capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_a_recipe_is_planned_without_workdir_corpus_or_data(capsys, tmp_path):
+    plan.main([SMOKE, '--topology=here', '--only=decoding', '--items=500', f'--json={tmp_path}/plan.json'])
+    printed = capsys.readouterr().out
+    assert 'Decoding: the search of 500 items, beam 20, 41 input tokens' in printed
+    [row] = json.loads((tmp_path / 'plan.json').read_text())['decoding']
+    assert row['memory']['total'] > row['parameter_bytes'] > 0
+    assert os.listdir(tmp_path) == ['plan.json']
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--topology=v5e:3x5'], "no TPU topology 'v5e:3x5'; slices of v5e are 1x1, 2x2"),
+        (['--topology=here', '--meshes=5x2'], 'does not make the 8 devices of here'),
+        (['--topology=here', '--batch_sizes=100'], 'a batch of 100 cannot be cut into 4 microbatches'),
+        (['--topology=here', '--meshes=five'], "'five' is no mesh"),
+        (['--topology=here', '--examples=10'], 'are given together or not at all'),
+        (['--topology=here', '--gin.NO_SUCH=1'], 'NO_SUCH is set on the command line'),
+    ],
+)
+def test_one_clear_message(capsys, arguments, message):
+    assert message in _message(capsys, SMOKE, *arguments)
+
+
+def test_without_libtpu_the_message_says_how_to_install_it(capsys, monkeypatch):
+    monkeypatch.delenv('TPU_LIBRARY_PATH', raising=False)
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, 'find_spec', lambda name, *rest: None if name == 'libtpu' else find_spec(name, *rest)
+    )
+    message = _message(capsys, SMOKE, '--topology=v5e:4x4')
+    assert "pip install 'libtpu==0.0.42.*'" in message
+
+
+def test_planning_imports_no_tensorflow():
+    check = (
+        'import sys\n'
+        'from llmrec_jax import plan\n'
+        f'try: plan.main([{SMOKE!r}, "--topology=here", "--batch_sizes=7"])\n'
+        'except SystemExit: pass\n'
+        'assert "tensorflow" not in sys.modules and "tasks.tiger" in sys.modules\n'
+    )
+    subprocess.run([sys.executable, '-c', check], cwd=REPOSITORY, check=True, stderr=subprocess.DEVNULL)

@@ -1,0 +1,92 @@
+"""Every recipe's training and decoding step, compiled for a TPU slice; needs libtpu and no TPU.
+
+Run with `make tpu-compile`.
+"""
+
+import hashlib
+
+import pytest
+
+from llmrec_jax.launch import gin_config
+from llmrec_jax.launch.gin_config import REPOSITORY, GinArguments
+from llmrec_jax.launch.planned_workload import DecodingSizes, planned_workload
+from llmrec_jax.planning import decoding_plan, training_plan
+from llmrec_jax.planning.compilation import CompiledProgram, OutOfMemory, compile_program
+from llmrec_jax.planning.settings import Grid
+from llmrec_jax.planning.topology import open_topology
+from tests.planning.sample_workload import text_workload
+
+pytestmark = pytest.mark.tpu_compile
+INCLUDED = ('base.gin',)
+RECIPES = sorted(
+    str(path.relative_to(REPOSITORY))
+    for folder in ('tiger', 'flan_t5')
+    for path in (REPOSITORY / 'gin_configs' / folder).glob('*.gin')
+    if path.name not in INCLUDED
+)
+
+
+@pytest.fixture(scope='module')
+def slice_of_four():
+    return open_topology('v5e:2x2')
+
+
+@pytest.fixture(scope='module', autouse=True)
+def compile_once():
+    """Recipes on different corpora share programs, each of which is compiled once."""
+    compiled = {}
+
+    def compile_or_recall(lowered, devices):
+        key = hashlib.sha256(lowered.as_text().encode()).hexdigest()
+        if key not in compiled:
+            compiled[key] = compile_program(lowered, devices)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training_plan, 'compile_program', compile_or_recall)
+        patch.setattr(decoding_plan, 'compile_program', compile_or_recall)
+        yield
+
+
+@pytest.mark.parametrize('recipe', RECIPES)
+def test_every_recipe_compiles_for_a_tpu(recipe, slice_of_four):
+    gin_config.load(GinArguments((recipe,), (), (str(REPOSITORY),)), complete=False)
+    workload = planned_workload(DecodingSizes(items=2400))
+    [setting] = Grid().settings(workload, slice_of_four)
+    training = training_plan.plan_training(workload, setting, slice_of_four)
+    assert training.out_of_memory is None
+    assert training.step_seconds > 0
+    # The relative bias, which the formula leaves out, weighs in small networks.
+    recomputed = 1.4 if setting.remat == 'full' else 1.15
+    assert 0.99 < training.matrix_flops * 4 / training.model_flops < recomputed
+    decoding = decoding_plan.plan_decoding(workload, setting, slice_of_four)
+    assert decoding.time.seconds > 0
+
+
+def test_scanned_sharded_layers_are_counted_right_on_a_tpu(slice_of_four):
+    workload = text_workload({'feature_lengths': {'inputs': 128, 'targets': 128}}, emb_dim=256, mlp_dim=512)
+    for setting in Grid(meshes=((4, 1), (2, 2)), rules=('standard', 'fsdp')).settings(
+        workload, slice_of_four
+    ):
+        plan = training_plan.plan_training(workload, setting, slice_of_four)
+        assert plan.uncounted_loops == 0
+        assert plan.matrix_flops * 4 == pytest.approx(plan.model_flops, rel=0.05)
+
+
+def test_a_batch_that_does_not_fit_is_a_row_that_says_so(slice_of_four):
+    workload = text_workload({'feature_lengths': {'inputs': 2048, 'targets': 2048}})
+    [setting] = Grid(batch_sizes=(4096,)).settings(workload, slice_of_four)
+    plan = training_plan.plan_training(workload, setting, slice_of_four)
+    assert isinstance(plan.out_of_memory, OutOfMemory)
+    assert plan.out_of_memory.needed > plan.out_of_memory.available > 15 * 2**30
+
+
+@pytest.mark.parametrize('name', ['v4:2x2x1', 'v5p:2x2x1', 'v6e:2x2', 'tpu7x:2x2x1'])
+def test_every_chip_is_known_to_the_compiler(name):
+    topology = open_topology(name)
+    assert topology.devices[0].device_kind in topology.chip.device_kinds
+    assert len(topology.devices) == 4 * topology.chip.devices_per_chip
+    workload = text_workload()
+    [setting] = Grid().settings(workload, topology)
+    lowered = training_plan.lower_training(setting.apply(workload), topology)
+    assert all(isinstance(compile_program(each, 4), CompiledProgram) for each in lowered.programs.values())
