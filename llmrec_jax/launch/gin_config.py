@@ -5,13 +5,15 @@ always typos, so here both are errors that name the nearest thing that exists.
 """
 
 import argparse
+import contextlib
 import copy
 import dataclasses
 import difflib
+import os
 import pathlib
 import re
 import tokenize
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import gin
 from gin import config as gin_internals
@@ -109,8 +111,9 @@ def load(arguments: GinArguments, *, complete: bool = True) -> LoadedConfig:
         gin.add_config_file_search_path(path)
     texts = [text for file in files for text in _texts(pathlib.Path(file), arguments.search_paths)]
     try:
-        for file in files:
-            gin.parse_config_file(file)
+        with _plain_files():
+            for file in files:
+                gin.parse_config_file(file)
         before = _bindings()
         gin.parse_config(list(arguments.bindings))
         after = _bindings()
@@ -204,6 +207,20 @@ def configured(candidates: Sequence[type]) -> type:
 def operative_config() -> str:
     """Every value in force, defaults included, as a gin file that reproduces the run."""
     return gin.operative_config_str()
+
+
+@contextlib.contextmanager
+def _plain_files() -> Iterator[None]:
+    """Keeps gin from looking for included files in packages.
+
+    From another working directory it would find this repository's `gin_configs`, which is none, and fail.
+    """
+    readers = gin_internals._FILE_READERS
+    gin_internals._FILE_READERS = [(open, os.path.isfile)]
+    try:
+        yield
+    finally:
+        gin_internals._FILE_READERS = readers
 
 
 def _quote_bare_text(binding: str) -> str:

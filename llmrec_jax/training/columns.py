@@ -22,30 +22,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from llmrec_jax.training.checked_array import ArrayInMemory, CheckedArray
-from llmrec_jax.training.column_files import (
-    CHECKSUM,
-    DTYPES,
-    OFFSETS,
-    VALUES,
-    ColumnError,
-    blocks,
-    check_size,
-    checksum_file,
-    damaged,
-    data_file,
-    read_manifest,
-    shard_rows,
-)
+from llmrec_jax.training.checked_array import ArrayInMemory
+from llmrec_jax.training.column_files import DTYPES, OFFSETS, VALUES, ColumnError, read_manifest
+from llmrec_jax.training.column_shards import Shard, bounds, open_shard
 from llmrec_jax.training.column_writer import Block, ColumnWriter
 
 __all__ = ['ColumnError', 'ColumnStore', 'write_columns']
 
 # A store of up to this size is checked when it is opened: a fraction of a second, and no surprise later.
 CHECKED_AT_OPEN_BYTES = 1 << 30
-
-# Feature to its values and offsets.
-Shard = Mapping[str, Mapping[str, CheckedArray | ArrayInMemory]]
 
 
 def write_columns(
@@ -100,7 +85,7 @@ class ColumnStore:
         """
         directory = pathlib.Path(directory)
         manifest = read_manifest(directory)
-        shards = tuple(_open_shard(directory, manifest, shard) for shard in range(manifest['num_shards']))
+        shards = tuple(open_shard(directory, manifest, shard) for shard in range(manifest['num_shards']))
         store = cls(directory, manifest, shards)
         if store.size_bytes <= CHECKED_AT_OPEN_BYTES:
             store.check()
@@ -138,7 +123,7 @@ class ColumnStore:
         place = np.array([row // len(self.shards)])
         example = {}
         for feature, arrays in self.shards[row % len(self.shards)].items():
-            starts, stops = _bounds(arrays, place)
+            starts, stops = bounds(arrays, place)
             example[feature] = np.array(arrays[VALUES].covering(starts, stops)[starts[0] : stops[0]])
         return example
 
@@ -195,7 +180,9 @@ class ColumnStore:
         """
         self._require(feature)
         counts = self.manifest['features'][feature]['lengths']
-        return {int(length): count for length, count in counts.items() if count}
+        return {
+            length: count for length, count in sorted((int(one), n) for one, n in counts.items()) if count
+        }
 
     def lengths(
         self, feature: str, rows: Int[np.ndarray, 'chosen'] | None = None
@@ -209,7 +196,7 @@ class ColumnStore:
         rows = np.arange(len(self)) if rows is None else rows
         lengths = np.empty(len(rows), np.int64)
         for shard, here, places in self._by_shard(rows):
-            starts, stops = _bounds(shard[feature], places)
+            starts, stops = bounds(shard[feature], places)
             lengths[here] = stops - starts
         return lengths
 
@@ -238,7 +225,7 @@ class ColumnStore:
         padded = np.zeros((len(rows), length), np.int32)
         columns = np.arange(length)[None, :]
         for shard, here, places in self._by_shard(rows):
-            starts, stops = _bounds(shard[feature], places)
+            starts, stops = bounds(shard[feature], places)
             lengths = stops - starts
             if lengths.max() > length:
                 longest = int(lengths.argmax())
@@ -266,38 +253,6 @@ class ColumnStore:
             raise ColumnError(
                 f'{self.directory}: no feature {feature!r}; the features there are {", ".join(self.features)}'
             )
-
-
-def _bounds(
-    arrays: Mapping[str, CheckedArray | ArrayInMemory], places: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    offsets = arrays[OFFSETS].covering(places, places + 2)
-    return offsets[places], offsets[places + 1]
-
-
-def _open_shard(directory: pathlib.Path, manifest: Mapping[str, Any], shard: int) -> Shard:
-    num_shards = manifest['num_shards']
-    lengths = {
-        (name, part): (
-            manifest['features'][name]['tokens'][shard]
-            if part == VALUES
-            else shard_rows(manifest['rows'], shard, num_shards) + 1
-        )
-        for name in sorted(manifest['features'])
-        for part in DTYPES
-    }
-    counts = [blocks(length * DTYPES[part].itemsize) for (_, part), length in lengths.items()]
-    path = directory / checksum_file(shard, num_shards)
-    check_size(path, sum(counts) * CHECKSUM.itemsize)
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != manifest['checksums'][shard]:
-        raise ColumnError(damaged(path, 'not the sha256 of the manifest'))
-    checksums = np.split(np.frombuffer(content, CHECKSUM), np.cumsum(counts)[:-1])
-    opened: dict[str, dict[str, CheckedArray]] = {name: {} for name in manifest['features']}
-    for ((name, part), length), table in zip(lengths.items(), checksums, strict=True):
-        file = directory / data_file(name, part, shard, num_shards)
-        opened[name][part] = CheckedArray(file, DTYPES[part], length, table)
-    return opened
 
 
 def _block(rows: Any) -> Block:

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from llmrec_jax import materialise, train
+from llmrec_jax.launch.gin_config import REPOSITORY
 from llmrec_jax.training.metrics_log import read_json_lines
 
 TASK = ('--task=next_thing', '--module=tests.launch.text_tasks', '--num_shards=2')
@@ -52,7 +53,10 @@ def test_flan_t5_learns_a_materialised_task_without_tensorflow(examples, tmp_pat
     program = code.format(f'from llmrec_jax import train\ntrain.main({flags(examples, tmp_path)!r})')
     # One device, as a user's laptop has, and as little compilation.
     environment = {**os.environ, 'XLA_FLAGS': '--xla_backend_optimization_level=0'}
-    done = subprocess.run([sys.executable, '-c', program], env=environment, capture_output=True, text=True)
+    environment['PYTHONPATH'] = str(REPOSITORY)
+    command = [sys.executable, '-c', program]
+    # From another working directory than the repository's, as an installed library is used.
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     validation = read_json_lines(tmp_path / 'validation.jsonl')
     assert [row['step'] for row in validation] == [10, 20, 30]
