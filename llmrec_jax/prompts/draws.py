@@ -28,7 +28,13 @@ class Draws:
     def of(
         cls, ops: ArrayOps, *, group: str, seed: Array, epoch: Array, record: Array, repetition: Array
     ) -> 'Draws':
-        """The draws of the `repetition`-th example that `record` gives in `epoch`; no number is negative."""
+        """The draws of the `repetition`-th example that `record` gives in `epoch`.
+
+        Raises:
+          ValueError: when the seed is negative.
+        """
+        if isinstance(seed, int) and seed < 0:
+            raise ValueError(f'the seed of prompts is {seed}; it must not be negative')
         key = ops.bits(name_constant(group))
         for part in (seed, epoch, record, repetition):
             key = mix(ops, key + ops.bits(GAMMA) + ops.bits(part))

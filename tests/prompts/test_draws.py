@@ -15,6 +15,11 @@ def _draws(ops=NUMPY, *, seed=0, epoch=0, record=0, repetition=0) -> Draws:
     return Draws.of(ops, group='group', seed=seed, epoch=epoch, record=record, repetition=repetition)
 
 
+def test_a_negative_seed_is_refused():
+    with pytest.raises(ValueError, match='the seed of prompts is -1'):
+        _draws(seed=-1)
+
+
 def test_the_generator_is_splitmix64():
     # The first outputs of the reference implementation from the seed 1234567.
     expected = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]

@@ -16,6 +16,7 @@ from llmrec_jax.corpora.simulated_shop.source import SimulatedShop
 from llmrec_jax.corpora.splits import leave_last_out
 from llmrec_jax.prompts.array_ops import NUMPY
 from llmrec_jax.prompts.naming.numbers import RandomNumbers
+from llmrec_jax.prompts.p5 import direct
 from llmrec_jax.prompts.p5.data import P5, P5Data
 from llmrec_jax.prompts.p5.groups import RATES, P5Prompts
 from llmrec_jax.prompts.rating_scale import RatingScale
@@ -185,7 +186,7 @@ def test_groups_drawn_by_their_sizes_come_as_often_as_the_paper_has_them(shop_da
 def test_each_candidate_of_a_case_is_asked_about_by_itself(shop_data):
     cases = shop_data.records['test']['direct_candidates']
     asked = histories.asked_candidates(cases.take(np.arange(3)), 96, candidates=10, seed=0)
-    group = P5Prompts().asked().only(['5-1'])
+    group = direct.asked(shop_data.evaluation_groups['direct_yes_no']).only(['5-1'])
     examples = list(group.examples(asked, tables_for(NUMPY, shop_data.tables), seed=0))
     assert [example['targets'] for example in examples].count('yes') == 3
     for example in examples:

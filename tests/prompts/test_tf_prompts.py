@@ -1,6 +1,5 @@
 """TensorFlow and plain Python write the same bytes."""
 
-import dataclasses
 import functools
 
 import hypothesis
@@ -40,32 +39,31 @@ def _patterns(draw, fields):
 
 
 @st.composite
-def _templates(draw):
-    separator = draw(st.sampled_from([', ', '{one}', '']))
-    return Template(
-        'id',
-        'family',
-        'group',
-        draw(_patterns(('one', 'two'))) + '{items}',
-        draw(_patterns(('one', 'two', 'items'))),
-        lists={'items': Listing('{number}' + draw(_patterns(('one', 'left'))) + '{right}', separator)},
-    )
+def _wordings(draw):
+    """Two patterns, the pattern of the elements of a list, and the separator between them."""
+    inputs = draw(_patterns(('one', 'two'))) + '{items}'
+    targets = draw(_patterns(('one', 'two', 'items')))
+    each = '{number}' + draw(_patterns(('one', 'left'))) + '{right}'
+    return inputs, targets, each, draw(st.sampled_from([', ', '{one}', '']))
 
 
 @hypothesis.given(
-    templates=st.lists(_templates(), min_size=1, max_size=4),
+    wordings=st.lists(_wordings(), min_size=1, max_size=4),
     one=_texts,
     two=_texts,
     lists=_lists,
 )
 @hypothesis.settings(max_examples=40)
-def test_any_template_filled_with_any_text_is_written_alike(templates, one, two, lists):
+def test_any_template_filled_with_any_text_is_written_alike(wordings, one, two, lists):
     fields = {'one': one, 'two': two, 'left': lists[0], 'right': lists[1]}
     texts = {
         name: TENSORFLOW.texts(value) if isinstance(value, list) else tf.constant(value.encode())
         for name, value in fields.items()
     }
-    templates = [dataclasses.replace(template, id=str(row)) for row, template in enumerate(templates)]
+    templates = [
+        Template(str(row), 'family', 'group', inputs, targets, lists={'items': Listing(each, separator)})
+        for row, (inputs, targets, each, separator) in enumerate(wordings)
+    ]
     write = TemplateWriter(tuple(templates))
     for row, template in enumerate(templates):
         written = write(texts, tf.constant(row))

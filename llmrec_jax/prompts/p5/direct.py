@@ -8,7 +8,7 @@ from llmrec_jax.prompts.array_ops import Array
 from llmrec_jax.prompts.candidates import CANDIDATE_FIELDS, with_negatives
 from llmrec_jax.prompts.draws import Draws
 from llmrec_jax.prompts.p5.names import ITEM_FIELDS, USER_FIELDS, item_texts, user_texts
-from llmrec_jax.prompts.prompt_group import Filling
+from llmrec_jax.prompts.prompt_group import Filling, PromptGroup
 from llmrec_jax.prompts.template import Listing, Template
 
 
@@ -56,6 +56,11 @@ class AskedRecommendation:
             'yes_no': ops.choose(record['answer'] == 1, 'yes', 'no'),
         }
         return Filling(texts, {name: record[name] for name in ('user', 'item', 'answer')})
+
+
+def asked(questions: PromptGroup) -> PromptGroup:
+    """The yes/no questions of a group, asked about given items instead of drawn ones."""
+    return dataclasses.replace(questions, form=AskedRecommendation(), rate=1)
 
 
 @dataclasses.dataclass(frozen=True)

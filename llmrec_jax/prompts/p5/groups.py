@@ -78,14 +78,6 @@ class P5Prompts:
             if name in members
         }
 
-    def asked(self) -> PromptGroup:
-        """The yes/no questions of the family direct, about each of the candidates.
-
-        For the records of `records.histories.asked_candidates`.
-        """
-        questions = self.groups(training=False)['direct_yes_no']
-        return dataclasses.replace(questions, form=direct.AskedRecommendation())
-
     def _forms(self, noisy: bool) -> dict[str, Form]:
         explained = explanation.ExplainedItem(self.scale, noisy)
         return {
