@@ -19,6 +19,8 @@ from llmrec_jax.launch.recipe import Recipe
 from llmrec_jax.launch.train_stage import train_stage
 from llmrec_jax.launch.workspace import Workspace, write_bytes
 from llmrec_jax.training import processes
+from llmrec_jax.training.parameter_restore import check_params
+from llmrec_jax.training.trainer import CHECKPOINTS
 
 errors_as_messages = ending.errors_as_messages
 
@@ -105,6 +107,7 @@ def run_stages(
     """
     workspace = Workspace(recipe, checkpoint)
     _check_devices(recipe, wanted)
+    _check_checkpoints(workspace, wanted)
     write_config(workspace.config_path)
     return workspace, stages.run(workspace.root, [make(workspace) for make in ALL_STAGES], wanted)
 
@@ -115,6 +118,16 @@ def _check_devices(recipe: Recipe, wanted: Sequence[str] | None) -> None:
         recipe.trainer.check_devices()
     if wanted is None or {'train', 'evaluate'} & set(wanted):
         check_users_at_once(recipe.decoding_batch_size)
+
+
+def _check_checkpoints(workspace: Workspace, wanted: Sequence[str] | None) -> None:
+    """Finds out before any work whether checkpoints that were named are of the recipe's model."""
+    named = [workspace.checkpoint]
+    if (wanted is None or 'train' in wanted) and not any((workspace.root / CHECKPOINTS).glob('checkpoint_*')):
+        named.append(workspace.recipe.trainer.initial_checkpoint)
+    for checkpoint in named:
+        if checkpoint is not None:
+            check_params(checkpoint, workspace.abstract_params)
 
 
 def write_config(path: pathlib.Path) -> None:

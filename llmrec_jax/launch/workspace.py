@@ -160,14 +160,18 @@ class Workspace:
         Raises:
           CheckpointError: when it is not there, is damaged, or is of another model.
         """
+        return restore_params(self.checkpoint or self.best_checkpoint, self.abstract_params)
+
+    @functools.cached_property
+    def abstract_params(self) -> Any:
+        """Shapes and shardings of the model's parameters."""
         trainer, model = self.recipe.trainer, self.recipe.model
         blank = {name: np.zeros((1, 1), np.int32) for name in trainer.feature_lengths}
         features = {
             name: jax.ShapeDtypeStruct(array.shape, array.dtype)
             for name, array in model.convert_features(blank).items()
         }
-        abstract = abstract_params(model, features, trainer.mesh.build(), trainer.logical_axis_rules)
-        return restore_params(self.checkpoint or self.best_checkpoint, abstract)
+        return abstract_params(model, features, trainer.mesh.build(), trainer.logical_axis_rules)
 
     def recommender(
         self, split: str, params: Any, *, search: SemanticIdSearch | None = None

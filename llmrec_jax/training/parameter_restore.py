@@ -17,7 +17,7 @@ from jaxtyping import PyTree
 
 from llmrec_jax.training.checkpoint_errors import CheckpointError, reading
 from llmrec_jax.training.checkpoint_layouts import COPY_AGAIN, PARAMETERS, StoredTree, open_checkpoint
-from llmrec_jax.training.layer_arrangements import sources
+from llmrec_jax.training.layer_arrangements import Source, sources
 from llmrec_jax.training.state_tree import from_tree, to_tree
 from llmrec_jax.training.stored_arrays import Index, ReadableArray
 from llmrec_jax.training.train_state import TrainState
@@ -25,6 +25,7 @@ from llmrec_jax.training.train_state import TrainState
 LOG = logging.getLogger(__name__)
 # Arrays read at once: hides a bucket's latency, and bounds what a host holds beside the finished parameters.
 ARRAYS_AT_ONCE = 4
+ANOTHER_CHECKPOINT = 'take a checkpoint of this one'
 STATES = 'state/param_states/'
 # T5X's Adafactor keeps its moments under each parameter; optax keeps a tree of parameters for each moment.
 FACTOR = 'v_row'
@@ -48,11 +49,19 @@ def restore_params(
       CheckpointError: when the checkpoint is not there or is damaged, or when its parameters are not those of
         `abstract`, which is found out before any is read; the message names the first that differs.
     """
-    tree = open_checkpoint(checkpoint)
-    wanted = {PARAMETERS + name: leaf for name, leaf in named_leaves(abstract).items()}
-    restored = _restore(tree, wanted, COPY_AGAIN, 'take a checkpoint of this one')
+    tree, wanted = open_checkpoint(checkpoint), _named_params(abstract)
+    restored = _read_all(tree, wanted, _find(tree, wanted, ANOTHER_CHECKPOINT), COPY_AGAIN)
     LOG.info('parameters come from %s', tree.path)
     return _rebuilt(abstract, restored, PARAMETERS)
+
+
+def check_params(checkpoint: str | os.PathLike, abstract: PyTree[jax.ShapeDtypeStruct]) -> None:
+    """Finds out whether `restore_params` would find all parameters, and reads none.
+
+    Raises:
+      CheckpointError: as `restore_params` raises it.
+    """
+    _find(open_checkpoint(checkpoint), _named_params(abstract), ANOTHER_CHECKPOINT)
 
 
 def restore_state(checkpoint: str | os.PathLike, abstract: TrainState, mend: str) -> TrainState:
@@ -74,7 +83,8 @@ def restore_state(checkpoint: str | os.PathLike, abstract: TrainState, mend: str
             'name it as Trainer.initial_checkpoint in another workdir to start from its parameters'
         )
     wanted = to_tree(abstract)
-    restored = _restore(tree, named_leaves(wanted), mend, 'use another workdir')
+    named = named_leaves(wanted)
+    restored = _read_all(tree, named, _find(tree, named, 'use another workdir'), mend)
     LOG.info("parameters and the optimizer's state come from %s", tree.path)
     return from_tree(_rebuilt(wanted, restored), abstract)
 
@@ -107,10 +117,12 @@ def named_leaves(tree: PyTree[Any]) -> dict[str, Any]:
     }
 
 
-def _restore(
-    tree: StoredTree, wanted: Mapping[str, jax.ShapeDtypeStruct], damaged: str, mismatched: str
-) -> dict[str, jax.Array]:
-    """Reads `wanted`, after all of it was found in `tree`; `damaged` and `mismatched` say what to do."""
+def _named_params(abstract: PyTree[jax.ShapeDtypeStruct]) -> dict[str, jax.ShapeDtypeStruct]:
+    return {PARAMETERS + name: leaf for name, leaf in named_leaves(abstract).items()}
+
+
+def _find(tree: StoredTree, wanted: Mapping[str, jax.ShapeDtypeStruct], mismatched: str) -> dict[str, Source]:
+    """Where each of `wanted` lies in `tree`; `mismatched` says what to do where it does not."""
     try:
         found = sources({name: tuple(leaf.shape) for name, leaf in wanted.items()}, tree.arrays)
     except ValueError as error:
@@ -126,6 +138,16 @@ def _restore(
                 f'{there.get(name, "(absent)")} there and {here.get(name, "(absent)")} here; '
                 + (_other_vocabulary(name, ours, theirs) or other_model)
             )
+    return found
+
+
+def _read_all(
+    tree: StoredTree,
+    wanted: Mapping[str, jax.ShapeDtypeStruct],
+    found: Mapping[str, Source],
+    damaged: str,
+) -> dict[str, jax.Array]:
+    """Reads `wanted` from where `_find` found it; `damaged` says what to do where it cannot be read."""
     with reading(tree.path, damaged):
         views = {name: source.view(tree.arrays) for name, source in found.items()}
         with concurrent.futures.ThreadPoolExecutor(ARRAYS_AT_ONCE) as pool:

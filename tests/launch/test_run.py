@@ -207,3 +207,19 @@ def test_a_wrong_recipe_ends_with_one_message(tmp_path, capsys, flag, message):
     with pytest.raises(SystemExit):
         run.main([*SHORT, f'--gin.WORKDIR={tmp_path}', '--stages=corpus,item_vectors,semantic_ids', flag])
     assert message in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_cannot_be_taken_is_found_out_before_any_work(tmp_path, capsys):
+    other = write_t5x(
+        tmp_path / 'checkpoint_1', {'token_embedder': {'embedding': np.ones((2, 2), np.float32)}}
+    )
+    flags = [*SHORT, f'--gin.WORKDIR={tmp_path / "run"}']
+    named = f'--gin.trainer.Trainer.initial_checkpoint={other}'
+    for launch in (
+        lambda: run.main([*flags, named]),
+        lambda: evaluate.main([*flags, f'--checkpoint={other}']),
+    ):
+        with pytest.raises(SystemExit):
+            launch()
+        assert 'checkpoint_1 was written by another model' in capsys.readouterr().err
+    assert not (tmp_path / 'run').exists()
