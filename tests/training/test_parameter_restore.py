@@ -7,6 +7,7 @@ import shutil
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import orbax.checkpoint as ocp
 import pytest
 from flax import traverse_util
@@ -17,8 +18,18 @@ from jax.sharding import NamedSharding, PartitionSpec
 from llmrec_jax.models.t5 import T5Config, Transformer
 from llmrec_jax.models.t5.layer_stacking import stack_layers
 from llmrec_jax.training.checkpoint_errors import CheckpointError
-from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape, parameter_shardings
-from llmrec_jax.training.parameter_restore import load_params, restore_params
+from llmrec_jax.training.mesh import (
+    STANDARD_RULES,
+    MeshShape,
+    optimizer_shardings,
+    parameter_shardings,
+    replicated,
+)
+from llmrec_jax.training.optimizers import AdamW
+from llmrec_jax.training.parameter_restore import load_params, restore_params, restore_state
+from llmrec_jax.training.schedules import Constant
+from llmrec_jax.training.state_tree import to_tree
+from llmrec_jax.training.train_state import TrainState
 from tests.training.bucket_server import BucketServer
 from tests.training.t5x_files import write_t5x
 
@@ -95,6 +106,28 @@ def test_every_arrangement_restores_into_either_network_sharded(params, tmp_path
         jax.tree.map(lambda leaf, shape: leaf.sharding == shape.sharding or pytest.fail(), restored, abstract)
     wi = restored['encoder']['layers']['mlp']['wi_0']['kernel']
     assert wi.sharding.shard_shape(wi.shape) == (3, 16, 16)
+
+
+def test_moments_follow_their_parameters_into_stacked_layers(params, tmp_path):
+    optimizer = AdamW(Constant(0.1)).build()
+
+    def state(params):
+        moments = optax.tree_map_params(optimizer, lambda _, param: param, optimizer.init(params), params)
+        return TrainState(np.int32(4), params, moments)
+
+    folder = tmp_path / 'a folder' / 'checkpoint_4'
+    ocp.PyTreeCheckpointer().save(folder / 'state', to_tree(state(params)))
+    mesh = MESH.build()
+    scanned = abstract_params(dataclasses.replace(CONFIG, scan_layers=True))
+    by_name = jax.tree.map(lambda leaf: leaf.sharding, scanned)
+    shardings = TrainState(replicated(mesh), by_name, optimizer_shardings(mesh, optimizer, scanned, by_name))
+    expected = state(stack_layers(params))
+    abstract = jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        jax.eval_shape(lambda: expected),
+        shardings,
+    )
+    assert_same(restore_state(folder, abstract, 'delete it'), expected)
 
 
 def test_only_the_slices_of_a_shard_are_read_and_each_once(published, monkeypatch):
