@@ -5,10 +5,11 @@ from importlib import metadata
 from typing import Any
 
 import seqio
+import tensorflow as tf
 
 from llmrec_jax.version import __version__
 
-PACKAGES = ('seqio', 'tensorflow', 'tensorflow-text', 'sentencepiece')
+PACKAGES = ('seqio', 'sentencepiece')
 
 
 def task_provenance(provider: seqio.Task | seqio.Mixture) -> dict[str, Any]:
@@ -18,7 +19,9 @@ def task_provenance(provider: seqio.Task | seqio.Mixture) -> dict[str, Any]:
         facts['mixture'] = sorted(task.name for task in provider.tasks)
     features = provider.output_features
     facts['vocabularies'] = {name: vocabulary_facts(feature.vocabulary) for name, feature in features.items()}
-    facts['versions'] = {'llmrec_jax': __version__, **{name: metadata.version(name) for name in PACKAGES}}
+    # TensorFlow is asked itself, because its package has more names than one.
+    versions = {'llmrec_jax': __version__, 'tensorflow': tf.__version__}
+    facts['versions'] = versions | {name: metadata.version(name) for name in PACKAGES}
     return facts
 
 

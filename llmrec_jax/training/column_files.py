@@ -25,6 +25,20 @@ class ColumnError(ValueError):
     """A column store that is missing, damaged or lacks a feature; the message names the file and the cure."""
 
 
+def local_folder(directory: str | os.PathLike) -> pathlib.Path:
+    """The folder, which must be one that can be memory-mapped.
+
+    Raises:
+      ColumnError: for an address such as `gs://…`.
+    """
+    if '://' in os.fspath(directory):
+        raise ColumnError(
+            f'{directory}: examples are memory-mapped, so they lie on a local or a mounted disk; '
+            f'copy them to one, or mount the bucket'
+        )
+    return pathlib.Path(directory)
+
+
 def data_file(feature: str, part: str, shard: int, num_shards: int) -> str:
     """Name of the file with the values or the offsets of a feature in one shard."""
     return f'{feature}.{part}-{shard:05d}-of-{num_shards:05d}'

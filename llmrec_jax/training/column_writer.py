@@ -24,6 +24,7 @@ from llmrec_jax.training.column_files import (
     block_checksums,
     checksum_file,
     data_file,
+    local_folder,
     replace_directory,
 )
 
@@ -55,7 +56,8 @@ class ColumnWriter:
           num_shards: files that each feature is dealt to; row `i` goes to shard `i % num_shards`.
 
         Raises:
-          ColumnError: when there is no feature, no shard, or a name that cannot be a file's.
+          ColumnError: when there is no feature, no shard, a name that cannot be a file's, or an address
+            that is no folder's.
         """
         if not features or num_shards < 1:
             raise ColumnError(
@@ -65,7 +67,7 @@ class ColumnWriter:
         unfit = [name for name in features if os.path.basename(name) != name]
         if unfit:
             raise ColumnError(f'{directory}: feature {unfit[0]!r} cannot name a file')
-        self._directory = pathlib.Path(directory)
+        self._directory = local_folder(directory)
         self._partial = self._directory.with_name(f'{self._directory.name}.partial')
         shutil.rmtree(self._partial, ignore_errors=True)
         self._partial.mkdir(parents=True)

@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Int
 
 from llmrec_jax.training.checked_array import ArrayInMemory
-from llmrec_jax.training.column_files import DTYPES, OFFSETS, VALUES, ColumnError, read_manifest
+from llmrec_jax.training.column_files import DTYPES, OFFSETS, VALUES, ColumnError, local_folder, read_manifest
 from llmrec_jax.training.column_shards import Shard, bounds, open_shard
 from llmrec_jax.training.column_writer import Block, ColumnWriter
 
@@ -83,7 +83,7 @@ class ColumnStore:
           ColumnError: when a file is missing or is not what was written; in a store of more than
             `CHECKED_AT_OPEN_BYTES`, a file that has the right size is checked only where it is read.
         """
-        directory = pathlib.Path(directory)
+        directory = local_folder(directory)
         manifest = read_manifest(directory)
         shards = tuple(open_shard(directory, manifest, shard) for shard in range(manifest['num_shards']))
         store = cls(directory, manifest, shards)

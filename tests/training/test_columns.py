@@ -169,6 +169,12 @@ def test_missing_files_are_named(directory, tmp_path):
         ColumnStore.open(tmp_path / 'nowhere')
 
 
+def test_a_bucket_is_no_folder():
+    for use in (ColumnStore.open, lambda directory: write_columns(directory, {'inputs': [[1]]}, {})):
+        with pytest.raises(ColumnError, match='gs://bucket/store: examples are memory-mapped.* copy them'):
+            use('gs://bucket/store')
+
+
 def test_a_manifest_that_is_no_manifest_is_named(directory):
     manifest = json.loads((directory / 'manifest.json').read_text())
     (directory / 'manifest.json').write_text(json.dumps({**manifest, 'format': 99}))
