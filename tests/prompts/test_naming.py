@@ -96,7 +96,7 @@ def test_long_titles_are_cut_and_stay_distinct(caplog):
     corpus = corpus_of([[0, 1]], ['x' * 10_000, 'x' * 90])
     assert _names(TitleNames(), corpus) == ['x' * 80, 'x' * 80 + ' (2)']
     assert 'titles as names: 2 of 2 are longer than 80 characters' in caplog.text
-    assert 'number 0, has 10000' in caplog.text
+    assert 'that of B0, has 10000' in caplog.text
 
 
 def test_a_corpus_without_titles_cannot_be_named_by_them():

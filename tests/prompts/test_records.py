@@ -73,6 +73,14 @@ def test_rows_are_taken_in_the_order_asked_for(rows, data):
     assert [taken[row].tolist() for row in range(len(taken))] == [rows[row] for row in chosen]
 
 
+@hypothesis.given(st.lists(st.lists(st.integers(0, 5), max_size=8), min_size=1, max_size=6))
+@hypothesis.settings(max_examples=20)
+def test_the_items_that_are_no_negatives_are_those_of_the_row_ascending_and_once(rows):
+    values = np.asarray([item for row in rows for item in row], np.int64)
+    distinct = histories.distinct_items(Sequences(values, np.cumsum([0, *map(len, rows)])))
+    assert [distinct[row].tolist() for row in range(len(rows))] == [sorted(set(row)) for row in rows]
+
+
 def _sequential_example(records, **numbers):
     group = P5Prompts(candidates=5).groups(training=True)['sequential_candidates']
     corpus = corpus_of([[0]] * 40, _TITLES)
@@ -191,6 +199,7 @@ def test_an_empty_review_gives_no_record_and_is_counted_in_one_message(caplog):
     assert 'test/corpus: 1 of 5 rated events have an empty review or headline' in caplog.text
     assert records.columns['review'][0] == 'The sound'
     assert 'reviews: 4 of 4 are longer than 10 characters and are cut there' in caplog.text
+    assert 'the longest, that of event 0, has 47' in caplog.text
 
 
 def test_unrated_events_give_no_record():
@@ -223,7 +232,7 @@ def test_words_say_what_is_unknown_and_long_titles_are_cut_with_one_message(capl
     assert tables['user_name'] == ['a woman']
     assert word_tables(corpus, ['a', 'b', 'c'], ['u'])['user_name'] == ['U0']
     assert caplog.text.count('are longer than 5 characters') == 1
-    assert 'the longest, number 0, has 10000' in caplog.text
+    assert 'the longest, that of B0, has 10000' in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -31,5 +31,5 @@ class TitleNames:
         titles = [one_line(title) for title in corpus.items.title]
         if not any(titles):
             raise ValueError(f'{corpus.name}: no item has a title, so items need another naming scheme')
-        cut = cut_texts(titles, self.max_characters, f'{corpus.name}: titles as names')
+        cut = cut_texts(titles, self.max_characters, f'{corpus.name}: titles as names', corpus.items.item_id)
         return distinct([title or self.untitled for title in cut])

@@ -7,7 +7,7 @@ from llmrec_jax.corpora.splits import RankingCases, Sequences
 from llmrec_jax.prompts.array_ops import NUMPY
 from llmrec_jax.prompts.candidates import with_negatives
 from llmrec_jax.prompts.draws import Draws
-from llmrec_jax.prompts.records.record_table import Records, ragged, take_rows
+from llmrec_jax.prompts.records.record_table import Records, take_rows
 
 # P5 draws the target among the last three items and the window's start among the first three, and shows a
 # history of two items or more.
@@ -17,7 +17,10 @@ _FEWEST_ITEMS = 2
 
 def distinct_items(histories: Sequences) -> Sequences:
     """The items of each row, ascending, each once: what is no negative of the user's."""
-    return ragged([np.unique(histories[row]) for row in range(len(histories))])
+    rows = np.repeat(np.arange(len(histories)), histories.lengths)
+    pairs = np.unique(np.stack([rows, histories.values]), axis=1)
+    counts = np.bincount(pairs[0], minlength=len(histories))
+    return Sequences(pairs[1], np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
 
 def sequential_training(train: Sequences, own: Sequences) -> Records:
@@ -43,11 +46,14 @@ def sequential_training(train: Sequences, own: Sequences) -> Records:
 
 def sequential_cases(cases: RankingCases, own: Sequences) -> Records:
     """The whole history predicts the target; `own` as in `sequential_training`."""
-    items = [np.append(cases.histories[row], cases.target[row]) for row in range(len(cases))]
+    histories = cases.histories
     return Records(
         {
             'user': cases.user,
-            'items': ragged(items),
+            'items': Sequences(
+                np.insert(histories.values, histories.offsets[1:], cases.target),
+                histories.offsets + np.arange(len(cases) + 1),
+            ),
             'first_target': cases.histories.lengths.astype(np.int64),
             'last_start': np.zeros(len(cases), np.int64),
             'own': take_rows(own, cases.user),

@@ -58,12 +58,3 @@ def take_rows(sequences: Sequences, rows: Int[np.ndarray, 'chosen']) -> Sequence
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     moved = np.repeat(sequences.offsets[rows] - offsets[:-1], lengths)
     return Sequences(sequences.values[moved + np.arange(offsets[-1])], offsets)
-
-
-def ragged(rows: Sequence[np.ndarray]) -> Sequences:
-    """Arrays of different lengths as `Sequences`."""
-    offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
-    values = (
-        np.concatenate([np.asarray(row, np.int64) for row in rows]) if len(rows) else np.zeros(0, np.int64)
-    )
-    return Sequences(values, offsets)

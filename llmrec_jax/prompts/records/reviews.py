@@ -27,7 +27,7 @@ def rated(corpus: Corpus, scale: RatingScale) -> Records:
 def reviewed(corpus: Corpus, scale: RatingScale, *, max_characters: int) -> Records:
     """The rated events that have a review, and a headline if any event of the corpus has one.
 
-    To the columns of `rated` come `headline` and `review`. Says once how many events have neither.
+    To the columns of `rated` come `headline` and `review`. Says once how many lack one.
 
     Args:
       corpus: where the events are.
@@ -47,7 +47,12 @@ def reviewed(corpus: Corpus, scale: RatingScale, *, max_characters: int) -> Reco
             '%s: %d of %d rated events have an empty review or headline and give no record of reviews',
             corpus.name, len(known) - len(speaking), len(known),
         )  # fmt: skip
-    texts = cut_texts([one_line(reviews[row]) for row in speaking], max_characters, f'{corpus.name}: reviews')
+    texts = cut_texts(
+        [one_line(reviews[row]) for row in speaking],
+        max_characters,
+        f'{corpus.name}: reviews',
+        [f'event {row}' for row in speaking],
+    )
     table = _rated(corpus, np.asarray(speaking, np.int64), levels)
     return Records(
         {**table.columns, 'headline': [one_line(headlines[row]) for row in speaking], 'review': texts}

@@ -18,15 +18,15 @@ def one_line(text: str) -> str:
     return ' '.join(text.split())
 
 
-def cut_texts(texts: Sequence[str], limit: int, what: str) -> list[str]:
-    """Each text's first `limit` characters; says once how many were longer, and which is the longest."""
+def cut_texts(texts: Sequence[str], limit: int, what: str, whose: Sequence[str]) -> list[str]:
+    """Each text's first `limit` characters; says once how many were longer, and whose is the longest."""
     lengths = [len(text) for text in texts]
     longer = sum(length > limit for length in lengths)
     if longer:
         longest = max(range(len(texts)), key=lengths.__getitem__)
         LOG.warning(
-            '%s: %d of %d are longer than %d characters and are cut there; the longest, number %d, has %d',
-            what, longer, len(texts), limit, longest, lengths[longest],
+            '%s: %d of %d are longer than %d characters and are cut there; the longest, that of %s, has %d',
+            what, longer, len(texts), limit, whose[longest], lengths[longest],
         )  # fmt: skip
     return [text[:limit].rstrip() for text in texts]
 
@@ -58,7 +58,9 @@ def word_tables(
             raise ValueError(f'{corpus.name}: {len(names)} names for {rows} {what}')
     if called not in USER_NAMES:
         raise ValueError(f'user_name can be {" or ".join(USER_NAMES)}, not {called!r}')
-    titles = cut_texts([one_line(title) for title in items.title], max_title, f'{corpus.name}: titles')
+    titles = cut_texts(
+        [one_line(title) for title in items.title], max_title, f'{corpus.name}: titles', items.item_id
+    )
     return {
         'item': list(item_names),
         'title': [title or UNKNOWN['title'] for title in titles],
@@ -79,8 +81,8 @@ def absent_fields(corpus: Corpus) -> Mapping[str, str]:
     events, items = corpus.events, corpus.items
     reasons = {}
     for field, there in (
-        ('title', any(items.title)),
-        ('brand', any(items.brand)),
+        ('title', any(title.strip() for title in items.title)),
+        ('brand', any(brand.strip() for brand in items.brand)),
         ('price', any(not math.isnan(price) for price in items.price.tolist())),
     ):
         if not there:
