@@ -8,8 +8,10 @@ from flax import linen as nn
 from flax.linen import partitioning
 from jaxtyping import Array, Bool, Float, Int
 
-from llmrec_jax.models.t5.config import T5Config
+from llmrec_jax.models.t5.config import FUSED, T5Config
 from llmrec_jax.models.t5.dense import Dense
+from llmrec_jax.models.t5.fused_attention import fused_attention, is_worth_fusing
+from llmrec_jax.models.t5.masks import Visibility
 
 # Far below any score, yet finite: a row without a single key to attend to stays a number.
 MASKED = -1e10
@@ -55,7 +57,7 @@ class Attention(nn.Module):
         self,
         inputs: Float[Array, 'batch query embed'],
         attended: Float[Array, 'batch key embed'],
-        mask: Bool[Array, 'batch 1 #query key'] | None,
+        visibility: Visibility,
         bias: Float[Array, 'heads query key'] | None,
         enable_dropout: bool,
     ) -> Float[Array, 'batch query embed']:
@@ -64,7 +66,11 @@ class Attention(nn.Module):
         # One mask for all queries of a key (T5X's choice) may as well fall on the value as on its weights,
         # and the values are the smaller array.
         values = self.dropout(memory['value'], deterministic=not enable_dropout)
-        return self._attend(self.heads(self.query(inputs)), memory['key'], values, mask, bias)
+        queries = self.heads(self.query(inputs))
+        if self.config.attention == FUSED and is_worth_fusing(inputs.shape[1], attended.shape[1]):
+            mixed = fused_attention(queries, memory['key'], values, visibility, bias)
+            return self._project(partitioning.with_sharding_constraint(mixed, HEAD_AXES))
+        return self._attend(queries, memory['key'], values, visibility.mask(), bias)
 
     def heads(
         self, joined: Float[Array, 'batch length joined']

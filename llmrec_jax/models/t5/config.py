@@ -15,6 +15,8 @@ REMAT_POLICIES = {
     'minimal': jax.checkpoint_policies.save_only_these_names(PRODUCT),
     'full': jax.checkpoint_policies.nothing_saveable,
 }
+# How attention is computed: by matrix products and a softmax, or by the backend's own kernel.
+PLAIN, FUSED = ATTENTIONS = ('plain', 'fused')
 ACTIVATIONS = ('relu', 'gelu', 'silu', 'linear')
 
 
@@ -35,6 +37,8 @@ class T5Config:
       logits_via_embedding: whether the output head is the embedding transposed (T5 1.0) or its own kernel.
       dtype: of activations and multiplications; parameters, logits, softmax and loss are float32 throughout.
       float32_attention_logits: whether scores and softmax of the attention are float32 whatever `dtype` is.
+      attention: 'plain', or 'fused' for the backend's own kernel (cuDNN's on an NVIDIA GPU, Pallas's on a
+        TPU) wherever queries and keys number 128 or more; shorter ones, and decoding, are plain.
       one_hot_embedding: whether tokens are looked up by a one-hot multiplication (what T5X does; on a TPU its
         gradient is faster than a scatter) rather than by a gather.
       remat_policy: 'none', 'minimal' (keep the weight multiplications) or 'full' (keep a layer's input only).
@@ -57,6 +61,7 @@ class T5Config:
     logits_via_embedding: bool = False
     dtype: Any = 'float32'
     float32_attention_logits: bool = True
+    attention: str = PLAIN
     one_hot_embedding: bool = False
     remat_policy: str = 'none'
     scan_layers: bool = False
@@ -80,6 +85,8 @@ class T5Config:
             raise ValueError(
                 f'T5Config.remat_policy must be one of {sorted(REMAT_POLICIES)}, not {self.remat_policy!r}'
             )
+        if self.attention not in ATTENTIONS:
+            raise ValueError(f'T5Config.attention must be one of {ATTENTIONS}, not {self.attention!r}')
         # A tuple is hashable, which flax asks of a module's fields; gin hands over lists.
         object.__setattr__(self, 'mlp_activations', tuple(self.mlp_activations))
         unknown = [name for name in self.mlp_activations if name not in ACTIVATIONS]

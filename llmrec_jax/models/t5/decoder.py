@@ -15,6 +15,7 @@ from llmrec_jax.models.t5.embedding import Embed
 from llmrec_jax.models.t5.encoder import RESIDUAL_AXES
 from llmrec_jax.models.t5.feed_forward import FeedForward
 from llmrec_jax.models.t5.layer_stack import run_layers
+from llmrec_jax.models.t5.masks import Visibility
 from llmrec_jax.models.t5.normalization import RMSNorm
 from llmrec_jax.models.t5.relative_position import RelativePositionBias
 
@@ -44,18 +45,18 @@ class DecoderLayer(nn.Module):
         self,
         inputs: Float[Array, 'batch length embed'],
         encoded: Float[Array, 'batch key embed'],
-        mask: Bool[Array, 'batch 1 #length length'],
+        visibility: Visibility,
         bias: Float[Array, 'heads length length'],
-        cross_mask: Bool[Array, 'batch 1 #length key'],
+        cross_visibility: Visibility,
         enable_dropout: bool,
     ) -> Float[Array, 'batch length embed']:
         """The layer's output for whole targets."""
         x = partitioning.with_sharding_constraint(inputs, RESIDUAL_AXES)
         normalized = self.pre_self_attention_layer_norm(x)
-        attended = self.self_attention(normalized, normalized, mask, bias, enable_dropout)
+        attended = self.self_attention(normalized, normalized, visibility, bias, enable_dropout)
         x = x + self.dropout(attended, deterministic=not enable_dropout)
         normalized = self.pre_cross_attention_layer_norm(x)
-        attended = self.encoder_decoder_attention(normalized, encoded, cross_mask, None, enable_dropout)
+        attended = self.encoder_decoder_attention(normalized, encoded, cross_visibility, None, enable_dropout)
         x = x + self.dropout(attended, deterministic=not enable_dropout)
         fed = self.mlp(self.pre_mlp_layer_norm(x), enable_dropout)
         x = x + self.dropout(fed, deterministic=not enable_dropout)
@@ -107,14 +108,14 @@ class Decoder(nn.Module):
         self,
         encoded: Float[Array, 'batch key embed'],
         tokens: Int[Array, 'batch length'],
-        mask: Bool[Array, 'batch 1 #length length'],
-        cross_mask: Bool[Array, 'batch 1 #length key'],
+        visibility: Visibility,
+        cross_visibility: Visibility,
         enable_dropout: bool,
     ) -> Float[Array, 'batch length vocab']:
         """Float32 logits of the token that follows each of `tokens`."""
         length = tokens.shape[1]
         x = self.dropout(self.shared_embedding(tokens), deterministic=not enable_dropout)
-        context = (encoded, mask, self.relpos_bias(length, length), cross_mask)
+        context = (encoded, visibility, self.relpos_bias(length, length), cross_visibility)
         x = run_layers(self.config, self.layers, x, context, self.config.num_decoder_layers, enable_dropout)
         return self._logits(self.dropout(self.decoder_norm(x), deterministic=not enable_dropout))
 

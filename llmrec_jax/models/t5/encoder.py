@@ -2,13 +2,14 @@
 
 from flax import linen as nn
 from flax.linen import partitioning
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from llmrec_jax.models.t5.attention import Attention
 from llmrec_jax.models.t5.config import T5Config
 from llmrec_jax.models.t5.embedding import Embed
 from llmrec_jax.models.t5.feed_forward import FeedForward
 from llmrec_jax.models.t5.layer_stack import run_layers
+from llmrec_jax.models.t5.masks import Visibility
 from llmrec_jax.models.t5.normalization import RMSNorm
 from llmrec_jax.models.t5.relative_position import RelativePositionBias
 
@@ -32,14 +33,14 @@ class EncoderLayer(nn.Module):
     def __call__(
         self,
         inputs: Float[Array, 'batch length embed'],
-        mask: Bool[Array, 'batch 1 #length length'],
+        visibility: Visibility,
         bias: Float[Array, 'heads length length'],
         enable_dropout: bool,
     ) -> Float[Array, 'batch length embed']:
         """The layer's output."""
         x = partitioning.with_sharding_constraint(inputs, RESIDUAL_AXES)
         normalized = self.pre_attention_layer_norm(x)
-        attended = self.attention(normalized, normalized, mask, bias, enable_dropout)
+        attended = self.attention(normalized, normalized, visibility, bias, enable_dropout)
         x = x + self.dropout(attended, deterministic=not enable_dropout)
         fed = self.mlp(self.pre_mlp_layer_norm(x), enable_dropout)
         x = x + self.dropout(fed, deterministic=not enable_dropout)
@@ -66,12 +67,12 @@ class Encoder(nn.Module):
     def __call__(
         self,
         tokens: Int[Array, 'batch length'],
-        mask: Bool[Array, 'batch 1 #length length'],
+        visibility: Visibility,
         enable_dropout: bool,
     ) -> Float[Array, 'batch length embed']:
         """Encodes `tokens`."""
         length = tokens.shape[1]
         x = self.dropout(self.shared_embedding(tokens), deterministic=not enable_dropout)
-        context = (mask, self.relpos_bias(length, length))
+        context = (visibility, self.relpos_bias(length, length))
         x = run_layers(self.config, self.layers, x, context, self.config.num_encoder_layers, enable_dropout)
         return self.dropout(self.encoder_norm(x), deterministic=not enable_dropout)

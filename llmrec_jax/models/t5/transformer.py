@@ -8,7 +8,7 @@ from llmrec_jax.models.t5.config import T5Config
 from llmrec_jax.models.t5.decoder import SELF_LAYER_AXIS, Decoder, LayerCaches
 from llmrec_jax.models.t5.embedding import Embed
 from llmrec_jax.models.t5.encoder import Encoder
-from llmrec_jax.models.t5.masks import decoder_mask, encoder_mask, pair_mask
+from llmrec_jax.models.t5.masks import Visibility, decoder_visibility, encoder_visibility
 
 
 class Transformer(nn.Module):
@@ -65,8 +65,8 @@ class Transformer(nn.Module):
         return self.decoder(
             encoded,
             decoder_input_tokens,
-            decoder_mask(decoder_target_tokens, decoder_segment_ids),
-            pair_mask(encoder_input_tokens > 0, decoder_segment_ids, encoder_segment_ids),
+            decoder_visibility(decoder_target_tokens, decoder_segment_ids),
+            Visibility(encoder_input_tokens > 0, decoder_segment_ids, encoder_segment_ids),
             enable_dropout,
         )
 
@@ -77,8 +77,8 @@ class Transformer(nn.Module):
         enable_dropout: bool = False,
     ) -> Float[Array, 'batch inputs embed']:
         """The encoder's output; at padding it is whatever it is, to be masked."""
-        mask = encoder_mask(encoder_input_tokens, encoder_segment_ids)
-        return self.encoder(encoder_input_tokens, mask, enable_dropout)
+        visibility = encoder_visibility(encoder_input_tokens, encoder_segment_ids)
+        return self.encoder(encoder_input_tokens, visibility, enable_dropout)
 
     def cross_keys_values(self, encoded: Float[Array, 'batch inputs embed']) -> LayerCaches:
         """Each decoder layer's keys and values of the encoder's output: once a user, for all its beams.
