@@ -18,7 +18,7 @@ from llmrec_jax.launch.generative_recommender import check_users_at_once
 from llmrec_jax.launch.recipe import Recipe
 from llmrec_jax.launch.train_stage import train_stage
 from llmrec_jax.launch.workspace import Workspace, write_bytes
-from llmrec_jax.training import processes
+from llmrec_jax.training import compilation_cache, processes, xla_flags
 from llmrec_jax.training.parameter_restore import check_params
 from llmrec_jax.training.trainer import CHECKPOINTS
 
@@ -67,8 +67,10 @@ def parse(
         parser, sys.argv[1:] if arguments is None else arguments
     )
     log_to_stderr()
+    xla_flags.apply(os.environ)
     with ending.guarded(parser.prog, code=2):
         distributed.initialize(namespace)
+    compilation_cache.enable(os.environ)
     # Of many processes the first speaks for all.
     logging.getLogger().setLevel(logging.INFO if processes.is_first() else logging.WARNING)
     with ending.guarded(parser.prog, code=2):

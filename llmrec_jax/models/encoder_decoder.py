@@ -16,6 +16,7 @@ from llmrec_jax.models.losses import (
     token_cross_entropy,
     token_weights,
 )
+from llmrec_jax.models.t5.flops import train_flops
 from llmrec_jax.models.t5.transformer import Transformer
 
 Params = Mapping[str, Any]
@@ -201,6 +202,12 @@ class EncoderDecoderModel:
             'z_loss': jnp.sum(z_loss * weights),
         }
         return sums['cross_entropy'] + sums['z_loss'], jnp.sum(weights), sums
+
+    def train_flops(self, features: Mapping[str, Any]) -> int:
+        """Model FLOPs of a training step on features of these shapes (see `t5.flops.train_flops`)."""
+        examples, input_length = features['encoder_input_tokens'].shape
+        target_length = features['decoder_target_tokens'].shape[1]
+        return train_flops(self.module.config, examples, input_length, target_length)
 
     def loss_fn(
         self, params: Params, batch: Batch, dropout_rng: Key | None

@@ -20,7 +20,9 @@ from llmrec_jax.training.optimizers import Optimizer
 from llmrec_jax.training.prefetch import prefetched
 from llmrec_jax.training.progress import Progress
 from llmrec_jax.training.step import TrainStep
+from llmrec_jax.training.step_profile import StepProfile
 from llmrec_jax.training.train_state import TrainState
+from llmrec_jax.training.utilization import FlopsCounter
 
 Feed = list[tuple[int, Mapping[str, Array]]]
 Validate = Callable[[PyTree[Array], int], Mapping[str, float]]
@@ -86,9 +88,12 @@ class Loop:
         checkpoints: Checkpoints,
         log: MetricsLog,
         validate: Validate | None,
+        flops: FlopsCounter,
+        profile: StepProfile,
     ):
         """Collects the parts; `feed` gives the placed microbatches of a step, as a pure function of it."""
         self._config, self._train_step, self._feed = config, train_step, feed
+        self._flops, self._profile = flops, profile
         self._checkpoints, self._log, self._validate = checkpoints, log, validate
         # After a damaged checkpoint was deleted, a best step that went with it no longer counts as reached.
         saved = processes.from_first(checkpoints.steps)
@@ -96,6 +101,7 @@ class Loop:
         checkpoints.keep_best(self._best['step'] if self._best else None)
         self._training_seconds = 0.0
         self._logged_at = (0, 0.0)
+        self._flops_since_log = 0
 
     def run(self, state: TrainState, first: int) -> TrainResult:
         """Goes on from `first` updates to the end.
@@ -106,6 +112,7 @@ class Loop:
         config, step, started = self._config, first, time.monotonic()
         self._logged_at = (first, 0.0)
         with (
+            contextlib.closing(self._profile),
             contextlib.closing(prefetched(self._feed, first, config.steps)) as batches,
             contextlib.closing(Progress(first, config.steps, config.batch_size)) as progress,
         ):
@@ -125,19 +132,24 @@ class Loop:
         self, state: TrainState, first: int, last: int, batches: Iterator[Feed], progress: Progress
     ) -> TrainState:
         started = time.monotonic()
-        pending: tuple[int, Mapping[str, Array]] | None = None
+        pending: tuple[int, int, Mapping[str, Array]] | None = None
         for step in range(first, last):
-            state, metrics = self._train_step(state, step, next(batches))
+            feed = next(batches)
+            self._profile.before(step + 1, state)
+            state, metrics = self._train_step(state, step, feed)
+            self._profile.after(step + 1, state)
             # The previous step's metrics are fetched only now: the device is busy while the host waits.
             if pending:
                 self._settle(*pending, started, progress)
-            pending = (step + 1, metrics)
+            pending = (step + 1, self._flops.of(length for length, _ in feed), metrics)
         if pending:
             self._settle(*pending, started, progress)
         self._training_seconds += time.monotonic() - started
         return state
 
-    def _settle(self, step: int, metrics: Mapping[str, Array], started: float, progress: Progress) -> None:
+    def _settle(
+        self, step: int, flops: int, metrics: Mapping[str, Array], started: float, progress: Progress
+    ) -> None:
         row = {name: float(value) for name, value in jax.device_get(metrics).items()}
         if not math.isfinite(row['loss']) or not math.isfinite(row['grad_norm']):
             self._checkpoints.wait()
@@ -152,14 +164,15 @@ class Loop:
                 f'lower the learning rate or clip the gradient'
             )
         progress.update(step, row['loss'])
+        self._flops_since_log += flops
         if step % self._config.log_every == 0 or step == self._config.steps:
             seconds = self._training_seconds + time.monotonic() - started
             logged_step, logged_seconds = self._logged_at
             row['learning_rate'] = float(self._config.optimizer.learning_rate(step - 1))
-            row['examples_per_second'] = (
-                (step - logged_step) * self._config.batch_size / max(seconds - logged_seconds, 1e-9)
-            )
-            self._logged_at = (step, seconds)
+            taken = max(seconds - logged_seconds, 1e-9)
+            row['examples_per_second'] = (step - logged_step) * self._config.batch_size / taken
+            row |= self._flops.rates(self._flops_since_log, taken)
+            self._logged_at, self._flops_since_log = (step, seconds), 0
             self._log.train({'step': step, **row})
 
     def _validate_and_save(self, state: TrainState, step: int) -> None:

@@ -30,6 +30,7 @@ from llmrec_jax.training.metrics_log import MetricsLog
 from llmrec_jax.training.optimizers import Optimizer
 from llmrec_jax.training.parameter_restore import restore_params
 from llmrec_jax.training.step import compile_step
+from llmrec_jax.training.step_profile import StepProfile
 from llmrec_jax.training.train_state import (
     OPTIMIZER_SHARDINGS,
     PARAMETERS,
@@ -38,9 +39,11 @@ from llmrec_jax.training.train_state import (
     fresh_state,
     initial_state,
 )
+from llmrec_jax.training.utilization import FlopsCounter
 
 CHECKPOINTS = 'checkpoints'
 INPUT = 'training_input.json'
+PROFILE = 'profile'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +77,7 @@ class Trainer:
       early_stopping: when to end before `steps`; None for never.
       initial_checkpoint: a folder `checkpoint_<step>` of this library or of T5X, local or `gs://`, whose
         parameters training starts from, with a fresh optimizer; None for parameters drawn by `seed`.
+      profile_steps: first and last step to profile into `profile/` of the workdir; None for none.
 
     Raises:
       ValueError: when a number of steps is below 1, or a name is not known.
@@ -98,6 +102,7 @@ class Trainer:
     best_metric: BestMetric = dataclasses.field(default_factory=BestMetric)
     early_stopping: EarlyStopping | None = None
     initial_checkpoint: str | None = None
+    profile_steps: tuple[int, int] | None = None
 
     def __post_init__(self):
         for name in ('steps', 'log_every', 'validate_every', 'checkpoint_every', 'keep'):
@@ -109,6 +114,14 @@ class Trainer:
                 f'optimizer_sharding={self.optimizer_sharding!r} must be one of '
                 f'{", ".join(OPTIMIZER_SHARDINGS)}'
             )
+
+        if self.profile_steps is not None:
+            first, last = self.profile_steps
+            if not 1 <= first <= last <= self.steps:
+                raise ValueError(
+                    f'profile_steps={self.profile_steps} must be a first and a last step from 1 to '
+                    f'{self.steps}'
+                )
 
     def check_devices(self) -> None:
         """Checks that this run's devices form the mesh and can share a microbatch.
@@ -209,7 +222,10 @@ class Trainer:
             ]
 
         with contextlib.closing(MetricsLog(workdir, first)) as log:
-            return Loop(self, train_step, feed, checkpoints, log, validate).run(state, first)
+            flops = FlopsCounter(model, features, [device.device_kind for device in mesh.devices.flat])
+            profile = StepProfile(self.profile_steps, workdir / PROFILE)
+            loop = Loop(self, train_step, feed, checkpoints, log, validate, flops, profile)
+            return loop.run(state, first)
 
     def _check_input(self, workdir: pathlib.Path, batches: Batches, first: int) -> None:
         path = workdir / INPUT

@@ -67,7 +67,9 @@ class Attention(nn.Module):
         # and the values are the smaller array.
         values = self.dropout(memory['value'], deterministic=not enable_dropout)
         queries = self.heads(self.query(inputs))
-        if self.config.attention == FUSED and is_worth_fusing(inputs.shape[1], attended.shape[1]):
+        fused = self.config.attention == FUSED and is_worth_fusing(inputs.shape[1], attended.shape[1])
+        # Parameters may be initialised, or their shapes asked for, where the kernel is not.
+        if fused and not self.is_initializing():
             mixed = fused_attention(queries, memory['key'], values, visibility, bias)
             return self._project(partitioning.with_sharding_constraint(mixed, HEAD_AXES))
         return self._attend(queries, memory['key'], values, visibility.mask(), bias)

@@ -1,0 +1,56 @@
+"""How fast a run computes, and what share of its devices' peak that is."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+
+from llmrec_jax.planning.chips import chip_of
+
+
+@runtime_checkable
+class CountsFlops(Protocol):
+    """A model that knows the model FLOPs of its training step."""
+
+    def train_flops(self, features: Mapping[str, Any]) -> int:
+        """Model FLOPs, forward and backward, of features of these shapes."""
+        ...
+
+
+class FlopsCounter:
+    """Model FLOPs of steps; nothing where the model does not know them."""
+
+    def __init__(
+        self,
+        model: object,
+        features: Mapping[int, Mapping[str, jax.ShapeDtypeStruct]],
+        device_kinds: Iterable[str],
+    ):
+        """Counts once for every padded length.
+
+        Args:
+          model: the model.
+          features: padded length to the shapes of a microbatch's features.
+          device_kinds: what JAX calls each device of the mesh.
+        """
+        counts = isinstance(model, CountsFlops)
+        self._flops = {length: model.train_flops(shapes) for length, shapes in features.items() if counts}
+        chips = [chip_of(kind) for kind in device_kinds]
+        self._peak = None if None in chips else sum(chip.peak_flops for chip in chips)
+
+    def of(self, lengths: Iterable[int]) -> int:
+        """Model FLOPs of a step whose microbatches are padded to these lengths."""
+        return sum(self._flops.get(length, 0) for length in lengths)
+
+    def rates(self, flops: int, seconds: float) -> dict[str, float]:
+        """What the log says of `flops` made in `seconds`.
+
+        Returns:
+          'model_tflops_per_second' of all devices, and 'model_flops_utilization', its share of their bf16
+          peak, where that is known; nothing where the model's FLOPs are not.
+        """
+        if not self._flops:
+            return {}
+        rate = flops / max(seconds, 1e-9)
+        known = {} if self._peak is None else {'model_flops_utilization': rate / self._peak}
+        return {'model_tflops_per_second': rate / 1e12, **known}
