@@ -9,7 +9,9 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 
-@pytest.mark.parametrize(('scan_layers', 'one_hot_embedding'), [(True, False), (False, True)])
+@pytest.mark.parametrize(
+    ('scan_layers', 'one_hot_embedding'), [(True, False), pytest.param(False, True, marks=pytest.mark.slow)]
+)
 def test_no_gradient_of_a_parameter_is_rounded_to_bfloat16(make_model, batch, scan_layers, one_hot_embedding):
     model = make_model(
         dtype='bfloat16',

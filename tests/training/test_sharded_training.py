@@ -31,8 +31,8 @@ FSDP = {'mesh': EIGHT, 'logical_axis_rules': 'fsdp'}
 ZERO = {'mesh': EIGHT, 'optimizer_sharding': 'data'}
 
 
-def t5(scan_layers=True, **changes):
-    config = T5Config(VOCABULARY, 16, 2, 4, 16, 2, 2, scan_layers=scan_layers, **changes)
+def t5(scan_layers=True, depth=2, **changes):
+    config = T5Config(VOCABULARY, 16, 2, 4, 16, depth, depth, scan_layers=scan_layers, **changes)
     return EncoderDecoderModel(Transformer(config))
 
 
@@ -98,7 +98,7 @@ def test_the_lowered_step_shares_parameters_over_data_and_model():
     lowered, state = made(FSDP_RULES)
     # The embedding, its two moments and the output head, which lies the other way round.
     arguments = lowered.named()['update_12'].as_text()
-    arguments = arguments[arguments.index('@main') :].split('\n', 1)[0]
+    arguments = arguments[arguments.index('@main') :].split(' -> ', 1)[0]
     tables = re.findall(r'tensor<32x16xf32> {[^%]*sdy.sharding = #sdy.sharding<@mesh, ([^>]*)>', arguments)
     heads = re.findall(r'tensor<16x32xf32> {[^%]*sdy.sharding = #sdy.sharding<@mesh, ([^>]*)>', arguments)
     assert tables == ['[{"model"}, {"data"}]'] * 3
@@ -127,7 +127,7 @@ def test_bfloat16_learns_as_float32_does(tmp_path):
 
     def losses(dtype):
         trainer = dataclasses.replace(BASE, steps=40, mesh=MeshShape(data=1))
-        trainer.fit(t5(dtype=dtype, dropout_rate=0.0), columns, tmp_path / dtype)
+        trainer.fit(t5(False, 1, dtype=dtype, dropout_rate=0.0), columns, tmp_path / dtype)
         return np.array([row['loss'] for row in read_json_lines(tmp_path / dtype / 'metrics.jsonl')])
 
     rounded, exact = losses('bfloat16'), losses('float32')
