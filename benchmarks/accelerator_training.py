@@ -3,13 +3,13 @@
     python benchmarks/accelerator_training.py --data ../shared/data
     python benchmarks/accelerator_training.py --smoke
 
-TIGER on Amazon Beauty at widths 128 and 384, and fine-tuning of Flan-T5 base on titles of Beauty's histories:
-random tokens, real lengths, stored as `llmrec_jax.materialise` stores a task. Both sides train in turns in
-one process, in bfloat16 with float32 parameters, AdamW and dropout; transformers with torch.compile and
-PyTorch's fused AdamW. 'equal_work' pads every example in full on both sides. 'true_lengths' lets each side pad as it
-does: the engine sorts a batch into microbatches of a few lengths, transformers' collator pads a batch to its
-longest example, rounded up so that few shapes are compiled. Utilisation is that of the FLOPs of real tokens
-(of all tokens in 'equal_work'), over the peak of the chip.
+TIGER on Amazon Beauty at widths 128 and 384, and fine-tuning of Flan-T5 base on titles of Beauty's
+histories: random tokens, real lengths, stored as `llmrec_jax.materialise` stores a task. Both sides train
+in turns in one process, in bfloat16 with float32 parameters, AdamW and dropout; transformers with
+torch.compile and PyTorch's fused AdamW. 'equal_work' pads every example in full on both sides.
+'true_lengths' lets each side pad as it does: the engine sorts a batch into microbatches of a few lengths,
+transformers' collator pads a batch to its longest example, rounded up so that few shapes are compiled.
+Utilisation is that of the FLOPs of real tokens (of all tokens in 'equal_work'), over the peak of the chip.
 
 Needs jax with CUDA, flax, optax, grain, jaxtyping, clu, and torch with CUDA and transformers; `true_lengths`
 of Flan-T5 needs sentencepiece. No TensorFlow is imported. `--smoke` runs tiny shapes anywhere, without data.
