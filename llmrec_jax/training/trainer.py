@@ -114,7 +114,6 @@ class Trainer:
                 f'optimizer_sharding={self.optimizer_sharding!r} must be one of '
                 f'{", ".join(OPTIMIZER_SHARDINGS)}'
             )
-
         if self.profile_steps is not None:
             first, last = self.profile_steps
             if not 1 <= first <= last <= self.steps:
