@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import optax
 from flax.linen import partitioning
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
@@ -72,7 +73,11 @@ class MeshShape:
                 f'run; choose a model size that divides {len(devices)}, and data=None for the rest'
             )
         axis_types = (AxisType.Auto, AxisType.Auto)
-        return jax.make_mesh((data, self.model), (DATA, MODEL), axis_types, devices=devices[:used])
+        # A v5p or v6e slice of 4 x 4 chips has no axis of 2, so an axis of the slice may be split.
+        grid = mesh_utils.create_device_mesh(
+            (data, self.model), devices[:used], allow_split_physical_axes=True
+        )
+        return Mesh(grid, (DATA, MODEL), axis_types=axis_types)
 
 
 def logical_rules(rules: LogicalRules | str) -> LogicalRules:

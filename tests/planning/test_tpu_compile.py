@@ -14,6 +14,7 @@ from llmrec_jax.planning import decoding_plan, training_plan
 from llmrec_jax.planning.compilation import CompiledProgram, OutOfMemory, compile_program
 from llmrec_jax.planning.settings import Grid
 from llmrec_jax.planning.topology import open_topology
+from llmrec_jax.training.mesh import MeshShape
 from tests.planning.sample_workload import text_workload
 
 pytestmark = pytest.mark.tpu_compile
@@ -90,3 +91,12 @@ def test_every_chip_is_known_to_the_compiler(name):
     [setting] = Grid().settings(workload, topology)
     lowered = training_plan.lower_training(setting.apply(workload), topology)
     assert all(isinstance(compile_program(each, 4), CompiledProgram) for each in lowered.programs.values())
+
+
+@pytest.mark.parametrize('topology', ['v5e:4x4', 'v5p:2x2x4', 'v6e:4x4'])
+@pytest.mark.parametrize('model', [1, 2, 4, 8])
+def test_a_slice_makes_every_mesh_that_divides_it(topology, model):
+    devices = open_topology(topology).devices
+    mesh = MeshShape(model=model).build(devices)
+    assert mesh.devices.shape == (16 // model, model)
+    assert set(mesh.devices.flat) == set(devices)
