@@ -170,8 +170,6 @@ def test_a_named_checkpoint_answers_wherever_it_was_trained(finished, tmp_path, 
     again = results(workdir)['test']['tiger']
     assert again | dict.fromkeys(timed) == first | dict.fromkeys(timed)
     assert results(workdir)['decoding']['checkpoint'] == str(checkpoint)
-    evaluate.main(flags)
-    assert stages(workdir)['evaluate']
 
     source = tmp_path / 'histories.jsonl'
     item = json.loads((finished / 'catalogue.jsonl').read_text().splitlines()[0])['item_id']

@@ -1,6 +1,7 @@
 """Parameters move between checkpoints of every layout and networks of every arrangement of layers."""
 
 import dataclasses
+import functools
 import pathlib
 import shutil
 
@@ -46,6 +47,7 @@ CONFIG = T5Config(
 MESH = MeshShape(data=4, model=2)
 
 
+@functools.cache
 def abstract_params(config=CONFIG, mesh=MESH):
     """Shapes and shardings of the network's parameters."""
     tokens = jnp.ones((1, 1), jnp.int32)
