@@ -10,8 +10,10 @@ import seqio
 import tensorflow as tf
 
 from llmrec_jax.prompts.array_ops import NUMPY
+from llmrec_jax.prompts.p5 import direct
 from llmrec_jax.prompts.p5.data import P5
 from llmrec_jax.prompts.p5.groups import RATES, P5Prompts
+from llmrec_jax.prompts.records.histories import asked_candidates
 from llmrec_jax.prompts.records.words import tables_for
 from llmrec_jax.prompts.template import Listing, Template
 from llmrec_jax.prompts.tf_ops import TENSORFLOW
@@ -158,3 +160,14 @@ def test_prompts_are_preprocessors_of_a_seqio_task(awkward):
         for side in ('inputs', 'targets'):
             # Bytes follow padding, end and unknown.
             assert tokens[side].tolist() == [byte + 3 for byte in example[side].encode()] + [1]
+
+
+def test_questions_about_given_items_are_written_alike(awkward):
+    group = direct.asked(awkward.evaluation_groups['direct_yes_no'])
+    cases = awkward.records['test']['direct_candidates'].take(np.arange(2))
+    records = asked_candidates(cases, 30, candidates=4, seed=1)
+    dataset = prompt_examples(records_dataset(records), group, tables_for(TENSORFLOW, awkward.tables), seed=1)
+    plain = group.examples(records, tables_for(NUMPY, awkward.tables), seed=1)
+    for in_tf, example in zip(dataset.as_numpy_iterator(), plain, strict=True):
+        assert in_tf['inputs'] == example['inputs'].encode()
+        assert in_tf['targets'] == example['targets'].encode()
