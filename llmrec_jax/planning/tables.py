@@ -1,6 +1,6 @@
 """A plan as tables for a terminal."""
 
-from llmrec_jax.models.t5.flops import parameter_count
+from llmrec_jax.models.t5.flops import parameter_count, weights_met
 from llmrec_jax.planning.compilation import OutOfMemory
 from llmrec_jax.planning.decoding_plan import DecodingPlan
 from llmrec_jax.planning.report import Report, sent_bytes
@@ -26,10 +26,13 @@ def report_text(report: Report) -> str:
 
 def _heading(report: Report) -> str:
     config, (inputs, targets) = report.workload.config, report.workload.lengths
+    by_inputs, by_targets = weights_met(config)
     return '\n'.join(
         [
             f'{parameter_count(config):,} parameters; {inputs} input and {targets} target tokens an example; '
             f'{report.workload.trainer.microbatches} microbatches an update',
+            f'Model FLOPs: 6 x ({by_inputs:,} weights x input tokens + {by_targets:,} x target tokens), and '
+            'attention',
             _chip_line(report.topology),
             "Memory and work are a device's. Times are the roofline's: the least that a step can take.",
         ]

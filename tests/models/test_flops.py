@@ -12,6 +12,7 @@ from llmrec_jax.models.t5.flops import (
     forward_flops,
     parameter_count,
     train_flops,
+    weights_met,
 )
 
 GATED = T5Config(
@@ -94,3 +95,4 @@ def test_six_times_parameters_times_tokens_is_the_greatest_part():
     expected = 6 * 32 * (128 * of_inputs + 16 * of_targets)
     attention = 3 * 4 * 384 * 32 * (2 * 128 * 128 + 3 * 16 * (128 + 16))
     assert train_flops(GATED, 32, 128, 16) == expected + attention
+    assert weights_met(GATED) == (of_inputs, of_targets)

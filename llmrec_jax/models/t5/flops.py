@@ -78,6 +78,21 @@ def parameter_count(config: T5Config) -> int:
     )
 
 
+def weights_met(config: T5Config) -> tuple[int, int]:
+    """How many weights an input token is multiplied by, and how many a target token.
+
+    `train_flops` is 6 x (the former x input tokens + the latter x target tokens) and the attention's share.
+    Inputs pass the encoder and the decoder's keys and values of it, targets the rest of the decoder and the
+    output head; embeddings are looked up.
+    """
+    attention, feed_forward = _attention_weights(config), _feed_forward_weights(config)
+    inputs = (
+        config.num_encoder_layers * (attention + feed_forward) + config.num_decoder_layers * attention // 2
+    )
+    targets = config.num_decoder_layers * (attention * 3 // 2 + feed_forward)
+    return inputs, targets + config.emb_dim * config.vocab_size
+
+
 def _attention_weights(config: T5Config) -> int:
     """Weights of query, key, value and output of one attention."""
     return 4 * config.emb_dim * config.num_heads * config.head_dim
