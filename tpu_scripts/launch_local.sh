@@ -19,6 +19,7 @@ fail() {
   exit 2
 }
 
+((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 501)) || fail "bash 5.1 or newer is needed, not $BASH_VERSION"
 count=${1:-}
 [[ $count =~ ^[1-9][0-9]*$ ]] || usage
 shift
@@ -61,7 +62,9 @@ end_all() {
   done
 }
 trap end_all EXIT
-trap 'echo "launch_local.sh: interrupted; all processes were ended" >&2; exit 130' INT TERM
+# Standard error itself may be closed to the shell's own remarks when the signal comes.
+exec 3>&2
+trap 'echo "launch_local.sh: interrupted; all processes were ended" >&3; exit 130' INT TERM
 
 # Job control gives every process a group of its own, so that its children can be ended with it.
 set -m
