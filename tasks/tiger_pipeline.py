@@ -19,7 +19,7 @@ def to_semantic_ids(dataset: tf.data.Dataset, *, task: TigerTask) -> tf.data.Dat
 
     Before: `user`, `user_id`, `history` (items), `target` (item). After: `inputs`, the user's token and then
     the codes of the newest `max_items` items, oldest first; `targets`, the codes of the target; beside them
-    `user` and `target_item`, by which results are joined.
+    `user`, `user_id` and `target_item`, by which results are joined.
 
     Raises:
       ValueError: when the table's codebooks are not the layout's.
@@ -41,6 +41,7 @@ def to_semantic_ids(dataset: tf.data.Dataset, *, task: TigerTask) -> tf.data.Dat
             'inputs': tf.concat([[user_token], tf.reshape(history, [-1])], axis=0),
             'targets': tf.gather(tokens, example['target']),
             'user': example['user'],
+            'user_id': example['user_id'],
             'target_item': example['target'],
         }
 

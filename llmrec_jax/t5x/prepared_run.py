@@ -98,6 +98,11 @@ def learning_rate(run: PreparedRun) -> Schedule:
     return run.recipe.trainer.optimizer.learning_rate
 
 
+def decoding_batch_size(run: PreparedRun) -> int:
+    """Users decoded at once."""
+    return run.recipe.decoding_batch_size
+
+
 def eval_period(run: PreparedRun) -> int:
     """Steps between evaluations."""
     return run.recipe.trainer.validate_every
