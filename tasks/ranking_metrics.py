@@ -26,8 +26,8 @@ def _recall_and_ndcg(targets, predictions, *, ks: tuple[int, ...]) -> dict[str, 
     ranks = beam_ranks(targets, predictions)
     named = {}
     for k in ks:
-        named[f'recall@{k}'] = float(np.mean(metrics.recall_at_k(ranks, k)))
-        named[f'ndcg@{k}'] = float(np.mean(metrics.ndcg_at_k(ranks, k)))
+        named[f'recall@{k}'] = metrics.mean_over_cases(metrics.recall_at_k(ranks, k))
+        named[f'ndcg@{k}'] = metrics.mean_over_cases(metrics.ndcg_at_k(ranks, k))
     return named
 
 

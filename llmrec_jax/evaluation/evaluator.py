@@ -11,7 +11,7 @@ import numpy as np
 from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.catalogue_metrics import Catalogue
-from llmrec_jax.evaluation.metrics import case_metrics
+from llmrec_jax.evaluation.metrics import case_metrics, mean_over_cases
 from llmrec_jax.evaluation.protocol import Protocol
 from llmrec_jax.evaluation.recommendations import Recommendations
 from llmrec_jax.evaluation.recommender import Recommender
@@ -87,7 +87,7 @@ class Evaluator:
         found = found.top(self.protocol.max_k)
         values = case_metrics(found.target_rank, self.protocol.ks)
         ends = self.bootstrap.intervals(np.stack(list(values.values()), axis=1))
-        means = {metric: float(column.mean()) for metric, column in values.items()}
+        means = {metric: mean_over_cases(column) for metric, column in values.items()}
         if self.catalogue is not None:
             means |= self.catalogue.metrics(found.items, self.protocol.max_k)
         intervals = {metric: (float(low), float(high)) for metric, (low, high) in zip(values, ends)}

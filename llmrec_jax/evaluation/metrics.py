@@ -10,6 +10,7 @@ a case, so that means, intervals and paired comparisons all come from the same n
 [1.0, 0.5, 0.0, 0.0]
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,6 +47,11 @@ def mrr_at_k(target_rank: Int[np.ndarray, 'cases'], k: int) -> Float[np.ndarray,
       ValueError: when `k` is below 1 or a rank is negative.
     """
     return np.where(_hits(target_rank, k), 1 / np.maximum(target_rank, 1), 0.0)
+
+
+def mean_over_cases(values: Float[np.ndarray, 'cases']) -> float:
+    """The mean, rounded once: whatever order the cases come in, it is the same to the last digit."""
+    return math.fsum(values.tolist()) / len(values)
 
 
 def case_metrics(

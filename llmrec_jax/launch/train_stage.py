@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from llmrec_jax.evaluation.metrics import ndcg_at_k, recall_at_k
+from llmrec_jax.evaluation.metrics import mean_over_cases, ndcg_at_k, recall_at_k
 from llmrec_jax.launch.generative_recommender import GenerativeRecommender
 from llmrec_jax.launch.stages import Stage
 from llmrec_jax.launch.workspace import Workspace, write_json
@@ -70,8 +70,8 @@ class _Validation:
         k, seen_items = self._protocol
         recommender: GenerativeRecommender = self._recommender.with_params(params)
         ranks = recommender.recommend(self._cases, k, seen_items=seen_items).target_rank
-        named = {f'recall@{k}': float(recall_at_k(ranks, k).mean()) for k in self._ks}
-        return named | {f'ndcg@{k}': float(ndcg_at_k(ranks, k).mean()) for k in self._ks}
+        named = {f'recall@{k}': mean_over_cases(recall_at_k(ranks, k)) for k in self._ks}
+        return named | {f'ndcg@{k}': mean_over_cases(ndcg_at_k(ranks, k)) for k in self._ks}
 
 
 def _set_aside(root: pathlib.Path, fingerprint: str) -> None:
