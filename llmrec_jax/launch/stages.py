@@ -94,13 +94,10 @@ def run(
       ProcessError: when another process ends, or this one does not see what process 0 wrote.
     """
     chosen = {stage.name for stage in order(stages, wanted)}
-    fingerprints: dict[str, str] = {}
+    found = fingerprints(stages)
     records = []
     for stage in stages:
-        fingerprints[stage.name] = fingerprint(
-            stage.name, stage.config, [fingerprints[needed] for needed in stage.needs]
-        )
-        record = _from_first(functools.partial(_finished, workdir, stage, fingerprints[stage.name]))
+        record = _from_first(functools.partial(_finished, workdir, stage, found[stage.name]))
         if record is None and stage.name in chosen:
             missing = [name for name in stage.needs if name not in {done.name for done in records}]
             if missing:
@@ -108,7 +105,7 @@ def run(
                     f'stage {stage.name!r} needs {missing[0]!r}, which is not done or whose inputs changed: '
                     f'run with --stages={",".join([*missing, stage.name])}'
                 )
-            record = _do_on_all(workdir, stage, fingerprints[stage.name])
+            record = _do_on_all(workdir, stage, found[stage.name])
         elif record is not None and stage.name in chosen:
             LOG.info('stage %s: done before, reused', stage.name)
         if record is not None:
@@ -116,6 +113,14 @@ def run(
             for path in (_record_path(workdir, stage.name), *(workdir / output for output in stage.outputs)):
                 processes.check_visible(path)
     return records
+
+
+def fingerprints(stages: Sequence[Stage]) -> dict[str, str]:
+    """Stage name to the hash of its configuration and of the stages it needs, which come before it."""
+    found: dict[str, str] = {}
+    for stage in stages:
+        found[stage.name] = fingerprint(stage.name, stage.config, [found[needed] for needed in stage.needs])
+    return found
 
 
 def _record_path(workdir: pathlib.Path, name: str) -> pathlib.Path:

@@ -5,19 +5,21 @@ The functions are what the run files bind to T5X's parameters; each reads one th
 
 import dataclasses
 import functools
-import logging
+import pathlib
 
+import jax
 import seqio
 
 from llmrec_jax.launch import pipeline, stages
 from llmrec_jax.launch.recipe import Recipe
-from llmrec_jax.launch.workspace import Workspace
+from llmrec_jax.launch.train_stage import OWNER
+from llmrec_jax.launch.workspace import Workspace, write_json
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.t5x import optimizer
 from llmrec_jax.t5x.partitioner import MeshPartitioner
 from llmrec_jax.training.schedules import Schedule
+from llmrec_jax.training.trainer import CHECKPOINTS
 
-LOG = logging.getLogger(__name__)
 NEEDED = ('corpus', 'item_vectors', 'semantic_ids', 'tasks')
 
 
@@ -26,22 +28,26 @@ class PreparedRun:
     """A recipe and the folder of its run.
 
     Attributes:
-      recipe: what the embedded engine would run, engine settings left unread.
-      runs_stages: whether stages that are not done are done; else that they are not is an error.
+      recipe: what the embedded engine would run.
+      checkpoints: T5X's `model_dir`, where it trains: stages that are not done are then done. None where it
+        evaluates or infers: a checkpoint means nothing without the code table it was trained on, so that a
+        stage is not done is then an error.
     """
 
     recipe: Recipe
-    runs_stages: bool = True
+    checkpoints: str | None = None
 
     @functools.cached_property
     def workspace(self) -> Workspace:
         """The run's folder, with the stages before training done.
 
         Raises:
-          StageError: when a stage is not done and `runs_stages` is false.
+          StageError: when a stage is not done and nothing is trained.
         """
-        if self.runs_stages:
-            return pipeline.run_stages(self.recipe, NEEDED)[0]
+        if self.checkpoints is not None:
+            workspace, _ = pipeline.run_stages(self.recipe, NEEDED)
+            self._sign(workspace)
+            return workspace
         workspace = Workspace(self.recipe)
         every = [make(workspace) for make in pipeline.ALL_STAGES]
         done = {record.name for record in stages.run(workspace.root, every, ())}
@@ -52,6 +58,14 @@ class PreparedRun:
                 f'give the WORKDIR and the recipe that the checkpoint was trained with'
             )
         return workspace
+
+    def _sign(self, workspace: Workspace) -> None:
+        """Says in the run's folder what its checkpoints are of; the embedded engine asks for it."""
+        theirs = pathlib.Path(self.checkpoints).absolute() == (workspace.root / CHECKPOINTS).absolute()
+        owner = workspace.root / OWNER
+        if theirs and not owner.exists() and jax.process_index() == 0:
+            every = [make(workspace) for make in pipeline.ALL_STAGES]
+            write_json(owner, {'fingerprint': stages.fingerprints(every)['train']})
 
     @functools.cached_property
     def task(self) -> str:

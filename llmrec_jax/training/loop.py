@@ -121,6 +121,10 @@ class Loop:
                 state = self._train(state, step, end, batches, progress)
                 step = end
                 self._validate_and_save(state, step)
+            if step == first and self._validate and self._best is None:
+                # T5X made all steps, so nothing was judged yet; the checkpoint is there.
+                self._judge(state, step)
+                self._checkpoints.keep_best(step)
         self._checkpoints.wait()
         return self._result(first, step, time.monotonic() - started)
 
@@ -178,12 +182,18 @@ class Loop:
     def _validate_and_save(self, state: TrainState, step: int) -> None:
         config, last, best = self._config, step == self._config.steps, False
         if self._validate and (last or step % config.validate_every == 0):
-            row = {'step': step, **{name: float(v) for name, v in self._validate(state.params, step).items()}}
-            best = self._best is None or config.best_metric.value(row) > config.best_metric.value(self._best)
-            self._log.validate(row)
-            self._best = row if best else self._best
+            best = self._judge(state, step)
         if last or best or step % config.checkpoint_every == 0 or self._stops():
             self._checkpoints.save(step, state, best=best)
+
+    def _judge(self, state: TrainState, step: int) -> bool:
+        """Validates, and says whether this is the best so far."""
+        metric = self._config.best_metric
+        row = {'step': step, **{name: float(v) for name, v in self._validate(state.params, step).items()}}
+        best = self._best is None or metric.value(row) > metric.value(self._best)
+        self._log.validate(row)
+        self._best = row if best else self._best
+        return best
 
     def _stops(self) -> bool:
         stopping = self._config.early_stopping

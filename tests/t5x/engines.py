@@ -80,3 +80,26 @@ def t5x_losses(
             losses.append(float(summary['loss_per_nonpadding_target_token'].value))
         state = t5x_trainer.train_state
     return losses, unfreeze(jax.device_get(state.params)), state
+
+
+def t5x_predictions(
+    model: Any, params: Any, batch: Features, mesh: MeshShape
+) -> tuple[np.ndarray, Mapping[str, np.ndarray]]:
+    """What T5X's `predict_batch_with_aux` of the model gives under T5X's partitioning."""
+    from t5x import utils
+
+    from llmrec_jax.t5x.partitioner import MeshPartitioner
+
+    partitioner = MeshPartitioner(mesh, STANDARD_RULES)
+    initializer = utils.TrainStateInitializer(
+        optimizer_def=None,
+        init_fn=model.get_initial_variables,
+        input_shapes={name: array.shape for name, array in batch.items()},
+        partitioner=partitioner,
+    )
+    predict = partitioner.partition(
+        model.predict_batch_with_aux,
+        in_axis_resources=(initializer.train_state_axes.params, partitioner.data_partition_spec),
+        out_axis_resources=None,
+    )
+    return jax.device_get(predict(freeze(params), batch))
