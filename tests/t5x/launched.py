@@ -7,8 +7,8 @@ import subprocess
 import sys
 
 RECIPE = 'gin_configs/tiger/smoke.gin'
-# Without dropout the engines draw no random numbers, and T5X makes one part of a batch. The low learning rate keeps
-# rounding from growing: at the recipe's own, two float32 programs of the same update drift apart within 100 steps.
+# Without dropout the engines draw no random numbers, and T5X makes one part of a batch. The low learning rate
+# keeps rounding from growing: at the recipe's own, two float32 programs of one update soon drift apart.
 SHARED = (
     '--gin.config.T5Config.dropout_rate=0.0',
     '--gin.schedules.WarmupCosine.peak=1e-4',
