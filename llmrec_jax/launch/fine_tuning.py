@@ -50,13 +50,13 @@ def fine_tune(recipe: FineTuning) -> TrainResult:
       DivergedError: when the loss or its gradient is not finite.
     """
     trainer = recipe.trainer
-    examples = _open(recipe.examples, recipe.model)
+    examples = open_examples(recipe.examples, recipe.model)
     validate = None
     if recipe.validation_examples is not None:
         validate = ValidationLoss(
             recipe.model,
             Batches(
-                _open(recipe.validation_examples, recipe.model),
+                open_examples(recipe.validation_examples, recipe.model),
                 trainer.batch_size,
                 trainer.feature_lengths,
                 trainer.microbatches,
@@ -69,7 +69,13 @@ def fine_tune(recipe: FineTuning) -> TrainResult:
     return trainer.fit(recipe.model, examples, pathlib.Path(recipe.workdir), validate)
 
 
-def _open(directory: str, model: EncoderDecoderModel) -> ColumnStore:
+def open_examples(directory: str, model: EncoderDecoderModel) -> ColumnStore:
+    """Materialised examples, once their vocabularies are seen to fit the network.
+
+    Raises:
+      ColumnError: when they are missing or damaged.
+      ValueError: when the network has no room for their tokens.
+    """
     store = ColumnStore.open(directory)
     room = model.module.config.vocab_size
     for feature, vocabulary in store.manifest['provenance'].get('vocabularies', {}).items():

@@ -15,8 +15,10 @@ from llmrec_jax.launch.recipe import Recipe
 from llmrec_jax.launch.train_stage import OWNER
 from llmrec_jax.launch.workspace import Workspace, write_json
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
-from llmrec_jax.t5x import optimizer
+from llmrec_jax.t5x.driven_model import trainable
 from llmrec_jax.t5x.partitioner import MeshPartitioner
+from llmrec_jax.t5x.prepared_store import PreparedStore
+from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.schedules import Schedule
 from llmrec_jax.training.trainer import CHECKPOINTS
 
@@ -74,24 +76,21 @@ class PreparedRun:
 
     @functools.cached_property
     def model(self) -> EncoderDecoderModel:
-        """The recipe's model with optimizer, vocabularies and the catalogue's trie.
-
-        T5X's default is the sum over a batch's tokens, which makes the step depend on the batch's size; the
-        embedded engine divides by the sum of weights, and so does this where the recipe says nothing else.
-        """
+        """The recipe's model with optimizer, vocabularies and the catalogue's trie."""
         features = seqio.get_mixture_or_task(self.task).output_features
-        model = self.recipe.model
         return dataclasses.replace(
-            model,
-            optimizer_def=optimizer.wrap(self.recipe.trainer.optimizer),
+            trainable(self.recipe.model, self.recipe.trainer),
             input_vocabulary=features['inputs'].vocabulary,
             output_vocabulary=features['targets'].vocabulary,
             trie=self.workspace.trie,
-            loss_normalizing_factor=model.loss_normalizing_factor or 'NUM_REAL_TARGET_TOKENS',
         )
 
+    def examples(self, split: str) -> ColumnStore:
+        """The materialised task's examples."""
+        return self.workspace.examples(split)
 
-def model(run: PreparedRun) -> EncoderDecoderModel:
+
+def model(run: PreparedRun | PreparedStore) -> EncoderDecoderModel:
     """T5X's `model`."""
     return run.model
 
@@ -101,13 +100,13 @@ def task_name(run: PreparedRun) -> str:
     return run.task
 
 
-def partitioner(run: PreparedRun) -> MeshPartitioner:
+def partitioner(run: PreparedRun | PreparedStore) -> MeshPartitioner:
     """T5X's `partitioner`, over the mesh and by the rules of the recipe's trainer."""
     trainer = run.recipe.trainer
     return MeshPartitioner(trainer.mesh, trainer.logical_axis_rules)
 
 
-def learning_rate(run: PreparedRun) -> Schedule:
+def learning_rate(run: PreparedRun | PreparedStore) -> Schedule:
     """T5X's `learning_rate_fn`, which it logs: the schedule that the optimizer goes by."""
     return run.recipe.trainer.optimizer.learning_rate
 
@@ -117,11 +116,11 @@ def decoding_batch_size(run: PreparedRun) -> int:
     return run.recipe.decoding_batch_size
 
 
-def eval_period(run: PreparedRun) -> int:
+def eval_period(run: PreparedRun | PreparedStore) -> int:
     """Steps between evaluations."""
     return run.recipe.trainer.validate_every
 
 
-def checkpoint_period(run: PreparedRun) -> int:
+def checkpoint_period(run: PreparedRun | PreparedStore) -> int:
     """Steps between checkpoints."""
     return run.recipe.trainer.checkpoint_every

@@ -12,6 +12,7 @@ from clu.data import dataset_iterator
 from t5x import checkpoints, utils
 
 from llmrec_jax.t5x.prepared_run import PreparedRun
+from llmrec_jax.t5x.prepared_store import PreparedStore
 from llmrec_jax.training.batches import Batches
 from llmrec_jax.training.train_state import TrainableModel
 
@@ -62,11 +63,11 @@ class StoreBatches:
     """T5X's `get_dataset_fn` over the run's materialised examples.
 
     Attributes:
-      run: the recipe made ready.
+      run: the recipe made ready: one that makes its own examples, or one that was given them.
       model_dir: T5X's folder of checkpoints; training goes on with the batch after the newest one's.
     """
 
-    run: PreparedRun
+    run: PreparedRun | PreparedStore
     model_dir: str
 
     def __call__(
@@ -90,7 +91,7 @@ class StoreBatches:
             )
         trainer = self.run.recipe.trainer
         batches = Batches(
-            self.run.workspace.examples(cfg.split),
+            self.run.examples(cfg.split),
             cfg.batch_size,
             cfg.task_feature_lengths,
             bucketed_feature=trainer.bucketed_feature,
