@@ -52,7 +52,9 @@ class ValidationLoss:
         """'loss' and the model's metrics, each over the sum of the loss weights."""
         del step
         with jax.set_mesh(self.mesh), partitioning.axis_rules(self.rules):
-            sums = jax.device_get([self._sums(params, batch) for batch in self._batches()])
+            # One batch at a time: nothing orders the collectives of batches that are under way together, and
+            # processes that meet them in different orders wait for one another for ever.
+            sums = [jax.device_get(self._sums(params, batch)) for batch in self._batches()]
         losses, weights, metrics = zip(*sums, strict=True)
         weight = np.sum(weights, dtype=np.float64)
         totals = {'loss': losses, **{name: [row[name] for row in metrics] for name in metrics[0]}}
