@@ -152,9 +152,8 @@ def their_side(
 
 def figures(examples_per_s: np.ndarray, flops: np.ndarray, seconds: np.ndarray) -> dict[str, float]:
     chip = chip_of(jax.devices()[0].device_kind)
-    utilization = (
-        {} if chip is None else {'mfu': round(float(np.median(flops / seconds)) / chip.peak_flops, 4)}
-    )
+    rate = float(np.median(flops / seconds))
+    utilization = {} if chip is None else {'mfu': round(rate / chip.peak_flops, 4)}
     return {
         'examples_per_s': round(float(np.median(examples_per_s)), 1),
         'slowest': round(float(examples_per_s.min()), 1),

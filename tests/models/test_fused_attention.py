@@ -6,11 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.linen import partitioning
 from jax.experimental.pallas import tpu as pltpu
+from jax.sharding import NamedSharding, PartitionSpec
 
 from llmrec_jax.models.t5.attention import attention_weights
 from llmrec_jax.models.t5.fused_attention import TILE, fused_attention, gpu_attention, tpu_attention
 from llmrec_jax.models.t5.masks import Visibility
+from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape
 
 BATCH, HEADS, WIDTH = 2, 2, 8
 
@@ -87,3 +90,30 @@ def test_a_backend_or_a_length_without_a_kernel_is_named(make_model, params, bat
     # Attention this short is plain wherever it runs.
     fused, plainly = (make_model(attention=kind).compute_logits(params, batch) for kind in ('fused', 'plain'))
     np.testing.assert_array_equal(fused, plainly)
+
+
+@pytest.mark.slow
+def test_the_tpu_kernel_compiles_for_rows_and_heads_shared_over_a_mesh(monkeypatch):
+    pytest.importorskip('libtpu', reason='compiling for a TPU needs libtpu')
+    from jax.experimental import topologies
+
+    monkeypatch.setenv('TPU_SKIP_MDS_QUERY', '1')
+    monkeypatch.setenv('ALLOW_MULTIPLE_LIBTPU_LOAD', '1')
+    devices = topologies.get_topology_desc(platform='tpu', topology_name='v5e:2x2').devices
+    mesh = MeshShape(model=2).build(devices)
+
+    def shape(sizes, dtype, *axes):
+        return jax.ShapeDtypeStruct(sizes, dtype, sharding=NamedSharding(mesh, PartitionSpec(*axes)))
+
+    heads = shape((4, 2 * TILE, 2, 64), jnp.bfloat16, 'data', None, 'model')
+    bias = shape((2, 2 * TILE, 2 * TILE), jnp.float32, 'model')
+    real = shape((4, 2 * TILE), jnp.bool_, 'data')
+
+    def loss(queries, keys, values, bias, real):
+        attended = fused_attention(queries, keys, values, Visibility(real, causal=True), bias)
+        return jnp.sum(attended.astype(jnp.float32) ** 2)
+
+    with jax.set_mesh(mesh), partitioning.axis_rules(STANDARD_RULES):
+        lowered = jax.jit(jax.grad(loss, argnums=(0, 1, 2, 3))).lower(heads, heads, heads, bias, real)
+    # Forward, backward for keys and values, backward for queries and bias.
+    assert lowered.compile().as_text().count('custom_call_target="tpu_custom_call"') == 3

@@ -121,13 +121,13 @@ def tpu_attention(
     )
 
     rows_at_once = math.gcd(len(queries), ROWS_AT_ONCE)
-    bias = None if bias is None else jnp.broadcast_to(bias, (rows_at_once, *bias.shape))
 
     def few_rows(rows: Any) -> Heads:
         *heads, segments = rows
         attended = flash.flash_attention(
             *(part.swapaxes(1, 2) for part in heads),
-            bias,
+            # Spread here, so that what the loop adds up for the gradient is one bias, not one a row.
+            None if bias is None else jnp.broadcast_to(bias, (rows_at_once, *bias.shape)),
             segments,
             causal=visibility.causal,
             block_sizes=_block_sizes(*lengths),
