@@ -6,6 +6,7 @@ The functions are what the run files bind to T5X's parameters; each reads one th
 import dataclasses
 import functools
 import pathlib
+from collections.abc import Sequence
 
 import jax
 import seqio
@@ -109,6 +110,11 @@ def partitioner(run: PreparedRun | PreparedStore) -> MeshPartitioner:
 def learning_rate(run: PreparedRun | PreparedStore) -> Schedule:
     """T5X's `learning_rate_fn`, which it logs: the schedule that the optimizer goes by."""
     return run.recipe.trainer.optimizer.learning_rate
+
+
+def initial_checkpoint(run: PreparedRun | PreparedStore) -> str | Sequence[str]:
+    """T5X's `path` to restore from: empty for parameters drawn by the seed."""
+    return run.recipe.trainer.initial_checkpoint or ()
 
 
 def decoding_batch_size(run: PreparedRun) -> int:
