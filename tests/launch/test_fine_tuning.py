@@ -67,6 +67,22 @@ def test_flan_t5_learns_a_materialised_task_without_tensorflow(examples, tmp_pat
     assert json.loads((tmp_path / 'training_input.json').read_text())['batch_size'] == 8
 
 
+@pytest.mark.slow
+def test_two_processes_fine_tune_and_validate_as_one_does(examples, tmp_path):
+    script = str(REPOSITORY / 'tpu_scripts' / 'launch_local.sh')
+    changes = {'TRAIN_STEPS': 2, 'trainer.Trainer.validate_every': 1, 'trainer.Trainer.log_every': 1}
+    for processes, devices in ((1, 4), (2, 2)):
+        command = [sys.executable, '-m', 'llmrec_jax.train']
+        command += flags(examples, tmp_path / str(processes), **changes)
+        launched = [script, str(processes), '--devices', str(devices), '--', *command]
+        done = subprocess.run(launched, cwd=REPOSITORY, capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stderr
+    for log in ('metrics.jsonl', 'validation.jsonl'):
+        one, two = (read_json_lines(tmp_path / processes / log) for processes in '12')
+        assert [row['step'] for row in two] == [1, 2]
+        assert [row['loss'] for row in two] == pytest.approx([row['loss'] for row in one], rel=1e-5)
+
+
 def spoil(examples, tmp_path):
     """A copy of the training examples with one bit of one shard changed."""
     store = tmp_path / 'spoiled'
