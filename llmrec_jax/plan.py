@@ -20,7 +20,7 @@ from typing import Any
 from llmrec_jax.launch import gin_config
 from llmrec_jax.launch.planned_workload import DecodingSizes, planned_workload
 from llmrec_jax.planning.cost import Price
-from llmrec_jax.planning.decoding_plan import plan_decoding
+from llmrec_jax.planning.decoding_plan import check_decoding, plan_decoding
 from llmrec_jax.planning.report import Report
 from llmrec_jax.planning.settings import Grid, Setting
 from llmrec_jax.planning.tables import report_text
@@ -69,6 +69,8 @@ def _plan(flags: argparse.Namespace, gin_arguments: gin_config.GinArguments) -> 
     settings = grid.settings(workload, topology)
     for setting in settings:
         check_training(workload, setting, topology)
+        if flags.only != TRAINING:
+            check_decoding(workload, setting)
     training = [
         _timed(plan_training, 'training step', number, len(settings), workload, setting, topology)
         for number, setting in enumerate(settings if flags.only != DECODING else [], 1)

@@ -50,21 +50,31 @@ class DecodingPlan:
     time: Roofline | None = None
 
 
+def check_decoding(workload: Workload, setting: Setting) -> None:
+    """Checks that the users can be shared as the setting says; compiles nothing.
+
+    Raises:
+      ValueError: when they cannot.
+    """
+    decoding, (data, model) = workload.decoding, setting.mesh
+    shards = data * model if isinstance(decoding, CatalogueSearch) else data
+    if decoding.users < 1 or decoding.users % shards:
+        raise ValueError(
+            f'{decoding.users} users decoded at once do not divide over the {shards} shards of mesh '
+            f'{data}x{model}; give a multiple of {shards} as --decode_batch_size'
+        )
+
+
 def plan_decoding(workload: Workload, setting: Setting, topology: Topology) -> DecodingPlan:
     """Compiles the decoding program under `setting` and reads what it needs.
 
     Raises:
       ValueError: when the users do not divide over the devices, or the catalogue does not fit its layout.
     """
+    check_decoding(workload, setting)
     workload = setting.apply(workload)
     decoding = workload.decoding
     mesh = workload.trainer.mesh.build(topology.devices)
-    shards = mesh.size if isinstance(decoding, CatalogueSearch) else mesh.shape[DATA]
-    if decoding.users < 1 or decoding.users % shards:
-        raise ValueError(
-            f'{decoding.users} users decoded at once do not divide over the {shards} shards of mesh '
-            f'{setting.mesh[0]}x{setting.mesh[1]}; give a multiple of {shards} as --decode_batch_size'
-        )
     if isinstance(decoding, CatalogueSearch):
         params, lowered = _lower_search(workload, decoding, mesh)
         model_flops = _search_flops(workload, decoding)

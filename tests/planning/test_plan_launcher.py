@@ -36,6 +36,7 @@ def test_a_recipe_is_planned_without_workdir_corpus_or_data(capsys, tmp_path):
         (['--topology=v5e:3x5'], "no TPU topology 'v5e:3x5'; slices of v5e are 1x1, 2x2"),
         (['--topology=here', '--meshes=5x2'], 'does not make the 8 devices of here'),
         (['--topology=here', '--batch_sizes=100'], 'a batch of 100 cannot be cut into 4 microbatches'),
+        (['--topology=here', '--decode_batch_size=12'], '12 users decoded at once do not divide over the 8'),
         (['--topology=here', '--meshes=five'], "'five' is no mesh"),
         (['--topology=here', '--examples=10'], 'are given together or not at all'),
         (['--topology=here', '--gin.NO_SUCH=1'], 'NO_SUCH is set on the command line'),
