@@ -26,6 +26,8 @@ FREE = (
     'add-dependency',
 )
 FREE_CUSTOM_CALLS = ('AllocateBuffer', 'ConcatBitcast', 'AssumeGatherIndicesInBound', 'Sharding')
+# A TPU with cores for collectives calls them asynchronously.
+CALLS = ('call', 'call-start')
 SLICES = ('dynamic-slice', 'slice', 'gather')
 
 
@@ -87,7 +89,7 @@ def _executed(module: Module) -> Iterator[tuple[Computation, Instruction, int, b
                 pending += [(body, runs, fused) for body in instruction.called('body')]
             elif opcode == 'conditional':
                 pending += [(branch, times, fused) for branch in _costliest_branch(instruction)]
-            elif opcode == 'call':
+            elif opcode in CALLS:
                 pending += [(callee, times, fused) for callee in instruction.called('to_apply')]
             else:
                 inner = fused or opcode == 'fusion'
@@ -110,7 +112,7 @@ def _operand_shapes(computation: Computation, instruction: Instruction) -> list[
 def _memory_bytes(module: Module, computation: Computation, instruction: Instruction) -> int:
     """Main memory that one instruction outside of fusions reads and writes."""
     opcode = instruction.opcode
-    if opcode in FREE or opcode.endswith('-done') or opcode in ('while', 'conditional', 'call'):
+    if opcode in FREE or opcode.endswith('-done') or opcode in ('while', 'conditional', *CALLS):
         return 0
     if opcode == 'custom-call' and any(target in instruction.attributes for target in FREE_CUSTOM_CALLS):
         return 0
