@@ -16,6 +16,7 @@ from llmrec_jax.models.t5.masks import Visibility
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape
 
 BATCH, HEADS, WIDTH = 2, 2, 8
+SLOW = [pytest.param(case, marks=pytest.mark.slow) for case in ('encoder', 'cross')]
 
 
 def plain(queries, keys, values, visibility, bias):
@@ -55,7 +56,7 @@ def outputs_and_gradients(attention, arrays, visibility, bias):
     return attended, gradients
 
 
-@pytest.mark.parametrize('case', ['encoder', 'decoder', 'cross', 'packed'])
+@pytest.mark.parametrize('case', ['packed', pytest.param('decoder', marks=pytest.mark.slow), *SLOW])
 def test_the_tpu_kernel_equals_plain_attention(case):
     arrays, visibility, bias = problem(case, TILE, TILE, jnp.float32)
     expected = outputs_and_gradients(plain, arrays, visibility, bias)
@@ -64,7 +65,7 @@ def test_the_tpu_kernel_equals_plain_attention(case):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), actual, expected)
 
 
-@pytest.mark.parametrize('case', ['encoder', 'decoder', 'cross', 'packed'])
+@pytest.mark.parametrize('case', ['decoder', pytest.param('packed', marks=pytest.mark.slow), *SLOW])
 def test_what_cudnn_is_asked_for_equals_plain_attention(case):
     arrays, visibility, bias = problem(case, 6, 6, jnp.bfloat16)
     expected = outputs_and_gradients(plain, arrays, visibility, bias)

@@ -40,7 +40,7 @@ def t5(scan_layers=True, depth=2, **changes):
     ('scan_layers', 'optimizer', 'microbatches'),
     [
         (True, ADAMW, 1),
-        (False, ADAFACTOR, 2),
+        pytest.param(False, ADAFACTOR, 2, marks=pytest.mark.slow),
         pytest.param(True, ADAFACTOR, 2, marks=pytest.mark.slow),
         pytest.param(False, ADAMW, 1, marks=pytest.mark.slow),
     ],
@@ -122,6 +122,7 @@ def test_names_that_do_not_exist_are_errors():
         dataclasses.replace(BASE, optimizer_sharding='all')
 
 
+@pytest.mark.slow
 def test_bfloat16_learns_as_float32_does(tmp_path):
     columns = write_columns(tmp_path / 'store', examples(), {})
 
