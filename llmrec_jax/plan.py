@@ -26,6 +26,7 @@ from llmrec_jax.planning.settings import Grid, Setting
 from llmrec_jax.planning.tables import report_text
 from llmrec_jax.planning.topology import open_topology
 from llmrec_jax.planning.training_plan import check_training, plan_training
+from llmrec_jax.training import xla_flags
 
 LOG = logging.getLogger(__name__)
 TRAINING, DECODING = 'training', 'decoding'
@@ -45,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format='%(asctime)s %(message)s', datefmt='%H:%M:%S', force=True)
     for chatty in ('absl', 'jax'):
         logging.getLogger(chatty).setLevel(logging.ERROR)
+    # The compiler's flags are part of what a run compiles.
+    xla_flags.apply(os.environ)
     try:
         report = _plan(flags, gin_arguments)
     except ValueError as error:
