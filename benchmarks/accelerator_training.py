@@ -37,8 +37,8 @@ from accelerator_workloads import Workload, flan_t5_base, read_histories, read_t
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.t5 import Transformer
 from llmrec_jax.models.t5.flops import train_flops
-from llmrec_jax.planning.chips import chip_of
 from llmrec_jax.training.batches import Batches
+from llmrec_jax.training.chips import chip_of
 from llmrec_jax.training.columns import ColumnStore, write_columns
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape, batch_sharding, place
 from llmrec_jax.training.optimizers import AdamW

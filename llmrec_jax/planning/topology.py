@@ -8,7 +8,8 @@ from typing import Any
 
 import jax
 
-from llmrec_jax.planning.chips import Chip, chip_of, parse_topology
+from llmrec_jax.planning.topology_names import parse_topology
+from llmrec_jax.training.chips import Chip, chip_of
 
 HERE = 'here'
 # Without the first, libtpu asks a metadata server that only exists in the cloud; without the second, two

@@ -5,7 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 
-from llmrec_jax.planning.chips import chip_of
+from llmrec_jax.training.chips import chip_of
 
 
 @runtime_checkable

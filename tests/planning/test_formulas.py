@@ -4,13 +4,14 @@ import types
 
 import pytest
 
-from llmrec_jax.planning.chips import TPUS, parse_topology
 from llmrec_jax.planning.collectives import Collective
 from llmrec_jax.planning.compilation import ProgramMemory, read_out_of_memory
 from llmrec_jax.planning.cost import Price
 from llmrec_jax.planning.roofline import group_bandwidth, roofline
 from llmrec_jax.planning.text_table import text_table
 from llmrec_jax.planning.topology import Topology
+from llmrec_jax.planning.topology_names import parse_topology
+from llmrec_jax.training.chips import TPUS
 
 GIB = 2**30
 

@@ -8,7 +8,6 @@ import jax
 import pytest
 
 from llmrec_jax.models.t5.flops import parameter_count
-from llmrec_jax.planning.chips import TPUS
 from llmrec_jax.planning.compilation import OutOfMemory, ProgramMemory
 from llmrec_jax.planning.cost import Price
 from llmrec_jax.planning.decoding_plan import plan_decoding
@@ -20,6 +19,7 @@ from llmrec_jax.planning.tables import report_text
 from llmrec_jax.planning.topology import HERE, Topology, open_topology
 from llmrec_jax.planning.training_plan import check_training, lower_training, plan_training
 from llmrec_jax.planning.workload import beams_at, catalogue_trie
+from llmrec_jax.training.chips import TPUS
 from tests.planning.sample_workload import LAYOUT, search_workload, text_workload
 
 

@@ -7,11 +7,11 @@ import pytest
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.t5.config import T5Config
 from llmrec_jax.models.t5.transformer import Transformer
-from llmrec_jax.training.checkpoints import load_params
 from llmrec_jax.training.columns import write_columns
 from llmrec_jax.training.mesh import MeshShape
 from llmrec_jax.training.metrics_log import read_json_lines
 from llmrec_jax.training.optimizers import Adafactor, AdamW
+from llmrec_jax.training.parameter_restore import load_params
 from llmrec_jax.training.schedules import Constant
 from llmrec_jax.training.trainer import Trainer
 from tests.training.small_model import VOCABULARY, SmallModel, examples

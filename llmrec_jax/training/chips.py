@@ -13,7 +13,6 @@ NVIDIA's, per GPU (dense bf16, memory, NVLink both ways together), for `--topolo
 """
 
 import dataclasses
-import math
 
 GIB = 2**30
 
@@ -84,33 +83,3 @@ GPUS = (
 def chip_of(device_kind: str) -> Chip | None:
     """The chip that JAX calls so; None for one without an entry here, such as a processor."""
     return next((chip for chip in (*TPUS.values(), *GPUS) if device_kind in chip.device_kinds), None)
-
-
-def shape_text(shape: tuple[int, ...]) -> str:
-    """E.g. '4x4'."""
-    return 'x'.join(map(str, shape))
-
-
-def parse_topology(name: str) -> tuple[Chip, tuple[int, ...]]:
-    """The chip and slice shape of a name such as 'v5e:4x4'.
-
-    Raises:
-      ValueError: when there is no such chip or slice; the message lists what there is.
-    """
-    family, _, text = name.partition(':')
-    if family not in TPUS:
-        kinds = ', '.join(f'{chip.name}:{shape_text(chip.shapes[3])}' for chip in TPUS.values())
-        raise ValueError(f'no TPU topology {name!r}; there are, for example, {kinds}, or here')
-    chip = TPUS[family]
-    sizes = text.split('x')
-    shape = tuple(int(size) for size in sizes) if all(size.isdigit() for size in sizes) else ()
-    if shape not in chip.shapes and not _whole_cubes(chip, shape):
-        known = ', '.join(map(shape_text, chip.shapes))
-        more = ', or multiples of 4 in ascending order' if chip.axes == 3 else ''
-        raise ValueError(f'no TPU topology {name!r}; slices of {family} are {known}{more}')
-    return chip, shape
-
-
-def _whole_cubes(chip: Chip, shape: tuple[int, ...]) -> bool:
-    cubes = chip.axes == 3 and len(shape) == 3 and all(size and size % 4 == 0 for size in shape)
-    return cubes and shape == tuple(sorted(shape)) and math.prod(shape) <= 16 * 16 * 24
