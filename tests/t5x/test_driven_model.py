@@ -1,0 +1,27 @@
+import dataclasses
+
+import pytest
+
+from llmrec_jax.training.early_stopping import EarlyStopping
+from llmrec_jax.training.optimizers import AdamW
+from llmrec_jax.training.schedules import Constant
+from llmrec_jax.training.trainer import Trainer
+
+pytest.importorskip('t5x')
+TRAINER = Trainer(steps=1, feature_lengths={'inputs': 4, 'targets': 2}, optimizer=AdamW(Constant(1e-3)))
+
+
+def test_a_trainer_that_asks_for_nothing_special_is_honoured():
+    from llmrec_jax.t5x.driven_model import not_honoured
+
+    assert not_honoured(TRAINER) == []
+
+
+@pytest.mark.parametrize(
+    'field', [{'optimizer_sharding': 'data'}, {'early_stopping': EarlyStopping()}, {'microbatches': 4}]
+)
+def test_what_t5x_cannot_do_is_named(field):
+    from llmrec_jax.t5x.driven_model import not_honoured
+
+    (sentence,) = not_honoured(dataclasses.replace(TRAINER, **field))
+    assert next(iter(field)) in sentence
