@@ -55,6 +55,7 @@ class Checkpoints:
             raise ValueError(f'keep={keep}: at least one checkpoint must be kept')
         self.directory = pathlib.Path(directory).absolute()
         self._retention = _LatestAndBest(keep)
+        self._told = False
         options = ocp.CheckpointManagerOptions(
             step_prefix=STEP_PREFIX,
             cleanup_tmp_directories=True,
@@ -122,8 +123,15 @@ class Checkpoints:
         return restore_state(self.path(step), abstract, mend)
 
     def close(self) -> None:
-        """Waits for what is being written and lets go of the directory."""
-        self._manager.close()
+        """Waits for what is being written and lets go of the directory.
+
+        Raises:
+          CheckpointError: when a checkpoint could not be written and neither `save` nor `wait` told of it.
+        """
+        # Orbax raises the error of a failed write again here, over the message that is on its way.
+        told = contextlib.suppress(CheckpointError) if self._told else contextlib.nullcontext()
+        with told, self._writing():
+            self._manager.close()
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -131,6 +139,7 @@ class Checkpoints:
             yield
         # Orbax raises tensorstore's errors as they come: ValueError, OSError, RuntimeError.
         except Exception as error:
+            self._told = True
             kept = ', '.join(map(str, self.steps())) or 'none'
             raise CheckpointError(
                 f'a checkpoint could not be written under {self.directory}: {first_line(error)}; complete '
