@@ -172,7 +172,7 @@ class EncoderDecoderModel:
         """Teacher-forced logits of the targets; dropout is on where there is a key for it."""
         batch = _as_arrays(batch)
         return self.module.apply(
-            {'params': params},
+            _variables(params),
             batch['encoder_input_tokens'],
             batch['decoder_input_tokens'],
             batch['decoder_target_tokens'],
@@ -253,7 +253,7 @@ class EncoderDecoderModel:
         if self.decode_fn is None or trie is None:
             raise ValueError('recommending needs a decode_fn in the model and the trie of a catalogue')
         tokens = jnp.asarray(batch['encoder_input_tokens'])
-        variables = {'params': params}
+        variables = _variables(params)
         encoded = self.module.apply(variables, tokens, method='encode')
         cross_kv = self.module.apply(variables, encoded, method='cross_keys_values')
 
@@ -301,6 +301,11 @@ class EncoderDecoderModel:
     ) -> Int[Array, 'batch *beam levels']:
         """The tokens of `predict_batch_with_aux`."""
         return self.predict_batch_with_aux(params, batch, rng)[0]
+
+
+def _variables(params: Params) -> dict[str, Params]:
+    """The network's variables; outside `jit`, parameters may be numpy arrays, as readers give them."""
+    return {'params': jax.tree.map(jnp.asarray, params)}
 
 
 def _as_arrays(batch: Batch) -> dict[str, Array]:
