@@ -15,7 +15,9 @@ from llmrec_jax.launch.generative_recommender import GenerativeRecommender
 from llmrec_jax.launch.stages import Stage
 from llmrec_jax.launch.workspace import Workspace, write_json
 from llmrec_jax.training import processes
-from llmrec_jax.training.trainer import CHECKPOINTS
+from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape
+from llmrec_jax.training.train_state import PARAMETERS
+from llmrec_jax.training.trainer import CHECKPOINTS, Trainer
 
 LOG = logging.getLogger(__name__)
 OWNER = 'training_stage.json'
@@ -41,9 +43,30 @@ def train_stage(workspace: Workspace) -> Stage:
 
     # Another beam is a matter of evaluation: it does not train the network anew.
     network = dataclasses.replace(recipe.model, decode_fn=None)
-    config = (network, recipe.trainer, recipe.validation_users, recipe.seed, recipe.ks, recipe.seen_items)
+    config = (
+        network,
+        _law_of(recipe.trainer),
+        recipe.validation_users,
+        recipe.seed,
+        recipe.ks,
+        recipe.seen_items,
+    )
     outputs = (CHECKPOINTS, 'metrics.jsonl')
     return Stage('train', ('tasks',), config, outputs, action, on_all=True)
+
+
+def _law_of(trainer: Trainer) -> Trainer:
+    """What of a trainer decides the trained network; on how many devices, and watched how, does not.
+
+    So a run may go on over another mesh, and a profile of some steps trains nothing anew.
+    """
+    return dataclasses.replace(
+        trainer,
+        mesh=MeshShape(),
+        logical_axis_rules=STANDARD_RULES,
+        optimizer_sharding=PARAMETERS,
+        profile_steps=None,
+    )
 
 
 def parameter_count(workspace: Workspace) -> int:

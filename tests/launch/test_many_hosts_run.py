@@ -10,7 +10,7 @@ import pytest
 
 from llmrec_jax import infer
 from llmrec_jax.training.metrics_log import read_json_lines
-from tests.launch.test_run import SHORT, finished  # noqa: F401
+from tests.launch.short_recipe import SHORT
 
 ROOT = pathlib.Path(__file__).parents[2]
 LAUNCHER = ('tpu_scripts/launch_local.sh', '2', '--devices=4', '--')
@@ -34,7 +34,7 @@ def by_two(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_two_processes_run_a_recipe_as_one_does(by_two, finished):  # noqa: F811
+def test_two_processes_run_a_recipe_as_one_does(by_two, finished):
     for log in ('metrics.jsonl', 'validation.jsonl'):
         rows, expected = (read_json_lines(workdir / log) for workdir in (by_two, finished))
         for row in (*rows, *expected):

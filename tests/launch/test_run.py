@@ -13,28 +13,10 @@ from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.semantic_ids.__main__ import main as semantic_ids
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.parameter_restore import load_params
+from tests.launch.short_recipe import SHORT
 from tests.training.t5x_files import write_t5x
 
-SHORT = (
-    '--gin_file=gin_configs/tiger/smoke.gin',
-    '--gin.TRAIN_STEPS=6',
-    '--gin.WARMUP_STEPS=2',
-    '--gin.quantizer.RqVae.steps=50',
-    '--gin.trainer.Trainer.length_buckets=()',
-    '--gin.trainer.Trainer.validate_every=3',
-    '--gin.trainer.Trainer.microbatches=1',
-)
 SYSTEMS = {'tiger', 'popularity', 'item_knn', 'markov', 'decayed_markov', 'content_scann', 'ceiling'}
-
-
-@pytest.fixture(scope='module')
-def finished(tmp_path_factory):
-    """A workdir in which the whole recipe ran."""
-    workdir = tmp_path_factory.mktemp('run') / 'shop'
-    run.main([*SHORT, f'--gin.WORKDIR={workdir}'])
-    # Other tests evaluate anew in the same folder.
-    shutil.copy(workdir / 'results.json', workdir / 'first_results.json')
-    return workdir
 
 
 def results(workdir):
