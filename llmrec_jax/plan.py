@@ -8,7 +8,6 @@ Asks for no corpus, no data and no TPU; for a TPU slice it needs libtpu (pip ins
 """
 
 import argparse
-import json
 import logging
 import os
 import pathlib
@@ -19,6 +18,7 @@ from typing import Any
 
 from llmrec_jax.launch import gin_config
 from llmrec_jax.launch.planned_workload import DecodingSizes, planned_workload
+from llmrec_jax.launch.workspace import write_json
 from llmrec_jax.planning.cost import Price
 from llmrec_jax.planning.decoding_plan import check_decoding, plan_decoding
 from llmrec_jax.planning.report import Report
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         parser.exit(2, f'{parser.prog}: {error}\n')
     if flags.json:
-        _write(pathlib.Path(flags.json), json.dumps(report.json(), indent=2) + '\n')
+        write_json(pathlib.Path(flags.json), report.json())
     print(report_text(report))
 
 
@@ -143,12 +143,6 @@ def _mesh(text: str) -> tuple[int, int]:
     if not (data.isdigit() and model.isdigit()):
         raise argparse.ArgumentTypeError(f'{text!r} is no mesh; write data x model, e.g. 8x2')
     return int(data), int(model)
-
-
-def _write(path: pathlib.Path, text: str) -> None:
-    beside = path.with_name(f'.{path.name}.partial')
-    beside.write_text(text)
-    os.replace(beside, path)
 
 
 if __name__ == '__main__':
