@@ -63,7 +63,7 @@ def dry_run(cloud: fake_cloud.FakeCloud, name: str) -> str:
     run = cloud.run(script, '--dry-run', *arguments)
     assert run.returncode == 0, run.stderr
     assert not run.stderr
-    text = run.stdout.replace(str(cloud.checkout), '/checkout').replace(str(cloud.folder), '/home/me')
+    text = run.stdout.replace(str(cloud.checkout), '/checkout').replace(str(cloud.folder), '$HOME')
     return text.replace(f'--owner={os.getuid()} ', '--owner=1000 ')
 
 
