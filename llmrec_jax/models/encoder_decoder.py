@@ -1,15 +1,22 @@
 """The encoder-decoder as both engines drive it: T5X's model protocol, and sums for exact accumulation."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from clu import metrics as clu_metrics
-from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
+from jaxtyping import Array, Float
 
+from llmrec_jax.models.inference import (
+    Batch,
+    DecodeFn,
+    EncoderDecoderInference,
+    Key,
+    Params,
+    network_variables,
+)
 from llmrec_jax.models.losses import (
     LOSS_NORMALIZING_FACTORS,
     loss_normalizer,
@@ -19,35 +26,11 @@ from llmrec_jax.models.losses import (
 from llmrec_jax.models.t5.flops import train_flops
 from llmrec_jax.models.t5.transformer import Transformer
 
-Params = Mapping[str, Any]
-Batch = Mapping[str, Any]
-Key = PRNGKeyArray | UInt32[Array, '_']
 PACKING_FEATURES = ('encoder_segment_ids', 'decoder_segment_ids', 'encoder_positions', 'decoder_positions')
 
 
-@runtime_checkable
-class RankedItems(Protocol):
-    """What a search returns, best first: items and their validity, tokens and scores."""
-
-    items: Int[Array, 'batch beam']
-    tokens: Int[Array, 'batch beam levels']
-    scores: Float[Array, 'batch beam']
-    valid: Any
-
-
-@runtime_checkable
-class DecodeFn(Protocol):
-    """A search; `decoding.SemanticIdSearch` is one."""
-
-    def __call__(
-        self, step: Callable[..., Any], state: Any, *, batch_size: int, trie: Any, **filters: Any
-    ) -> RankedItems:
-        """Drives `step(tokens, position, state) -> (logits, state)` from one beam a user on."""
-        ...
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
-class EncoderDecoderModel:
+class EncoderDecoderModel(EncoderDecoderInference):
     """A `Transformer` with its loss and its search.
 
     Has what T5X's trainer, evaluator and inference touch on a model, and imports nothing of T5X.
@@ -57,7 +40,7 @@ class EncoderDecoderModel:
       input_vocabulary: SeqIO vocabulary of the inputs; only T5X and SeqIO read it.
       output_vocabulary: SeqIO vocabulary of the targets; likewise.
       optimizer_def: T5X's optimizer; the embedded engine has its own.
-      decode_fn: the search behind `recommend` and `predict_batch`.
+      decode_fn: the search behind `recommend` and `predict_batch`, or the text decoder behind the latter.
       trie: the catalogue that `predict_batch` searches; `recommend` is handed one.
       return_all_decodes: whether `predict_batch` returns all beams or the best one.
       label_smoothing: in [0, 1).
@@ -172,7 +155,7 @@ class EncoderDecoderModel:
         """Teacher-forced logits of the targets; dropout is on where there is a key for it."""
         batch = _as_arrays(batch)
         return self.module.apply(
-            _variables(params),
+            network_variables(params),
             batch['encoder_input_tokens'],
             batch['decoder_input_tokens'],
             batch['decoder_target_tokens'],
@@ -232,80 +215,6 @@ class EncoderDecoderModel:
         logits = self.compute_logits(params, batch)
         cross_entropy, _ = token_cross_entropy(logits, batch['decoder_target_tokens'])
         return -jnp.sum(cross_entropy * token_weights(batch, None), axis=-1)
-
-    def recommend(self, params: Params, batch: Batch, trie: Any, **filters: Any) -> RankedItems:
-        """The best items of each user, best first.
-
-        The encoder and its keys and values run once a user; the search then drives the decoder for all beams.
-
-        Args:
-          params: the network's parameters.
-          batch: needs 'encoder_input_tokens' only.
-          trie: the catalogue's semantic IDs.
-          **filters: handed to the search (seen items, allowed subsets).
-
-        Returns:
-          What `decode_fn` returns, e.g. `decoding.Beams`.
-
-        Raises:
-          ValueError: if the model has no `decode_fn` or there is no trie.
-        """
-        if self.decode_fn is None or trie is None:
-            raise ValueError('recommending needs a decode_fn in the model and the trie of a catalogue')
-        tokens = jnp.asarray(batch['encoder_input_tokens'])
-        variables = _variables(params)
-        encoded = self.module.apply(variables, tokens, method='encode')
-        cross_kv = self.module.apply(variables, encoded, method='cross_keys_values')
-
-        def step(
-            newest: Int[Array, 'batch beam'], position: int | Int[Array, ''], self_cache: Any
-        ) -> tuple[Float[Array, 'batch beam vocab'], Any]:
-            return self.module.apply(
-                variables, newest, position, self_cache, cross_kv, tokens > 0, method='decode_beams'
-            )
-
-        # One beam a user: at position 0 all prefixes are the same empty one, and the search widens the state.
-        state = self.module.init_self_cache(tokens.shape[0], 1, trie.levels)
-        return self.decode_fn(step, state, batch_size=tokens.shape[0], trie=trie, **filters)
-
-    def predict_batch_with_aux(
-        self, params: Params, batch: Batch, rng: Key | None = None
-    ) -> tuple[Int[Array, 'batch *beam levels'], dict[str, Array]]:
-        """T5X's prediction: `recommend` over the model's own trie, *worst beam first*, as T5X orders them.
-
-        Args:
-          params: the network's parameters.
-          batch: needs 'encoder_input_tokens' only.
-          rng: part of T5X's signature; the search is deterministic.
-
-        Returns:
-          The generated tokens, and 'scores', 'items' (-1 where none) and 'valid' beside them: with a beam
-          axis where `return_all_decodes`, else of the best beam.
-        """
-        del rng
-        beams = self.recommend(params, batch, self.trie)
-        fields = {
-            'tokens': beams.tokens,
-            'scores': beams.scores,
-            'items': beams.items,
-            'valid': beams.valid,
-        }
-        if self.return_all_decodes:
-            fields = jax.tree.map(lambda leaf: jnp.flip(leaf, axis=1), fields)
-        else:
-            fields = jax.tree.map(lambda leaf: leaf[:, 0], fields)
-        return fields.pop('tokens'), fields
-
-    def predict_batch(
-        self, params: Params, batch: Batch, rng: Key | None = None
-    ) -> Int[Array, 'batch *beam levels']:
-        """The tokens of `predict_batch_with_aux`."""
-        return self.predict_batch_with_aux(params, batch, rng)[0]
-
-
-def _variables(params: Params) -> dict[str, Params]:
-    """The network's variables; outside `jit`, parameters may be numpy arrays, as readers give them."""
-    return {'params': jax.tree.map(jnp.asarray, params)}
 
 
 def _as_arrays(batch: Batch) -> dict[str, Array]:
