@@ -1,0 +1,62 @@
+"""How a trained model is asked: which decoder answers which kind of question, and how many examples."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
+
+CANDIDATES = ('search', 'likelihood')
+
+
+@dataclasses.dataclass(frozen=True)
+class Answering:
+    """What of an evaluation is the model's to do.
+
+    Attributes:
+      text: decoder of ratings, choices and sentences, one of `decoding`'s: Greedy, Beam, DiverseBeam, Sampling.
+      text_of_templates: another decoder for single templates, by their ids; P5 writes 3-9 and 3-12 by diverse
+        beam search.
+      items: the search for an item, over the names of the catalogue or, with its `constrained` off, over all
+        texts, as published. Its beam is at least the largest of `ks`.
+      unconstrained: a decoder whose beams are asked beside the search over the catalogue, as published, to
+        count what of them names an item, and how often the same; None for none.
+      candidates: how one item out of a user's candidates is found: 'search' for the beams of `items` over
+        their names alone, 'likelihood' for the log-probability of each name.
+      ks: cut-offs of hit rate and NDCG.
+      batch_size: examples decoded at once; a multiple of the devices.
+      length_buckets: shorter lengths that a batch of short inputs may be padded to; each costs a compilation.
+      max_examples: examples of a task that are asked, drawn by `seed`, the same for every system; None for
+        all. Of candidates that are asked about one by one, it counts users.
+      seed: of that draw, and of decoders that sample.
+    """
+
+    text: Any
+    items: SemanticIdSearch = dataclasses.field(default_factory=SemanticIdSearch)
+    text_of_templates: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    unconstrained: Any = None
+    candidates: str = 'search'
+    ks: tuple[int, ...] = (1, 5, 10)
+    batch_size: int = 64
+    length_buckets: tuple[int, ...] = ()
+    max_examples: int | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.candidates not in CANDIDATES:
+            raise ValueError(
+                f'Answering.candidates={self.candidates!r} must be one of {", ".join(map(repr, CANDIDATES))}'
+            )
+        if self.items.beam_size < max(self.ks):
+            raise ValueError(
+                f'SemanticIdSearch.beam_size={self.items.beam_size} is below the cut-off {max(self.ks)} of '
+                'Answering.ks'
+            )
+        if self.max_examples is not None and self.max_examples < 1:
+            raise ValueError(
+                f'Answering.max_examples={self.max_examples} must be at least 1, or None for all'
+            )
+
+    def text_decoder(self, template: str) -> Any:
+        """The decoder of a template's texts."""
+        return self.text_of_templates.get(template, self.text)
