@@ -1,1 +1,1 @@
-"""Evaluation mixtures: every task of a mixture answered by one checkpoint, judged, and set beside its floors."""
+"""Evaluation mixtures: one checkpoint answers every task; the answers are judged and set beside floors."""

@@ -14,7 +14,7 @@ class Answering:
     """What of an evaluation is the model's to do.
 
     Attributes:
-      text: decoder of ratings, choices and sentences, one of `decoding`'s: Greedy, Beam, DiverseBeam, Sampling.
+      text: decoder of ratings, choices and sentences, e.g. `decoding`'s Greedy.
       text_of_templates: another decoder for single templates, by their ids; P5 writes 3-9 and 3-12 by diverse
         beam search.
       items: the search for an item, over the names of the catalogue or, with its `constrained` off, over all

@@ -1,4 +1,4 @@
-"""A materialised evaluation task as it lies in the workdir: questions, references, and what is to be answered."""
+"""A materialised evaluation task as it lies in the workdir: questions, references, and kind of answer."""
 
 import dataclasses
 import functools
