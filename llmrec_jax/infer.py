@@ -9,12 +9,11 @@ A line of input is `{"user_id": "...", "history": ["<item id>", ...]}`, oldest i
 
 import argparse
 import contextlib
-import os
-import pathlib
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
+from llmrec_jax import files
 from llmrec_jax.evaluation.protocol import SEEN_ITEMS
 from llmrec_jax.launch import pipeline
 from llmrec_jax.launch.inference import recommend_lines
@@ -63,10 +62,8 @@ def _writing(path: str) -> Iterator[TextIO]:
     if path == '-' or not processes.is_first():
         yield sys.stdout
         return
-    beside = pathlib.Path(f'{path}.partial')
-    with beside.open('w', encoding='utf-8') as file:
+    with files.text_written_whole(path) as file:
         yield file
-    os.replace(beside, path)
 
 
 if __name__ == '__main__':

@@ -10,15 +10,14 @@ Asks for no corpus, no data and no TPU; for a TPU slice it needs libtpu (pip ins
 import argparse
 import logging
 import os
-import pathlib
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from llmrec_jax import files
 from llmrec_jax.launch import gin_config
 from llmrec_jax.launch.planned_workload import DecodingSizes, planned_workload
-from llmrec_jax.launch.workspace import write_json
 from llmrec_jax.planning.cost import Price
 from llmrec_jax.planning.decoding_plan import check_decoding, plan_decoding
 from llmrec_jax.planning.report import Report
@@ -50,12 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     xla_flags.apply(os.environ)
     try:
         report = _plan(flags, gin_arguments)
-    except ValueError as error:
+        if flags.json:
+            files.write_json(flags.json, report.json())
+    except (ValueError, OSError) as error:
         if os.environ.get('LLMREC_JAX_TRACEBACK'):
             raise
         parser.exit(2, f'{parser.prog}: {error}\n')
-    if flags.json:
-        write_json(pathlib.Path(flags.json), report.json())
     print(report_text(report))
 
 

@@ -1,28 +1,24 @@
 """The splits of a corpus as one file of arrays, which training and decoding read without TensorFlow."""
 
 import os
-import pathlib
 import zipfile
 
 import numpy as np
 
+from llmrec_jax import files
 from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits
 
 
 def save_splits(splits: Splits, path: str | os.PathLike) -> None:
     """Writes `splits` to `path` (.npz), whole or not at all."""
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {'train/values': splits.train.values, 'train/offsets': splits.train.offsets}
     for name, cases in (('validation', splits.validation), ('test', splits.test)):
         arrays[f'{name}/user'] = cases.user
         arrays[f'{name}/values'] = cases.histories.values
         arrays[f'{name}/offsets'] = cases.histories.offsets
         arrays[f'{name}/target'] = cases.target
-    beside = path.with_suffix('.partial')
-    with beside.open('wb') as file:
+    with files.written_whole(path) as file:
         np.savez(file, **arrays)
-    os.replace(beside, path)
 
 
 def load_splits(path: str | os.PathLike) -> Splits:

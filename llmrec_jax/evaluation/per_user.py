@@ -1,7 +1,6 @@
 """Per-user results on disk, so that a later question needs no second run."""
 
 import dataclasses
-import os
 import pathlib
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -9,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Int
 
+from llmrec_jax import files
 from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.evaluation.evaluator import SystemResult
 from llmrec_jax.evaluation.recommendations import Recommendations
@@ -48,14 +48,8 @@ class PerUserResults:
         arrays = {'user': self.user, 'target': self.target}
         for name, found in self.systems.items():
             arrays |= {f'{name}/{column}': getattr(found, column) for column in _SYSTEM_COLUMNS}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(path.name + '.partial')
-        try:
-            with beside.open('wb') as file:
-                np.savez_compressed(file, **arrays)
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+        with files.written_whole(path) as file:
+            np.savez_compressed(file, **arrays)
 
     @classmethod
     def load(cls, path: pathlib.Path) -> 'PerUserResults':

@@ -3,11 +3,11 @@
 import dataclasses
 import json
 import math
-import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llmrec_jax import files
 from llmrec_jax.evaluation.protocol import SPLITS, Protocol
 
 # What no system can expect to exceed, and what ranking by the corpus's own law reached on the targets drawn.
@@ -117,15 +117,8 @@ class Results:
         return cls(systems=systems, **others)
 
     def save(self, path: pathlib.Path) -> None:
-        """Writes the file beside and renames it, so that a reader never sees half of it."""
-        text = json.dumps(self.as_dict(), indent=2) + '\n'
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(path.name + '.partial')
-        try:
-            beside.write_text(text)
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+        """Writes `results.json`, of which a reader never sees half."""
+        files.write_json(path, self.as_dict())
 
     @classmethod
     def load(cls, path: pathlib.Path) -> 'Results':

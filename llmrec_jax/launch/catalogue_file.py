@@ -2,9 +2,9 @@
 
 import dataclasses
 import json
-import os
 import pathlib
 
+from llmrec_jax import files
 from llmrec_jax.corpora.corpus import Items
 
 
@@ -22,12 +22,10 @@ class ShownItems:
 
 def save_catalogue(items: Items, path: pathlib.Path) -> None:
     """Writes one JSON line an item, whole or not at all."""
-    beside = path.with_name(f'{path.name}.partial')
-    with beside.open('w', encoding='utf-8') as file:
+    with files.text_written_whole(path) as file:
         for item_id, title, categories in zip(items.item_id, items.title, items.categories, strict=True):
             line = {'item_id': item_id, 'title': title, 'categories': list(categories)}
             file.write(json.dumps(line, ensure_ascii=False) + '\n')
-    os.replace(beside, path)
 
 
 def load_catalogue(path: pathlib.Path) -> ShownItems:

@@ -6,12 +6,13 @@ import os
 
 import numpy as np
 
+from llmrec_jax import files
 from llmrec_jax.corpora.source import identity
 from llmrec_jax.corpora.split_files import save_splits
 from llmrec_jax.corpora.splits import leave_last_out
 from llmrec_jax.launch.catalogue_file import save_catalogue
 from llmrec_jax.launch.stages import Stage
-from llmrec_jax.launch.workspace import Workspace, write_bytes, write_json
+from llmrec_jax.launch.workspace import Workspace
 from llmrec_jax.semantic_ids.build import build_code_table
 from llmrec_jax.semantic_ids.code_table import CodeTable
 from llmrec_jax.semantic_ids.diagnostics import check_health, diagnose
@@ -54,10 +55,8 @@ def item_vectors_stage(workspace: Workspace) -> Stage:
 
         sentences = item_sentences(workspace.corpus.items, recipe.item_fields)
         vectors = recipe.text_encoder.encode(sentences)
-        beside = workspace.item_vectors_path.with_suffix('.partial')
-        with beside.open('wb') as file:
+        with files.written_whole(workspace.item_vectors_path) as file:
             np.save(file, vectors)
-        beside.replace(workspace.item_vectors_path)
         return {
             'encoder': recipe.text_encoder.name,
             'dim': int(vectors.shape[1]),
@@ -98,7 +97,7 @@ def semantic_ids_stage(workspace: Workspace) -> Stage:
             'diagnostics': found,
             'findings': findings,
         }
-        write_json(workspace.diagnostics_dir / 'diagnostics.json', summary)
+        files.write_json(workspace.diagnostics_dir / 'diagnostics.json', summary)
         _draw_pictures(workspace, quantization, table)
         return summary
 
@@ -135,12 +134,12 @@ def _draw_pictures(workspace: Workspace, quantization: Quantization, table: Code
             pictures.learning_curves(quantization.history),
         )
     for file, (_, _, png) in drawn.items():
-        write_bytes(workspace.diagnostics_dir / file, png)
+        files.write_bytes(workspace.diagnostics_dir / file, png)
     captions = {file: (title, caption) for file, (title, caption, _) in drawn.items()}
-    write_json(workspace.diagnostics_dir / 'captions.json', captions)
+    files.write_json(workspace.diagnostics_dir / 'captions.json', captions)
     neighbours = example_neighbours(codes, seed=workspace.recipe.seed)
     titles = workspace.catalogue.title
-    write_json(
+    files.write_json(
         workspace.diagnostics_dir / 'neighbours.json',
         [
             {

@@ -11,13 +11,14 @@ from typing import Any
 # TensorFlow reports its CPU kernels at import, before any logging of ours could be asked to keep quiet.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
+from llmrec_jax import files
 from llmrec_jax.launch import agreement, distributed, ending, gin_config, shared_workdir, stages
 from llmrec_jax.launch.corpus_stages import corpus_stage, item_vectors_stage, semantic_ids_stage, tasks_stage
 from llmrec_jax.launch.evaluation_stages import ceiling_stage, content_stage, evaluate_stage, floors_stage
 from llmrec_jax.launch.generative_recommender import check_users_at_once
 from llmrec_jax.launch.recipe import Recipe
 from llmrec_jax.launch.train_stage import train_stage
-from llmrec_jax.launch.workspace import Workspace, write_bytes
+from llmrec_jax.launch.workspace import Workspace
 from llmrec_jax.training import compilation_cache, processes, xla_flags
 from llmrec_jax.training.parameter_restore import check_params
 from llmrec_jax.training.trainer import CHECKPOINTS
@@ -138,7 +139,7 @@ def write_config(path: pathlib.Path) -> None:
     Raises:
       ProcessError: when not all processes of the run share the file's folder.
     """
-    processes.from_first(lambda: write_bytes(path, gin_config.operative_config().encode()))
+    processes.from_first(lambda: files.write_bytes(path, gin_config.operative_config().encode()))
     shared_workdir.check(path.parent)
 
 

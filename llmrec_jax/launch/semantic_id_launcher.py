@@ -5,8 +5,9 @@ import json
 import logging
 from collections.abc import Sequence
 
+from llmrec_jax import files
 from llmrec_jax.launch import pipeline
-from llmrec_jax.launch.workspace import Workspace, write_json
+from llmrec_jax.launch.workspace import Workspace
 from llmrec_jax.semantic_ids.compare import compare_quantizers
 from llmrec_jax.semantic_ids.lsh import Lsh
 from llmrec_jax.semantic_ids.quantization import Quantizer
@@ -54,7 +55,7 @@ def _compare(workspace: Workspace) -> None:
         if type(quantizer) is type(recipe.quantizer):
             quantizers[name] = recipe.quantizer
     rows = compare_quantizers(quantizers, workspace.item_vectors, recipe.semantic_id_seed)
-    write_json(workspace.diagnostics_dir / 'comparison.json', rows)
+    files.write_json(workspace.diagnostics_dir / 'comparison.json', rows)
     columns = list(rows[0])
     LOG.info('  '.join(columns))
     for row in rows:

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import json
 import logging
-import os
 import pathlib
 import threading
 import time
@@ -12,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import psutil
 
+from llmrec_jax import files
 from llmrec_jax.launch.fingerprint import fingerprint
 from llmrec_jax.training import processes
 
@@ -192,9 +192,7 @@ def _do(workdir: pathlib.Path, stage: Stage, stage_fingerprint: str) -> StageRec
     absent = [output for output in stage.outputs if not (workdir / output).exists()]
     if absent:
         raise StageError(f'stage {stage.name!r} ended without leaving {absent[0]}')
-    beside = path.with_suffix('.partial')
-    beside.write_text(json.dumps(dataclasses.asdict(record), indent=2) + '\n')
-    os.replace(beside, path)
+    files.write_json(path, dataclasses.asdict(record))
     LOG.info('stage %s: done in %.1f s', stage.name, record.seconds)
     return record
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from llmrec_jax import files
 from llmrec_jax.evaluation.metrics import mean_over_cases, ndcg_at_k, recall_at_k
 from llmrec_jax.launch.generative_recommender import GenerativeRecommender
 from llmrec_jax.launch.stages import Stage
-from llmrec_jax.launch.workspace import Workspace, write_json
+from llmrec_jax.launch.workspace import Workspace
 from llmrec_jax.training import processes
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape
 from llmrec_jax.training.train_state import PARAMETERS
@@ -109,7 +110,7 @@ def _set_aside(root: pathlib.Path, fingerprint: str) -> None:
             aside.mkdir(parents=True, exist_ok=True)
             for name in found:
                 os.replace(root / name, _free(aside / name))
-        write_json(owner, {'fingerprint': fingerprint})
+        files.write_json(owner, {'fingerprint': fingerprint})
 
 
 def _free(path: pathlib.Path) -> pathlib.Path:

@@ -2,8 +2,6 @@
 
 import dataclasses
 import functools
-import json
-import os
 import pathlib
 from typing import TYPE_CHECKING, Any
 
@@ -194,19 +192,3 @@ class Workspace:
             length_buckets=recipe.decoding_length_buckets,
             batch_size=recipe.decoding_batch_size,
         )
-
-
-def write_json(path: pathlib.Path, content: object) -> None:
-    """Writes `content` whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f'{path.name}.partial')
-    beside.write_text(json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + '\n')
-    os.replace(beside, path)
-
-
-def write_bytes(path: pathlib.Path, content: bytes) -> None:
-    """Writes `content` whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f'{path.name}.partial')
-    beside.write_bytes(content)
-    os.replace(beside, path)

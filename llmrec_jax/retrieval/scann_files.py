@@ -3,14 +3,13 @@
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
-import shutil
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int, Int64
 
+from llmrec_jax import files
 from llmrec_jax.retrieval.scann_settings import ScannLayout
 
 MANIFEST = 'manifest.json'
@@ -47,28 +46,16 @@ def write_index(
         raise FileExistsError(
             f'{directory} holds other files than a ScaNN index; give an empty or a new folder'
         )
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    partial = directory.with_name(f'{directory.name}.partial')
-    replaced = directory.with_name(f'{directory.name}.replaced')
-    for leftover in (partial, replaced):
-        shutil.rmtree(leftover, ignore_errors=True)
-    partial.mkdir()
-    try:
+    with files.folder_written_whole(directory) as beside:
         # With absolute paths, ScaNN's default, an index that is moved cannot be loaded.
-        searcher.serialize(str(partial), relative_path=True)
-        np.save(partial / ITEMS, items)
+        searcher.serialize(str(beside), relative_path=True)
+        np.save(beside / ITEMS, items)
         record = {
             'format': FORMAT,
             **dataclasses.asdict(manifest),
-            'files': {path.name: _sha256(path) for path in sorted(partial.iterdir())},
+            'files': {path.name: _sha256(path) for path in sorted(beside.iterdir())},
         }
-        (partial / MANIFEST).write_text(json.dumps(record, indent=2))
-        if directory.exists():
-            os.replace(directory, replaced)
-        os.replace(partial, directory)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    shutil.rmtree(replaced, ignore_errors=True)
+        files.write_json(beside / MANIFEST, record)
 
 
 def read_index(directory: pathlib.Path) -> tuple[Int64[np.ndarray, 'items'], ScannManifest]:

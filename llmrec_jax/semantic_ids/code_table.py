@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from llmrec_jax import files
 from llmrec_jax.semantic_ids.quantization import check_codes
 
 
@@ -72,24 +73,13 @@ class CodeTable:
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the table as one `.npz` file; what was at `path` stays until the new file is complete."""
-        path = pathlib.Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         manifest = {
             'codebook_sizes': list(self.codebook_sizes),
             'provenance': dict(self.provenance),
             'fingerprint': self.fingerprint,
         }
-        beside = path.with_name(f'.{path.name}.{os.getpid()}.partial')
-        try:
-            with beside.open('wb') as file:
-                np.savez_compressed(
-                    file, codes=self.codes.astype('<i4'), manifest=np.array(json.dumps(manifest))
-                )
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+        with files.written_whole(path) as file:
+            np.savez_compressed(file, codes=self.codes.astype('<i4'), manifest=np.array(json.dumps(manifest)))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> 'CodeTable':

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import jax
 import seqio
 
+from llmrec_jax import files
 from llmrec_jax.launch import pipeline, stages
 from llmrec_jax.launch.recipe import Recipe
 from llmrec_jax.launch.train_stage import OWNER
-from llmrec_jax.launch.workspace import Workspace, write_json
+from llmrec_jax.launch.workspace import Workspace
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.t5x.driven_model import trainable
 from llmrec_jax.t5x.partitioner import MeshPartitioner
@@ -68,7 +69,7 @@ class PreparedRun:
         owner = workspace.root / OWNER
         if theirs and not owner.exists() and jax.process_index() == 0:
             every = [make(workspace) for make in pipeline.ALL_STAGES]
-            write_json(owner, {'fingerprint': stages.fingerprints(every)['train']})
+            files.write_json(owner, {'fingerprint': stages.fingerprints(every)['train']})
 
     @functools.cached_property
     def task(self) -> str:

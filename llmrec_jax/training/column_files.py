@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import shutil
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -105,13 +104,3 @@ def check_size(path: pathlib.Path, size: int) -> None:
 def damaged(path: pathlib.Path, why: str) -> str:
     """The message about a file that is not what was written."""
     return f'{path}: damaged ({why}); delete {path.parent} and write the examples again'
-
-
-def replace_directory(partial: pathlib.Path, directory: pathlib.Path) -> None:
-    """Puts `partial` in the place of `directory`, which is gone only once `partial` is whole."""
-    previous = directory.with_name(f'{directory.name}.previous')
-    shutil.rmtree(previous, ignore_errors=True)
-    if directory.exists():
-        os.replace(directory, previous)
-    os.replace(partial, directory)
-    shutil.rmtree(previous, ignore_errors=True)

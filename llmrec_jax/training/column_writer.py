@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from llmrec_jax import files
 from llmrec_jax.training.column_files import (
     BLOCK_BYTES,
     DTYPES,
@@ -25,7 +26,6 @@ from llmrec_jax.training.column_files import (
     checksum_file,
     data_file,
     local_folder,
-    replace_directory,
 )
 
 
@@ -122,8 +122,7 @@ class ColumnWriter:
             'provenance': dict(provenance),
         }
         (self._partial / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + '\n')
-        self._directory.parent.mkdir(parents=True, exist_ok=True)
-        replace_directory(self._partial, self._directory)
+        files.replace_folder(self._partial, self._directory)
         return self._directory
 
     def _write_checksums(self, shard: int) -> str:

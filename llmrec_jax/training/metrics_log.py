@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorboardX
 
+from llmrec_jax import files
 from llmrec_jax.training import processes
 
 
@@ -23,10 +24,7 @@ class JsonLines:
         """
         self.path = pathlib.Path(path)
         self.rows = [row for row in read_json_lines(self.path) if row['step'] <= last_step]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix('.partial')
-        partial.write_text(''.join(map(_line, self.rows)))
-        os.replace(partial, self.path)
+        files.write_text(self.path, ''.join(map(_line, self.rows)))
         self._file = self.path.open('a')
 
     def append(self, row: Mapping[str, Any]) -> None:

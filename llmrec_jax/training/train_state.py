@@ -122,16 +122,23 @@ def abstract_params(
     return _with_shardings(params, parameter_shardings(mesh, rules, params, params_axes))
 
 
+def check_optimizer_sharding(name: str) -> None:
+    """Checks a name of where moments and gradients lie.
+
+    Raises:
+      ValueError: when it is none of `OPTIMIZER_SHARDINGS`.
+    """
+    if name not in OPTIMIZER_SHARDINGS:
+        raise ValueError(f'optimizer_sharding={name!r} must be one of {", ".join(OPTIMIZER_SHARDINGS)}')
+
+
 def moment_layout(params: PyTree[jax.ShapeDtypeStruct], optimizer_sharding: str) -> PyTree[Any]:
     """Shapes of the parameters with the shardings that gradients and moments have.
 
     Raises:
-      ValueError: when `optimizer_sharding` is none of `OPTIMIZER_SHARDINGS`.
+      ValueError: as `check_optimizer_sharding` raises it.
     """
-    if optimizer_sharding not in OPTIMIZER_SHARDINGS:
-        raise ValueError(
-            f'optimizer_sharding={optimizer_sharding!r} must be one of {", ".join(OPTIMIZER_SHARDINGS)}'
-        )
+    check_optimizer_sharding(optimizer_sharding)
     if optimizer_sharding == PARAMETERS:
         return params
     return _with_shardings(params, jax.tree.map(spread_over_data, params))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import jax
 import numpy as np
 
+from llmrec_jax import files
 from llmrec_jax.training import processes
 from llmrec_jax.training.batches import Batches
 from llmrec_jax.training.checkpoints import Checkpoints
@@ -32,10 +33,10 @@ from llmrec_jax.training.parameter_restore import restore_params
 from llmrec_jax.training.step import compile_step
 from llmrec_jax.training.step_profile import StepProfile
 from llmrec_jax.training.train_state import (
-    OPTIMIZER_SHARDINGS,
     PARAMETERS,
     TrainableModel,
     abstract_state,
+    check_optimizer_sharding,
     fresh_state,
     initial_state,
 )
@@ -109,11 +110,7 @@ class Trainer:
             if getattr(self, name) < 1:
                 raise ValueError(f'{name}={getattr(self, name)} must be at least 1')
         object.__setattr__(self, 'logical_axis_rules', logical_rules(self.logical_axis_rules))
-        if self.optimizer_sharding not in OPTIMIZER_SHARDINGS:
-            raise ValueError(
-                f'optimizer_sharding={self.optimizer_sharding!r} must be one of '
-                f'{", ".join(OPTIMIZER_SHARDINGS)}'
-            )
+        check_optimizer_sharding(self.optimizer_sharding)
         if self.profile_steps is not None:
             first, last = self.profile_steps
             if not 1 <= first <= last <= self.steps:
@@ -242,9 +239,7 @@ class Trainer:
                         f'{workdir} holds a run with {name}={there.get(name)!r}, and this one has {value!r}, '
                         f'so it cannot go on with it; use another workdir, or delete {workdir / CHECKPOINTS}'
                     )
-        partial = path.with_suffix('.partial')
-        partial.write_text(json.dumps(here, indent=2) + '\n')
-        os.replace(partial, path)
+        files.write_json(path, here)
 
 
 def _blank(batches: Batches, length: int) -> dict[str, np.ndarray]:

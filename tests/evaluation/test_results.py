@@ -92,7 +92,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     before = path.read_bytes()
     fields = sample_fields()
     fields['corpus']['name'] = object()
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match='results.json cannot be written as JSON'):
         Results(**fields).save(path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ['results.json']

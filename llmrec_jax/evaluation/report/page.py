@@ -1,11 +1,11 @@
 """Puts the report together: one HTML file that needs no other."""
 
 import base64
-import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llmrec_jax import files
 from llmrec_jax.evaluation.report.examples import examples_markup
 from llmrec_jax.evaluation.report.headline import comparisons, headline, protocol
 from llmrec_jax.evaluation.report.line_chart import line_chart
@@ -60,14 +60,8 @@ def render(data: ReportData) -> str:
 
 
 def write_report(data: ReportData, path: pathlib.Path) -> None:
-    """Writes the page beside and renames it, so that a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + '.partial')
-    try:
-        beside.write_text(render(data), encoding='utf-8')
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    """Writes the page, of which a reader never sees half."""
+    files.write_text(path, render(data))
 
 
 def _subtitle(corpus: Mapping[str, Any]) -> str:
