@@ -6,12 +6,13 @@ their address alone, and no TensorFlow is needed for either.
 
 import dataclasses
 import os
-import pathlib
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import tensorstore as ts
+
+from llmrec_jax.stored_files import absolute, patient_context, url
 
 Index = tuple[slice, ...]
 
@@ -92,13 +93,9 @@ class Folder:
         Args:
           path: a path, or an address that tensorstore knows, such as `gs://bucket/folder`.
         """
-        text = os.fspath(path)
-        self.path = text.rstrip('/') if '://' in text else str(pathlib.Path(text).absolute())
-        self.url = (self.path if '://' in text else pathlib.Path(self.path).as_uri()) + '/'
-        # Bounded retries, so that a bucket out of reach is an error after a minute and not after an hour.
-        self._context = ts.Context(
-            {'cache_pool': {'total_bytes_limit': 10**8}, 'gcs_request_retries': {'max_retries': 6}}
-        )
+        self.path = absolute(path)
+        self.url = url(self.path) + '/'
+        self._context = patient_context()
 
     def __truediv__(self, name: str) -> 'Folder':
         return Folder(f'{self.path}/{name}')
