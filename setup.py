@@ -40,6 +40,9 @@ RUNTIME = [
     'array_record>=0.8.3',
     'grain>=0.2.18,<0.3',
     'clu==0.0.12',
+    # Metrics of generated text; a version stands for the figures.
+    'sacrebleu==2.6.0',
+    'rouge-score==0.1.2',
 ]
 EXTRAS = {
     'test': [

@@ -86,6 +86,11 @@ class Bootstrap:
             p_value=min(1.0, 2 * (min(sides) + 1) / (self.resamples + 1)),
         )
 
+    def ends(self, resampled: Float[np.ndarray, 'resamples']) -> tuple[float, float]:
+        """Lower and upper end of the percentile interval of a value that was computed from each resample."""
+        low, high = self._ends(resampled[:, None])[0]
+        return float(low), float(high)
+
     def _ends(self, means: Float[np.ndarray, 'resamples metrics']) -> Float[np.ndarray, 'metrics 2']:
         tail = (1 - self.confidence) / 2
         return np.quantile(means, [tail, 1 - tail], axis=0).T

@@ -28,6 +28,8 @@ PACKAGES = (
     'seqio',
     'tensorflow-datasets',
     'scann',
+    'sacrebleu',
+    'rouge-score',
 )
 _CPU_INFO = pathlib.Path('/proc/cpuinfo')
 
