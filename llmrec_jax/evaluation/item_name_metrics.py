@@ -75,8 +75,36 @@ def candidates_tally(
     for target, names in zip(targets, known):
         if target not in names:
             raise ValueError(f'the target {target!r} is none of its {len(names)} candidates')
-    suffix = f'_of_{len(known[0])}' if known else ''
-    return _named(targets, answers, known, ks, scores, suffix)
+    return _named(targets, answers, known, ks, scores, _suffix(len(known[0]) if known else None))
+
+
+def naming_tally(
+    targets: Sequence[str],
+    answers: Sequence[Sequence[str]],
+    catalogue: Collection[str],
+    ks: Sequence[int] = KS,
+    candidates: int | None = None,
+) -> Tally:
+    """Judges ranked names where a case's candidates are not known, only how many it had.
+
+    The metrics are those of `catalogue_tally`; with `candidates`, hit rate and NDCG bear their number in
+    their names. A target that is no item's name is a miss like any other.
+
+    Args:
+      targets: see `catalogue_tally`.
+      answers: see `catalogue_tally`.
+      catalogue: names of all items.
+      ks: cut-offs.
+      candidates: how many there were; None for the full catalogue.
+
+    Raises:
+      ValueError: when the numbers differ, or there are no cases.
+    """
+    answers = _stripped(answers)
+    suffix = _suffix(candidates)
+    known = [frozenset(catalogue)] * len(answers)
+    columns = _of_ranks(ranks_of_names(targets, answers), ks, suffix) | _rates(answers, known, '')
+    return Tally(columns, plain_means)
 
 
 def rank_tally(
@@ -92,7 +120,7 @@ def rank_tally(
     Raises:
       ValueError: when there are no cases or a rank is negative.
     """
-    suffix = '' if candidates is None else f'_of_{candidates}'
+    suffix = _suffix(candidates)
     return Tally(_of_ranks(ranks, ks, suffix), plain_means)
 
 
@@ -161,14 +189,29 @@ def _named(
     scores: Sequence[Sequence[float]] | None,
     suffix: str,
 ) -> Tally:
-    answers = [[answer.strip() for answer in given] for given in answers]
-    columns = _of_ranks(ranks_of_names(targets, answers, scores), ks, suffix)
+    answers = _stripped(answers)
+    ranks = ranks_of_names(targets, answers, scores)
+    return Tally(_of_ranks(ranks, ks, suffix) | _rates(answers, known, suffix), plain_means)
+
+
+def _stripped(answers: Sequence[Sequence[str]]) -> list[list[str]]:
+    return [[answer.strip() for answer in given] for given in answers]
+
+
+def _suffix(candidates: int | None) -> str:
+    return '' if candidates is None else f'_of_{candidates}'
+
+
+def _rates(
+    answers: Sequence[Sequence[str]], known: Sequence[frozenset[str]], suffix: str
+) -> dict[str, Float[np.ndarray, 'cases']]:
     given = [max(len(one), 1) for one in answers]
     valid = [sum(answer in names for answer in one) for one, names in zip(answers, known)]
     repeated = [len(one) - len(set(one)) for one in answers]
-    columns[f'valid_id_rate{suffix}'] = np.divide(valid, given, dtype=np.float64)
-    columns[f'duplicate_rate{suffix}'] = np.divide(repeated, given, dtype=np.float64)
-    return Tally(columns, plain_means)
+    return {
+        f'valid_id_rate{suffix}': np.divide(valid, given, dtype=np.float64),
+        f'duplicate_rate{suffix}': np.divide(repeated, given, dtype=np.float64),
+    }
 
 
 def _of_ranks(

@@ -1,0 +1,111 @@
+"""SeqIO metric functions for answers in words, one for each kind of answer.
+
+SeqIO tells prediction metrics from score metrics by the positional names `targets, predictions` and
+`targets, scores`, so every function here keeps to one of these pairs.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from llmrec_jax.evaluation.item_name_metrics import KS, naming_tally, scored_candidates_tally
+from llmrec_jax.evaluation.text_answers import TEXT_ANSWERS, text_tally
+
+MetricFn = Callable[..., dict[str, float]]
+ITEM, ITEM_OF_CANDIDATES, YES_NO_RANKING = 'item', 'item_of_candidates', 'yes_no_ranking'
+ANSWERS = (*TEXT_ANSWERS, ITEM, ITEM_OF_CANDIDATES, YES_NO_RANKING)
+
+
+def metric_fns(
+    answer: str,
+    *,
+    scale: tuple[float, float] = (1.0, 5.0),
+    item_names: Sequence[str] = (),
+    candidates: int | None = None,
+    ks: Sequence[int] = KS,
+) -> list[MetricFn]:
+    """The metric functions of a task, by the kind of its answer.
+
+    Args:
+      answer: one of `ANSWERS`.
+      scale: fewest and most stars, for 'stars'.
+      item_names: of the whole catalogue, as the vocabulary reads them back, for the kinds that name items.
+      candidates: how many a prompt offers, for 'item_of_candidates' and 'yes_no_ranking'.
+      ks: cut-offs of hit rate and NDCG.
+
+    Raises:
+      ValueError: when there is no such kind, or what its metrics need is not given.
+    """
+    if answer not in ANSWERS:
+        raise ValueError(f'{answer!r} is no kind of answer; there are {", ".join(ANSWERS)}')
+    if answer in (ITEM, ITEM_OF_CANDIDATES) and not item_names:
+        raise ValueError(
+            f'answers of the kind {answer!r} are judged by the names of all items; give item_names'
+        )
+    if answer in (ITEM_OF_CANDIDATES, YES_NO_RANKING) and not candidates:
+        raise ValueError(f'answers of the kind {answer!r} are judged by how many candidates there are')
+    if answer in TEXT_ANSWERS:
+        return [functools.partial(_text, kind=answer, scale=scale)]
+    if answer == YES_NO_RANKING:
+        return [functools.partial(_yes_no_ranking, candidates=candidates, ks=tuple(ks))]
+    of = candidates if answer == ITEM_OF_CANDIDATES else None
+    return [functools.partial(_items, catalogue=frozenset(item_names), candidates=of, ks=tuple(ks))]
+
+
+def _text(
+    targets: Sequence[str], predictions: Sequence[str], *, kind: str, scale: tuple[float, float]
+) -> dict[str, float]:
+    """Metrics of one text an example; see `evaluation.text_answers.text_tally`."""
+    lowest, highest = scale
+    return text_tally(kind, targets, predictions, lowest=lowest, highest=highest).metrics()
+
+
+def _items(
+    targets: Sequence[str],
+    predictions: Sequence[Sequence[str]],
+    *,
+    catalogue: frozenset[str],
+    candidates: int | None,
+    ks: tuple[int, ...],
+) -> dict[str, float]:
+    """Metrics of ranked names; see `evaluation.item_name_metrics.naming_tally`.
+
+    Args:
+      targets: names of the right items.
+      predictions: beams of each example, best last, as T5X's `predict_batch` returns them.
+      catalogue: names of all items.
+      candidates: how many the prompts offer; None where they offer none.
+      ks: cut-offs.
+    """
+    best_first = [list(reversed(beams)) for beams in predictions]
+    return naming_tally(targets, best_first, catalogue, ks, candidates).metrics()
+
+
+def _yes_no_ranking(
+    targets: Sequence[str], scores: Sequence[float], *, candidates: int, ks: tuple[int, ...]
+) -> dict[str, float]:
+    """Ranks candidates that were each asked about by themselves, by the probability of 'yes'.
+
+    SeqIO scores the right answer alone, so the probability of 'yes' is one less that of 'no' where 'no' is
+    right. What the model gives to other words thus counts against the target.
+
+    Args:
+      targets: the right answers: of `candidates` in a row, which are one case, one is 'yes'.
+      scores: log-likelihood of each.
+      candidates: how many a case has.
+      ks: cut-offs.
+
+    Raises:
+      ValueError: when the examples are not whole cases with one 'yes' each.
+    """
+    positive = np.asarray([target.strip() == 'yes' for target in targets])
+    if len(positive) % candidates or (positive.reshape(-1, candidates).sum(axis=1) != 1).any():
+        raise ValueError(
+            f'{len(targets)} examples are no cases of {candidates} candidates, one of them the right one; '
+            'evaluate the split whole and in its order'
+        )
+    likelihood = np.exp(np.asarray(scores, np.float64))
+    probability = np.where(positive, likelihood, 1 - likelihood)
+    cases = positive.reshape(-1, candidates)
+    return scored_candidates_tally(probability.reshape(cases.shape), cases.argmax(axis=1), ks).metrics()
