@@ -5,13 +5,14 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
+import jaxtyping
+from jaxtyping import Array, Float, Int, UInt32
 
 from llmrec_jax.models.t5.transformer import Transformer
 
 Params = Mapping[str, Any]
 Batch = Mapping[str, Any]
-Key = PRNGKeyArray | UInt32[Array, '*_ _']
+Key = jaxtyping.Key[Array, '*rows'] | UInt32[Array, '*rows words']
 # (newest token of each beam, its position, the beams' cache) to (logits of the next token, the cache).
 Step = Callable[[Int[Array, 'batch beam'], int | Int[Array, ''], Any], tuple[Float[Array, '...'], Any]]
 
@@ -110,29 +111,31 @@ class EncoderDecoderInference:
     def predict_batch_with_aux(
         self, params: Params, batch: Batch, rng: Key | None = None
     ) -> tuple[Int[Array, 'batch *beam length'], dict[str, Array]]:
-        """T5X's prediction: `recommend` over the model's own trie, *worst beam first*, as T5X orders them.
+        """T5X's prediction, *best last*, as T5X orders its decodes.
+
+        `generate` where the model's `decode_fn` is a text decoder, else `recommend` over its own trie.
 
         Args:
           params: the network's parameters.
           batch: needs 'encoder_input_tokens' only.
-          rng: part of T5X's signature; the search is deterministic.
+          rng: what a decoder that draws draws from; a search reads none.
 
         Returns:
-          The generated tokens, and 'scores', 'items' (-1 where none) and 'valid' beside them: with a beam
-          axis where `return_all_decodes`, else of the best beam.
+          The generated tokens, and beside them 'scores' and, of a search, 'items' (-1 where none) and
+          'valid': with an axis over beams or samples where `return_all_decodes`, else of the best one.
         """
-        del rng
-        beams = self.recommend(params, batch, self.trie)
-        fields = {
-            'tokens': beams.tokens,
-            'scores': beams.scores,
-            'items': beams.items,
-            'valid': beams.valid,
-        }
-        if self.return_all_decodes:
-            fields = jax.tree.map(lambda leaf: jnp.flip(leaf, axis=1), fields)
+        if isinstance(self.decode_fn, TextDecoder):
+            texts = self.generate(params, batch, self.decode_fn, rng)
+            # Samples come in the order of their draws. NaN sorts last, so it is moved to the front.
+            order = jnp.argsort(jnp.where(jnp.isnan(texts.scores), -jnp.inf, texts.scores), axis=1)
+            fields = {'tokens': texts.tokens, 'scores': texts.scores}
+            fields = jax.tree.map(lambda leaf: jax.vmap(lambda rows, index: rows[index])(leaf, order), fields)
         else:
-            fields = jax.tree.map(lambda leaf: leaf[:, 0], fields)
+            beams = self.recommend(params, batch, self.trie)
+            fields = {'tokens': beams.tokens, 'scores': beams.scores, 'items': beams.items}
+            fields = jax.tree.map(lambda leaf: jnp.flip(leaf, axis=1), fields | {'valid': beams.valid})
+        if not self.return_all_decodes:
+            fields = jax.tree.map(lambda leaf: leaf[:, -1], fields)
         return fields.pop('tokens'), fields
 
     def predict_batch(
