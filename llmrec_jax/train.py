@@ -14,22 +14,20 @@ from collections.abc import Sequence
 
 from llmrec_jax.launch import pipeline
 from llmrec_jax.launch.fine_tuning import FineTuning, fine_tune
-from llmrec_jax.launch.recipe import Recipe
 
 LOG = logging.getLogger(__name__)
-NEEDED = ('corpus', 'item_vectors', 'semantic_ids', 'tasks', 'train')
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the stages up to training, or fine-tunes, as the gin files say."""
-    _, recipe = pipeline.parse(__doc__, arguments, kinds=(Recipe, FineTuning))
+    _, recipe = pipeline.parse(__doc__, arguments, kinds=(*pipeline.KINDS, FineTuning))
     with pipeline.errors_as_messages('llmrec_jax.train'):
         if isinstance(recipe, FineTuning):
             pipeline.write_config(pathlib.Path(recipe.workdir) / 'config.gin')
             result = fine_tune(recipe)
             LOG.info('best checkpoint: %s', result.best_checkpoint or result.checkpoint)
             return
-        workspace, _ = pipeline.run_stages(recipe, NEEDED)
+        workspace, _ = pipeline.run_stages(recipe, pipeline.KINDS[type(recipe)].to_train)
         LOG.info('best checkpoint: %s', workspace.best_checkpoint)
 
 

@@ -11,6 +11,7 @@ from llmrec_jax.corpora.source import identity
 from llmrec_jax.corpora.split_files import save_splits
 from llmrec_jax.corpora.splits import leave_last_out
 from llmrec_jax.launch.catalogue_file import save_catalogue
+from llmrec_jax.launch.run_folder import RunFolder
 from llmrec_jax.launch.stages import Stage
 from llmrec_jax.launch.workspace import Workspace
 from llmrec_jax.semantic_ids.build import build_code_table
@@ -23,7 +24,7 @@ LOG = logging.getLogger(__name__)
 SPLITS = ('train', 'validation', 'test')
 
 
-def corpus_stage(workspace: Workspace) -> Stage:
+def corpus_stage(workspace: RunFolder) -> Stage:
     """Prepares the corpus in TFDS and splits it."""
 
     def action(_: str) -> dict:

@@ -24,6 +24,7 @@ def materialise(
     *,
     feature_lengths: Mapping[str, int] | None,
     kept: Sequence[str] = (),
+    tallied: Sequence[str] = (),
     provenance: Mapping[str, Any],
     num_shards: int = 1,
     seed: int = 0,
@@ -41,6 +42,8 @@ def materialise(
       feature_lengths: SeqIO's `sequence_length`, in tokens, to which examples are trimmed; None for no
         trimming.
       kept: integer fields beside the task's features that go along, e.g. 'user'.
+      tallied: integer fields, one number an example, that are counted and not written: the provenance's
+        'tallies' say of each in how many rows it is not 0, and its sum.
       provenance: what the examples were made from, beside what the task says itself.
       num_shards: files that each feature is dealt to.
       seed: of the task's random preprocessors and of a mixture's draws.
@@ -70,8 +73,8 @@ def materialise(
             f'packing needs feature lengths for {", ".join(features)}, got {feature_lengths}, and keeps no '
             f'other field, got {list(kept)}: a packed row has no user or item of its own'
         )
-    dataset = _dataset(provider, split, feature_lengths, kept, seed, epochs, examples)
-    counted = _Counted(_blocks(dataset, (*features, *kept), task), progress)
+    dataset = _dataset(provider, split, feature_lengths, (*kept, *tallied), seed, epochs, examples)
+    counted = _Counted(_blocks(dataset, (*features, *kept, *tallied), task), tallied, progress)
     written = [name for feature in features for name in (feature, *companions(feature))] if packing else None
     with ColumnWriter(directory, written or (*features, *kept), num_shards) as writer:
         for block in _packed(counted, feature_lengths) if packing else counted:
@@ -83,6 +86,7 @@ def materialise(
             'epochs': epochs if examples is None else None,
             'examples': counted.examples,
             'packed': packing,
+            **({'tallies': counted.tallies} if tallied else {}),
         }
         writer.finish({**task_provenance(provider), **facts, **provenance})
     return ColumnStore.open(directory)
@@ -95,13 +99,20 @@ def padding_free(store: ColumnStore, feature_lengths: Mapping[str, int]) -> dict
 
 
 class _Counted:
-    """Blocks, and how many examples they held."""
+    """Blocks without the fields that are only counted, and how much they held."""
 
-    def __init__(self, blocks: Iterable[Columns], progress: Callable[[int], None]):
+    def __init__(
+        self, blocks: Iterable[Columns], tallied: Sequence[str], progress: Callable[[int], None]
+    ):
         self._blocks, self._progress, self.examples = blocks, progress, 0
+        self.tallies = {field: {'rows': 0, 'total': 0} for field in tallied}
 
     def __iter__(self) -> Iterator[Columns]:
         for block in self._blocks:
+            for field, tally in self.tallies.items():
+                values = block.pop(field).values
+                tally['rows'] += int(np.count_nonzero(values))
+                tally['total'] += int(values.sum())
             self.examples += len(next(iter(block.values())).lengths)
             self._progress(self.examples)
             yield block

@@ -5,8 +5,8 @@ import logging
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 # TensorFlow reports its CPU kernels at import, before any logging of ours could be asked to keep quiet.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
@@ -17,6 +17,11 @@ from llmrec_jax.launch.corpus_stages import corpus_stage, item_vectors_stage, se
 from llmrec_jax.launch.evaluation_stages import ceiling_stage, content_stage, evaluate_stage, floors_stage
 from llmrec_jax.launch.generative_recommender import check_users_at_once
 from llmrec_jax.launch.recipe import Recipe
+from llmrec_jax.launch.run_folder import RunFolder
+from llmrec_jax.launch.text_recipe import TextRecipe
+from llmrec_jax.launch.text_stages import tasks_stage as text_tasks_stage
+from llmrec_jax.launch.text_stages import text_train_stage, vocabulary_stage
+from llmrec_jax.launch.text_workspace import TextWorkspace
 from llmrec_jax.launch.train_stage import train_stage
 from llmrec_jax.launch.workspace import Workspace
 from llmrec_jax.training import compilation_cache, processes, xla_flags
@@ -25,24 +30,51 @@ from llmrec_jax.training.trainer import CHECKPOINTS
 
 errors_as_messages = ending.errors_as_messages
 
-ALL_STAGES: tuple[Callable[[Workspace], stages.Stage], ...] = (
-    corpus_stage,
-    floors_stage,
-    ceiling_stage,
-    item_vectors_stage,
-    content_stage,
-    semantic_ids_stage,
-    tasks_stage,
-    train_stage,
-    evaluate_stage,
-)
+
+
+class Kind(NamedTuple):
+    """A kind of recipe.
+
+    Attributes:
+      workspace: its folder.
+      stages: what makes each of its stages, in order.
+      to_train: names of the stages up to training.
+    """
+
+    workspace: Callable[[Any, str | None], Any]
+    stages: tuple[Callable[[Any], stages.Stage], ...]
+    to_train: tuple[str, ...]
+
+
+KINDS: Mapping[type, Kind] = {
+    Recipe: Kind(
+        Workspace,
+        (
+            corpus_stage,
+            floors_stage,
+            ceiling_stage,
+            item_vectors_stage,
+            content_stage,
+            semantic_ids_stage,
+            tasks_stage,
+            train_stage,
+            evaluate_stage,
+        ),
+        ('corpus', 'item_vectors', 'semantic_ids', 'tasks', 'train'),
+    ),
+    TextRecipe: Kind(
+        TextWorkspace,
+        (corpus_stage, vocabulary_stage, text_tasks_stage, text_train_stage),
+        ('corpus', 'vocabulary', 'tasks', 'train'),
+    ),
+}
 
 
 def parse(
     description: str,
     arguments: Sequence[str] | None = None,
     add_flags: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
-    kinds: Sequence[type] = (Recipe,),
+    kinds: Iterable[type] = (Recipe,),
 ) -> tuple[argparse.Namespace, Any]:
     """Reads the command line and the gin files it names.
 
@@ -76,7 +108,7 @@ def parse(
     logging.getLogger().setLevel(logging.INFO if processes.is_first() else logging.WARNING)
     with ending.guarded(parser.prog, code=2):
         loaded = gin_config.load(gin_arguments)
-        recipe = gin_config.instantiate(gin_config.configured(kinds), loaded)
+        recipe = gin_config.instantiate(gin_config.configured(tuple(kinds)), loaded)
         agreement.check(agreement.describe(namespace, gin_config.operative_config()))
         return namespace, recipe
 
@@ -99,31 +131,36 @@ def add_checkpoint_flag(parser: argparse.ArgumentParser) -> None:
 
 
 def run_stages(
-    recipe: Recipe, wanted: Sequence[str] | None, checkpoint: str | None = None
-) -> tuple[Workspace, list[stages.StageRecord]]:
+    recipe: Any, wanted: Sequence[str] | None, checkpoint: str | None = None
+) -> tuple[Any, list[stages.StageRecord]]:
     """Runs stages of a recipe and returns the records of all that are done.
 
     Args:
-      recipe: the recipe.
+      recipe: of one of `KINDS`.
       wanted: names of the stages, or None for all.
       checkpoint: what to evaluate in place of the best checkpoint of the workdir.
     """
-    workspace = Workspace(recipe, checkpoint)
+    workspace = KINDS[type(recipe)].workspace(recipe, checkpoint)
     _check_devices(recipe, wanted)
     _check_checkpoints(workspace, wanted)
     write_config(workspace.config_path)
-    return workspace, stages.run(workspace.root, [make(workspace) for make in ALL_STAGES], wanted)
+    return workspace, stages.run(workspace.root, stages_of(workspace), wanted)
 
 
-def _check_devices(recipe: Recipe, wanted: Sequence[str] | None) -> None:
+def stages_of(workspace: RunFolder) -> list[stages.Stage]:
+    """The stages of a workspace's recipe, in order."""
+    return [make(workspace) for make in KINDS[type(workspace.recipe)].stages]
+
+
+def _check_devices(recipe: Any, wanted: Sequence[str] | None) -> None:
     """Finds out before any work whether training and decoding can be dealt out to this run's devices."""
     if wanted is None or 'train' in wanted:
         recipe.trainer.check_devices()
-    if wanted is None or {'train', 'evaluate'} & set(wanted):
+    if isinstance(recipe, Recipe) and (wanted is None or {'train', 'evaluate'} & set(wanted)):
         check_users_at_once(recipe.decoding_batch_size)
 
 
-def _check_checkpoints(workspace: Workspace, wanted: Sequence[str] | None) -> None:
+def _check_checkpoints(workspace: RunFolder, wanted: Sequence[str] | None) -> None:
     """Finds out before any work whether checkpoints that were named are of the recipe's model."""
     named = [workspace.checkpoint]
     if (wanted is None or 'train' in wanted) and not any((workspace.root / CHECKPOINTS).glob('checkpoint_*')):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from llmrec_jax.evaluation.report.page import write_report
 from llmrec_jax.evaluation.results import Results
 from llmrec_jax.launch import results
+from llmrec_jax.launch.run_folder import RunFolder
 from llmrec_jax.launch.stages import StageRecord
 from llmrec_jax.launch.workspace import Workspace
 from llmrec_jax.training import processes
@@ -13,9 +14,10 @@ from llmrec_jax.training import processes
 LOG = logging.getLogger(__name__)
 
 
-def report(workspace: Workspace, records: Sequence[StageRecord]) -> None:
+def report(workspace: RunFolder, records: Sequence[StageRecord]) -> None:
     """Writes both files from whatever stages are done, on process 0."""
-    processes.from_first(lambda: _report(workspace, records))
+    if isinstance(workspace, Workspace):
+        processes.from_first(lambda: _report(workspace, records))
 
 
 def _report(workspace: Workspace, records: Sequence[StageRecord]) -> None:

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,12 @@ import numpy as np
 from llmrec_jax import files
 from llmrec_jax.evaluation.metrics import mean_over_cases, ndcg_at_k, recall_at_k
 from llmrec_jax.launch.generative_recommender import GenerativeRecommender
+from llmrec_jax.launch.run_folder import RunFolder
 from llmrec_jax.launch.stages import Stage
 from llmrec_jax.launch.workspace import Workspace
 from llmrec_jax.training import processes
+from llmrec_jax.training.columns import ColumnStore
+from llmrec_jax.training.loop import Validate
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape
 from llmrec_jax.training.train_state import PARAMETERS
 from llmrec_jax.training.trainer import CHECKPOINTS, Trainer
@@ -26,14 +29,35 @@ PRODUCTS = (CHECKPOINTS, 'metrics.jsonl', 'validation.jsonl', 'tensorboard', 'tr
 
 
 def train_stage(workspace: Workspace) -> Stage:
-    """Trains the recipe's model, or goes on where a killed run of the same recipe was."""
+    """Trains a generative recommender, validated by its search."""
+    recipe = workspace.recipe
+    return training_stage(
+        workspace,
+        (recipe.validation_users, recipe.seed, recipe.ks, recipe.seen_items),
+        lambda: workspace.examples('train'),
+        lambda: _Validation(workspace),
+    )
+
+
+def training_stage(
+    workspace: RunFolder,
+    validation: tuple[Any, ...],
+    examples: Callable[[], ColumnStore],
+    validate: Callable[[], Validate],
+) -> Stage:
+    """Trains a recipe's model, or goes on where a killed run of the same recipe was.
+
+    Args:
+      workspace: of any recipe; the stage needs its stage 'tasks'.
+      validation: what decides the validation metrics, beside the examples and the network.
+      examples: gives the training examples.
+      validate: gives the validation.
+    """
     recipe = workspace.recipe
 
     def action(fingerprint: str) -> dict:
         processes.from_first(lambda: _set_aside(workspace.root, fingerprint))
-        result = recipe.trainer.fit(
-            recipe.model, workspace.examples('train'), workspace.root, validate=_Validation(workspace)
-        )
+        result = recipe.trainer.fit(recipe.model, examples(), workspace.root, validate=validate())
         return {
             **{
                 name: os.path.relpath(value, workspace.root) if isinstance(value, pathlib.Path) else value
@@ -44,16 +68,8 @@ def train_stage(workspace: Workspace) -> Stage:
 
     # Another beam is a matter of evaluation: it does not train the network anew.
     network = dataclasses.replace(recipe.model, decode_fn=None)
-    config = (
-        network,
-        _law_of(recipe.trainer),
-        recipe.validation_users,
-        recipe.seed,
-        recipe.ks,
-        recipe.seen_items,
-    )
-    outputs = (CHECKPOINTS, 'metrics.jsonl')
-    return Stage('train', ('tasks',), config, outputs, action, on_all=True)
+    config = (network, _law_of(recipe.trainer), *validation)
+    return Stage('train', ('tasks',), config, (CHECKPOINTS, 'metrics.jsonl'), action, on_all=True)
 
 
 def _law_of(trainer: Trainer) -> Trainer:
@@ -70,7 +86,7 @@ def _law_of(trainer: Trainer) -> Trainer:
     )
 
 
-def parameter_count(workspace: Workspace) -> int:
+def parameter_count(workspace: RunFolder) -> int:
     """Number of parameters of the recipe's model."""
     import jax
 

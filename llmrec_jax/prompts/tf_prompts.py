@@ -19,29 +19,28 @@ def prompt_examples(
     tables: Mapping[str, tf.Tensor],
     *,
     seed: int,
-    epochs: int = 1,
 ) -> tf.data.Dataset:
-    """Asks every record `group.rate` times in each epoch.
+    """Asks every record `group.rate` times.
 
-    Before: the columns of one record, `record` (its number, int64) among them. After: `inputs`, `targets` and
-    `template` (bytes), the form's features, and `record`, `epoch` and `repetition` (int64), of which the
-    example is a function together with the seed. The order is that of the records, epoch by epoch.
+    Before: the columns of one record, `record` (its number) and `epoch` (which pass over the records it is of)
+    among them, as int64; see `records_dataset`. After: `inputs`, `targets` and `template` (bytes), the form's
+    features, and `record`, `epoch` and `repetition` (int64), of which the example is a function together with
+    the seed. The order is that of the records.
 
     Args:
-      records: a finite data set.
+      records: a data set.
       group: templates and form.
       tables: see `prompt_group.Form`; made with `tf_ops.TENSORFLOW`.
       seed: of the draws.
-      epochs: passes over the records, each with draws of its own.
     """
     write = TemplateWriter(group.templates)
 
-    def ask(record, epoch, repetition):
+    def ask(record, repetition):
         draws = Draws.of(
             TENSORFLOW,
             group=group.name,
             seed=seed,
-            epoch=epoch,
+            epoch=record['epoch'],
             record=record['record'],
             repetition=repetition,
         )
@@ -51,22 +50,23 @@ def prompt_examples(
             **write(filling.texts, chosen),
             **filling.features,
             'record': record['record'],
-            'epoch': epoch,
+            'epoch': record['epoch'],
             'repetition': repetition,
         }
 
-    def of_epoch(epoch):
-        return records.flat_map(
-            lambda record: tf.data.Dataset.range(group.rate).map(
-                lambda repetition: (record, epoch, repetition)
-            )
-        )
+    def repeated(record):
+        return tf.data.Dataset.range(group.rate).map(lambda repetition: (record, repetition))
 
-    return tf.data.Dataset.range(epochs).flat_map(of_epoch).map(ask, num_parallel_calls=tf.data.AUTOTUNE)
+    return records.flat_map(repeated).map(ask, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def records_dataset(records: Records) -> tf.data.Dataset:
-    """The records in their order, as int64 and bytes."""
+def records_dataset(records: Records, epochs: int = 1) -> tf.data.Dataset:
+    """The records in their order, epoch by epoch, as int64 and bytes.
+
+    Args:
+      records: the table.
+      epochs: passes over it; the column `epoch` tells them apart, so that each has draws of its own.
+    """
 
     def column(values):
         if isinstance(values, Sequences):
@@ -76,10 +76,12 @@ def records_dataset(records: Records) -> tf.data.Dataset:
         return lambda row: table[row]
 
     columns = {name: column(values) for name, values in records.columns.items()}
-    return tf.data.Dataset.range(len(records)).map(
-        lambda row: {**{name: of_row(row) for name, of_row in columns.items()}, 'record': row},
-        num_parallel_calls=tf.data.AUTOTUNE,
-    )
+    def of_place(place):
+        row = place % len(records)
+        read = {name: of_row(row) for name, of_row in columns.items()}
+        return {**read, 'record': row, 'epoch': place // len(records)}
+
+    return tf.data.Dataset.range(epochs * len(records)).map(of_place, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 class TemplateWriter:

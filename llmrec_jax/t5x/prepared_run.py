@@ -53,7 +53,7 @@ class PreparedRun:
             self._sign(workspace)
             return workspace
         workspace = Workspace(self.recipe)
-        every = [make(workspace) for make in pipeline.ALL_STAGES]
+        every = pipeline.stages_of(workspace)
         done = {record.name for record in stages.run(workspace.root, every, ())}
         missing = [name for name in NEEDED if name not in done]
         if missing:
@@ -68,7 +68,7 @@ class PreparedRun:
         theirs = pathlib.Path(self.checkpoints).absolute() == (workspace.root / CHECKPOINTS).absolute()
         owner = workspace.root / OWNER
         if theirs and not owner.exists() and jax.process_index() == 0:
-            every = [make(workspace) for make in pipeline.ALL_STAGES]
+            every = pipeline.stages_of(workspace)
             files.write_json(owner, {'fingerprint': stages.fingerprints(every)['train']})
 
     @functools.cached_property

@@ -9,7 +9,7 @@ from tests.launch.short_recipe import SHORT
 
 def fingerprint(tmp_path, *bindings):
     _, recipe = pipeline.parse('', [*SHORT, f'--gin.WORKDIR={tmp_path}', *bindings])
-    return stages.fingerprints([make(Workspace(recipe)) for make in pipeline.ALL_STAGES])['train']
+    return stages.fingerprints(pipeline.stages_of(Workspace(recipe)))['train']
 
 
 @pytest.mark.parametrize(

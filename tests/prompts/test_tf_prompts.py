@@ -93,7 +93,7 @@ def test_every_group_writes_alike_over_awkward_texts(awkward, name):
     group, records = awkward.training_groups[name], awkward.records['train'][name]
     tables = tables_for(NUMPY, awkward.tables)
     dataset = prompt_examples(
-        records_dataset(records), group, tables_for(TENSORFLOW, awkward.tables), seed=5, epochs=2
+        records_dataset(records, epochs=2), group, tables_for(TENSORFLOW, awkward.tables), seed=5
     )
     written = list(dataset.as_numpy_iterator())
     order = [

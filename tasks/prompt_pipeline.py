@@ -1,0 +1,104 @@
+"""The SeqIO side of tasks made of prompts; importing it imports TensorFlow."""
+
+import functools
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import seqio
+import tensorflow as tf
+
+from llmrec_jax.prompts.records.words import tables_for
+from llmrec_jax.prompts.tf_ops import TENSORFLOW
+from llmrec_jax.prompts.tf_prompts import prompt_examples, records_dataset
+from llmrec_jax.text.text_vocabulary import TextVocabulary
+from llmrec_jax.text.vocabulary_sources import MODEL
+from tasks.prompt_tasks import RENAMED, PromptTask, TaskSet
+
+VOCABULARY = 'vocabulary'
+FEATURES = ('inputs', 'targets')
+
+
+def register_over(tasks: Any) -> TaskSet:
+    """Builds `tasks` and registers them with the vocabulary of their workdir, made there if there is none.
+
+    Args:
+      tasks: what a `TaskSet` is built of; see `tasks.p5.P5Tasks`.
+    """
+    task_set = tasks.build()
+    folder = pathlib.Path(tasks.workdir, VOCABULARY)
+    source = tasks.vocabulary
+    if (folder / MODEL).exists():
+        vocabulary = source.load_at(folder)
+    else:
+        vocabulary = source.make_at(folder, task_set.training_texts())
+    register(task_set, vocabulary)
+    return task_set
+
+
+def register(task_set: TaskSet, vocabulary: TextVocabulary) -> None:
+    """Adds the tasks and mixtures to SeqIO's registries, in place of older ones of their names."""
+    # SeqIO compares the vocabularies of a mixture's tasks, so that one object serves all.
+    feature = seqio.Feature(vocabulary=vocabulary.seqio(), add_eos=True, dtype=tf.int32)
+    features = dict.fromkeys(FEATURES, feature)
+    of_tables = functools.cache(lambda key: tables_for(TENSORFLOW, tables[key]))
+    tables = {id(task.tables): task.tables for task in (*task_set.training, *task_set.evaluation)}
+    mixtures = {task_set.training_mixture: list(task_set.rates.items())}
+    mixtures |= {name: [(task, 1) for task in names] for name, names in task_set.mixtures.items()}
+    for name in mixtures:
+        if name in seqio.MixtureRegistry.names():
+            seqio.MixtureRegistry.remove(name)
+    for task in (*task_set.training, *task_set.evaluation):
+        if task.name in seqio.TaskRegistry.names():
+            seqio.TaskRegistry.remove(task.name)
+        _register(task, of_tables(id(task.tables)), features)
+    for name, members in mixtures.items():
+        seqio.MixtureRegistry.add(name, members)
+
+
+def _register(task: PromptTask, tables: Mapping[str, Any], features: Mapping[str, seqio.Feature]) -> None:
+    def dataset(split: str, shuffle_files: bool = False, seed: int | None = None) -> tf.data.Dataset:
+        return records_dataset(task.records[split], task.epochs if split == 'train' else 1)
+
+    seqio.TaskRegistry.add(
+        task.name,
+        source=seqio.FunctionDataSource(
+            dataset,
+            splits=tuple(task.records),
+            num_input_examples={split: len(records) for split, records in task.records.items()},
+        ),
+        preprocessors=[
+            functools.partial(prompt_examples, group=task.group, tables=tables, seed=task.seed),
+            seqio.map_over_dataset(_renamed),
+            seqio.preprocessors.tokenize,
+            count_cut,
+            seqio.preprocessors.append_eos_after_trim,
+        ],
+        output_features=features,
+        metric_fns=[],
+    )
+
+
+def _renamed(example: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    return {RENAMED.get(name, name): value for name, value in example.items()}
+
+
+def count_cut(
+    dataset: tf.data.Dataset,
+    output_features: Mapping[str, seqio.Feature],
+    sequence_length: Mapping[str, int] | None = None,
+) -> tf.data.Dataset:
+    """Adds `inputs_cut` and `targets_cut`: how many tokens have no room before the end-of-sequence token.
+
+    `append_eos_after_trim` drops these from the end; 0 where there is no `sequence_length`.
+    """
+
+    def count(example):
+        lost = {}
+        for name in output_features:
+            room = None if sequence_length is None else sequence_length.get(name)
+            tokens = tf.size(example[name])
+            lost[f'{name}_cut'] = tf.constant(0) if room is None else tf.maximum(tokens - (room - 1), 0)
+        return {**example, **lost}
+
+    return dataset.map(count, num_parallel_calls=tf.data.AUTOTUNE)
