@@ -1,4 +1,4 @@
-"""P5's tasks over a corpus (Geng et al., 2022): five families in one mixture, each template evaluated by itself.
+"""P5's tasks over a corpus (Geng et al., 2022): five families in one mixture, each template asked by itself.
 
 Registering them is making `P5Tasks` and calling `register`:
 
@@ -12,7 +12,7 @@ Registering them is making `P5Tasks` and calling `register`:
 |---|---|
 | `p5_<corpus>_train_<group>` | the task that trains a group of templates, those held out left out |
 | `p5_<corpus>_train` | the mixture of these, by P5's rates |
-| `p5_<corpus>_<family>_<template>` | the task that evaluates a template, e.g. `p5_simulated_shop_rating_1_6` |
+| `p5_<corpus>_<family>_<template>` | evaluates a template, e.g. `p5_simulated_shop_rating_1_6` |
 | `p5_<corpus>_eval` | the mixture of those in `evaluated`, seen templates and held-out ones |
 | `p5_<corpus>_zero_shot` | the mixture of held-out templates, and with `transfer_to` of Z-1 to Z-7 |
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from llmrec_jax.corpora.corpus import Corpus
     from llmrec_jax.corpora.source import CorpusSource
 
-# A seen template of each group and kind of answer, and the held-out one where the group has one (P5, section 5).
+# A seen template of each group and kind of answer, and the held-out one where there is one (P5, section 5).
 EVALUATED = (
     '1-6', '1-8', '1-9', '1-10', '2-3', '2-13', '2-8', '2-11', '3-3', '3-9', '3-12', '4-1', '4-2', '4-4',
     '5-1', '5-4', '5-5', '5-8',
@@ -64,7 +64,7 @@ class P5Tasks:
       p5: prompts, naming schemes and splits.
       seed: of every draw.
       epochs: passes over the training records, each with draws of its own, before draws come again.
-      feature_lengths: tokens of inputs and targets, to which longer ones are cut; the end-of-sequence token stays.
+      feature_lengths: tokens of inputs and targets; longer ones are cut, but for the end-of-sequence token.
       transfer_to: the corpus whose items users meet zero-shot (Z-1 to Z-7); None for none.
       evaluated: ids of the templates in the mixture `p5_<corpus>_eval`.
       cases: most records that a task evaluates, drawn by `seed`; None for all of the split.
@@ -152,9 +152,7 @@ class P5Tasks:
         return TaskSet(
             name=self.name,
             training=training,
-            rates={
-                f'{self.name}_train_{name}': examples for name, examples in data.epoch_sizes().items()
-            },
+            rates={f'{self.name}_train_{name}': examples for name, examples in data.epoch_sizes().items()},
             evaluation=evaluation,
             mixtures={
                 f'{self.name}_eval': tuple(
@@ -249,6 +247,6 @@ def _answer(template: Template) -> str:
         if field in fields and field in _ANSWERS:
             return _ANSWERS[field]
     raise ValueError(
-        f'template {template.id!r}: its target names none of {", ".join(_ANSWERS)}, so what a right answer is '
-        'cannot be told'
+        f'template {template.id!r}: its target names none of {", ".join(_ANSWERS)}, so what a right answer '
+        'is cannot be told'
     )

@@ -1,11 +1,12 @@
-"""Tasks made of prompt groups, before SeqIO knows of them: what a text-to-text system is trained and asked on.
+"""Tasks made of prompt groups, before SeqIO knows of them: what a text-to-text system learns and is asked.
 
-A system's module (`tasks.p5`) makes a `TaskSet` of a corpus; `tasks.prompt_pipeline` registers it with SeqIO, and
-the recipe's stages keep its examples. TensorFlow is needed by neither a `TaskSet` nor by reading it.
+A system's module (`tasks.p5`) makes a `TaskSet` of a corpus; `tasks.prompt_pipeline` registers it with SeqIO,
+and the recipe's stages keep its examples. A `TaskSet` needs no TensorFlow.
 """
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,12 +16,15 @@ from llmrec_jax.prompts.array_ops import NUMPY
 from llmrec_jax.prompts.prompt_group import PromptGroup
 from llmrec_jax.prompts.records.record_table import Records
 from llmrec_jax.prompts.records.words import tables_for
+from llmrec_jax.prompts.template import Template
 
 # What a right answer is, which decides decoding and metrics.
 ANSWERS = ('stars', 'yes_no', 'like', 'sentence', 'item', 'item_of_candidates', 'yes_no_ranking')
 # What forms call an item is the answer's row in the catalogue, or that of the item asked about.
 RENAMED = {'item': 'target'}
 _TEXTS = ('inputs', 'targets', 'template')
+# Examples that a vocabulary is learned from: more of them change it little.
+TEXTS = 20_000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,8 +39,8 @@ class PromptTask:
       answer: one of `ANSWERS`; None for a task that is trained on.
       seed: of the draws.
       epochs: passes over the records, each with draws of its own, before draws come again.
-      candidates: items to choose from, of the answers 'item_of_candidates' and 'yes_no_ranking'. Of the latter,
-        each case has so many records, one after the other.
+      candidates: items to choose from, of the answers 'item_of_candidates' and 'yes_no_ranking'. Of the
+        latter, each case has so many records, one after the other.
     """
 
     name: str
@@ -49,23 +53,31 @@ class PromptTask:
     candidates: int | None = None
 
     @property
-    def template(self):
+    def template(self) -> Template:
         """The template of a task that evaluates."""
         (template,) = self.group.templates
         return template
 
     @functools.cached_property
     def columns(self) -> tuple[str, ...]:
-        """Integer fields beside the tokens: `record`, and what the group has of `user`, `target` (the row of the
-        item to be named or asked about), `candidates` (rows), `history` (rows), `level`, and `answer` (1 for yes).
+        """Integer fields beside the tokens.
+
+        `record`, and what the group has of `user` (row), `target` (row of the item to be named or asked
+        about), `candidates` (rows), `history` (rows), `level` (of the rating) and `answer` (1 for yes).
         """
         records = next(iter(self.records.values()))
-        example = self.group.example(records[0], self._plain_tables, seed=self.seed)
+        example = self.example(records[0])
         return ('record', *(RENAMED.get(name, name) for name in example if name not in _TEXTS))
 
     def examples(self, split: str, epoch: int = 0) -> Iterator[dict[str, Any]]:
         """An epoch in plain Python, as `PromptGroup.examples` gives it."""
         return self.group.examples(self.records[split], self._plain_tables, seed=self.seed, epoch=epoch)
+
+    def example(self, record: Mapping[str, Any], *, epoch: int = 0, repetition: int = 0) -> dict[str, Any]:
+        """One example in plain Python, as `PromptGroup.example` gives it."""
+        return self.group.example(
+            record, self._plain_tables, seed=self.seed, epoch=epoch, repetition=repetition
+        )
 
     def facts(self) -> dict[str, Any]:
         """What who evaluates must know, as JSON."""
@@ -129,11 +141,15 @@ class TaskSet:
         return known[name]
 
     def training_texts(self) -> Iterator[str]:
-        """Inputs and targets of an epoch of training: what a vocabulary is learned from."""
+        """Inputs and targets of training, by the mixture's rates: what a vocabulary is learned from."""
+        share = min(1.0, TEXTS / self.epoch_size)
         for task in self.training:
-            for example in task.examples('train'):
-                yield example['inputs']
-                yield example['targets']
+            records = task.records['train']
+            for record in drawn(records, math.ceil(share * len(records)), task.seed):
+                for repetition in range(task.group.rate):
+                    example = task.example(record, repetition=repetition)
+                    yield example['inputs']
+                    yield example['targets']
 
 
 def drawn(records: Records, most: int | None, seed: int) -> Records:

@@ -101,9 +101,7 @@ def padding_free(store: ColumnStore, feature_lengths: Mapping[str, int]) -> dict
 class _Counted:
     """Blocks without the fields that are only counted, and how much they held."""
 
-    def __init__(
-        self, blocks: Iterable[Columns], tallied: Sequence[str], progress: Callable[[int], None]
-    ):
+    def __init__(self, blocks: Iterable[Columns], tallied: Sequence[str], progress: Callable[[int], None]):
         self._blocks, self._progress, self.examples = blocks, progress, 0
         self.tallies = {field: {'rows': 0, 'total': 0} for field in tallied}
 

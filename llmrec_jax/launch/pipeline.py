@@ -31,7 +31,6 @@ from llmrec_jax.training.trainer import CHECKPOINTS
 errors_as_messages = ending.errors_as_messages
 
 
-
 class Kind(NamedTuple):
     """A kind of recipe.
 

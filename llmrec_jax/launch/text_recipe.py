@@ -54,8 +54,8 @@ class TextRecipe:
       tasks: what is trained on and evaluated.
       model: the network and its loss.
       trainer: the embedded engine; its `initial_checkpoint` is what is fine-tuned.
-      validation_examples: drawn from the validation split of the training mixture, by its rates; their loss is
-        taken every `trainer.validate_every` steps.
+      validation_examples: drawn from the validation split of the training mixture, by its rates; their loss
+        is taken every `trainer.validate_every` steps.
       seed: of the draw of examples from the mixture.
     """
 
@@ -71,8 +71,8 @@ class TextRecipe:
         metric = self.trainer.best_metric
         if (metric.name, metric.mode) != ('loss', 'min'):
             raise ValueError(
-                f"TextRecipe validates by the loss, so BestMetric.name must be 'loss' and its mode 'min', not "
-                f'{metric.name!r} and {metric.mode!r}'
+                f"TextRecipe validates by the loss, so BestMetric.name must be 'loss' and its mode 'min', "
+                f'not {metric.name!r} and {metric.mode!r}'
             )
         if dict(self.trainer.feature_lengths) != dict(self.tasks.feature_lengths):
             raise ValueError(

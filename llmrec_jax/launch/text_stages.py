@@ -27,9 +27,7 @@ def vocabulary_stage(workspace: TextWorkspace) -> Stage:
     tasks = workspace.recipe.tasks
 
     def action(_: str) -> dict:
-        vocabulary = tasks.vocabulary.make_at(
-            workspace.vocabulary_dir, workspace.task_set.training_texts()
-        )
+        vocabulary = tasks.vocabulary.make_at(workspace.vocabulary_dir, workspace.task_set.training_texts())
         room = workspace.recipe.model.module.config.vocab_size
         if vocabulary.size > room:
             raise ValueError(
@@ -72,8 +70,8 @@ def tasks_stage(workspace: TextWorkspace) -> Stage:
         for name, features in cut.items():
             for feature, counted in features.items():
                 LOG.warning(
-                    '%s: %d of %d rows have %s longer than %d tokens and are cut there, %d tokens in all: raise '
-                    'the feature lengths, or shorten titles, reviews, histories or candidates',
+                    '%s: %d of %d rows have %s longer than %d tokens and are cut there, %d tokens in all: '
+                    'raise the feature lengths, or shorten titles, reviews, histories or candidates',
                     name, counted['rows'], len(stores[name]), feature, recipe.tasks.feature_lengths[feature],
                     counted['total'],
                 )  # fmt: skip

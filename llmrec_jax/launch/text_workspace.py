@@ -5,8 +5,8 @@
 | `vocabulary/` | the SentencePiece model |
 | `item_names.json` | what each item of the catalogue is called, by its row |
 | `tasks/mixtures.json` | name of a mixture -> names of its tasks; that of training has itself |
-| `tasks/<task>/<split>/` | a `ColumnStore`: `inputs`, `targets`, and the integer columns that `task.json` names |
-| `tasks/<task>/<split>.references.jsonl` | the targets as texts, one JSON string a row |
+| `tasks/<task>/<split>/` | a `ColumnStore`: `inputs`, `targets`, the integer columns that `task.json` names |
+| `tasks/<task>/<split>/references.jsonl` | the targets as texts, one JSON string a row |
 | `tasks/<task>/task.json` | `PromptTask.facts` |
 """
 
@@ -90,7 +90,7 @@ class TextWorkspace(RunFolder):
 
     def references_path(self, task: str, split: str) -> pathlib.Path:
         """The targets as texts."""
-        return self.task_dir(task) / f'{split}.references.jsonl'
+        return self.examples_dir(task, split) / 'references.jsonl'
 
     def references(self, task: str, split: str) -> list[str]:
         """The target of each row of `examples`, as it was rendered."""

@@ -22,7 +22,7 @@ def prompt_examples(
 ) -> tf.data.Dataset:
     """Asks every record `group.rate` times.
 
-    Before: the columns of one record, `record` (its number) and `epoch` (which pass over the records it is of)
+    Before: the columns of one record, `record` (its number) and `epoch` (of which pass over the records)
     among them, as int64; see `records_dataset`. After: `inputs`, `targets` and `template` (bytes), the form's
     features, and `record`, `epoch` and `repetition` (int64), of which the example is a function together with
     the seed. The order is that of the records.
@@ -76,6 +76,7 @@ def records_dataset(records: Records, epochs: int = 1) -> tf.data.Dataset:
         return lambda row: table[row]
 
     columns = {name: column(values) for name, values in records.columns.items()}
+
     def of_place(place):
         row = place % len(records)
         read = {name: of_row(row) for name, of_row in columns.items()}
