@@ -31,6 +31,24 @@ def parse_stars(text: str, lowest: float = 1.0, highest: float = 5.0) -> float |
     return stars if lowest <= stars <= highest else None
 
 
+def true_stars(
+    targets: Sequence[str], lowest: float = 1.0, highest: float = 5.0
+) -> Float[np.ndarray, 'examples']:
+    """The ratings that targets are.
+
+    Raises:
+      ValueError: naming the first that is none.
+    """
+    truth = [parse_stars(target, lowest, highest) for target in targets]
+    if None in truth:
+        row = truth.index(None)
+        raise ValueError(
+            f'target {targets[row]!r} of example {row} is no rating from {lowest:g} to {highest:g}: set the '
+            'lowest and highest rating to those of the corpus'
+        )
+    return np.asarray(truth, np.float64)
+
+
 def rating_tally(
     targets: Sequence[str], predictions: Sequence[str], lowest: float = 1.0, highest: float = 5.0
 ) -> Tally:
@@ -51,18 +69,12 @@ def rating_tally(
     Raises:
       ValueError: when a target is no rating, the numbers differ, or there are no examples.
     """
-    truth = [parse_stars(target, lowest, highest) for target in targets]
-    if None in truth:
-        row = truth.index(None)
-        raise ValueError(
-            f'target {targets[row]!r} of example {row} is no rating from {lowest:g} to {highest:g}: set the '
-            'lowest and highest rating to those of the corpus'
-        )
+    truth = true_stars(targets, lowest, highest)
     if len(predictions) != len(truth):
         raise ValueError(f'there are {len(predictions)} answers to {len(truth)} ratings')
     answers = [parse_stars(prediction, lowest, highest) for prediction in predictions]
     return _tally(
-        np.asarray(truth, np.float64),
+        truth,
         np.asarray([np.nan if answer is None else answer for answer in answers], np.float64),
         lowest,
         highest,

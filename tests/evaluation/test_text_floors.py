@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from llmrec_jax.evaluation.floors.frequent_text import FrequentText
+from llmrec_jax.evaluation.floors.rating_means import Ratings, rating_floors
+from llmrec_jax.evaluation.floors.text_floors import frequent_text_tallies, rating_floor_tallies
+
+
+def test_rating_floors_are_judged_as_a_model_is():
+    train = Ratings(np.array([0, 0, 1]), np.array([0, 1, 0]), np.array([5.0, 4.0, 3.0]), 2, 2)
+    tallies = rating_floor_tallies(rating_floors(train), np.array([1, 0]), np.array([1, -1]), ['5.0', '1'])
+    assert tallies.keys() == {'global_mean', 'item_mean', 'user_mean', 'user_item_mean'}
+    # The mean of all is 4, of user 0 it is 4.5, of user 1 it is 3.
+    assert tallies['global_mean'].metrics()['mae'] == pytest.approx((1 + 3) / 2)
+    assert tallies['user_mean'].metrics()['mae'] == pytest.approx((2 + 3.5) / 2)
+    assert tallies['global_mean'].metrics()['parse_rate'] == 1.0
+
+
+def test_the_majority_is_right_as_often_as_it_occurs():
+    floor = FrequentText.fit(['like', 'like', 'dislike'], ['a', 'a', 'b'])
+    tallies = frequent_text_tallies(
+        'like', floor, ['like', 'dislike', 'like', 'dislike'], ['b', 'b', 'a', 'c']
+    )
+    assert tallies['majority'].metrics()['accuracy'] == 0.5
+    assert tallies['majority_of_item'].metrics()['accuracy'] == 0.5
+    assert (
+        frequent_text_tallies('like', floor, ['dislike'], ['b'])['majority_of_item'].metrics()['accuracy']
+        == 1
+    )
+
+
+def test_the_most_frequent_sentence_is_judged_by_bleu():
+    floor = FrequentText.fit(['it works very well'] * 2 + ['too loud for me'], [0, 0, 1])
+    tallies = frequent_text_tallies('sentence', floor, ['it works very well', 'too loud for me'], [0, 1])
+    assert tallies['most_frequent_sentence'].metrics()['bleu1'] == pytest.approx(50)
+    assert tallies['most_frequent_sentence_of_item'].metrics()['bleu4'] == pytest.approx(100)
+    assert frequent_text_tallies('sentence', floor, ['loud']).keys() == {'most_frequent_sentence'}
