@@ -9,6 +9,7 @@ from jaxtyping import Array, Int
 
 from llmrec_jax.decoding.beam_search import Prefixes, Step, beam_search
 from llmrec_jax.decoding.beams import NO_ITEM, Beams
+from llmrec_jax.decoding.candidates import candidate_continuations
 from llmrec_jax.decoding.continuations import AnyContinuation, trie_continuations
 from llmrec_jax.semantic_ids.trie import AllowedItems, Trie
 
@@ -45,6 +46,7 @@ class SemanticIdSearch:
         trie: Trie,
         seen: Int[Array, 'batch history'] | None = None,
         allowed: AllowedItems | None = None,
+        candidates: Int[Array, 'batch candidates'] | None = None,
     ) -> Beams:
         """The best items of each user.
 
@@ -56,6 +58,8 @@ class SemanticIdSearch:
           seen: items that each user is not to be shown again, padded with -1; ids outside the catalogue name
             nothing.
           allowed: the part of the catalogue that may be shown (`restrict`).
+          candidates: the items that each user's list is made of, padded with -1; the search then looks at
+            these alone. None for the whole catalogue.
 
         Returns:
           `beam_size` slots a user. Whatever the trie's width, a slot holds an item that the filters let
@@ -64,12 +68,16 @@ class SemanticIdSearch:
         Raises:
           ValueError: for filters without the constraint that they act on.
         """
-        if self.constrained:
+        if self.constrained and candidates is not None:
+            continuations = candidate_continuations(trie, candidates, seen=seen, allowed=allowed)
+        elif self.constrained:
             continuations = trie_continuations(trie, seen=seen, allowed=allowed)
-        elif seen is None and allowed is None:
+        elif seen is None and allowed is None and candidates is None:
             continuations = AnyContinuation(trie)
         else:
-            raise ValueError('seen and allowed close branches of the trie: they need constrained=True')
+            raise ValueError(
+                'seen, allowed and candidates close branches of the trie: they need constrained=True'
+            )
         prefixes = beam_search(
             step,
             state,
