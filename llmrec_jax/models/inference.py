@@ -6,8 +6,10 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import jaxtyping
+import numpy as np
 from jaxtyping import Array, Float, Int, UInt32
 
+from llmrec_jax.models.losses import token_cross_entropy
 from llmrec_jax.models.t5.transformer import Transformer
 
 Params = Mapping[str, Any]
@@ -107,6 +109,73 @@ class EncoderDecoderInference:
         rows = batch['encoder_input_tokens'].shape[0]
         state = self.module.init_self_cache(rows, 1, decoder.max_length)
         return decoder(self._decoding_step(params, batch), state, batch_size=rows, key=key)
+
+    def score_candidates(
+        self,
+        params: Params,
+        batch: Batch,
+        candidate_tokens: Int[Array, 'batch candidates length'] | Int[np.ndarray, 'batch candidates length'],
+        *,
+        chunk_size: int = 32,
+    ) -> Float[Array, 'batch candidates']:
+        """Log-probability of each candidate text in nats: what `score_batch` gives to it as the target.
+
+        Args:
+          params: the network's parameters.
+          batch: needs 'encoder_input_tokens' only.
+          candidate_tokens: of each row's own candidates, padded with 0; the end token counts where it is
+            given.
+          chunk_size: candidates of a row scored at once, whose logits, [batch, chunk, vocab], bound the
+            memory.
+
+        Returns:
+          Scores; -inf where a candidate has no token.
+
+        Raises:
+          ValueError: if there is no candidate, or the chunk is empty.
+        """
+        candidate_tokens = jnp.asarray(candidate_tokens)
+        rows, candidates, length = candidate_tokens.shape
+        if min(candidates, length, chunk_size) < 1:
+            raise ValueError(
+                f'candidates, their length and chunk_size must be positive, got {candidates}, {length}, '
+                f'{chunk_size}'
+            )
+        step = self._decoding_step(params, batch)
+        size = min(chunk_size, candidates)
+        chunks = -(-candidates // size)
+        filled = jnp.pad(candidate_tokens, ((0, 0), (0, chunks * size - candidates), (0, 0)))
+        # Positions lead within a chunk, as a scan over them wants it.
+        by_chunk = jnp.transpose(filled.reshape(rows, chunks, size, length), (1, 3, 0, 2))
+
+        def score_chunk(tokens: Int[Array, 'length batch chunk']) -> Float[Array, 'batch chunk']:
+            def add_position(carried, at):
+                newest, state, scores = carried
+                position, targets = at
+                logits, state = step(newest, position, state)
+                cross_entropy, _ = token_cross_entropy(logits, targets)
+                return (targets, state, scores - jnp.where(targets != 0, cross_entropy, 0.0)), None
+
+            start = jnp.zeros((rows, size), tokens.dtype)
+            carried = (start, self.module.init_self_cache(rows, size, length), jnp.zeros((rows, size)))
+            return jax.lax.scan(add_position, carried, (jnp.arange(length), tokens))[0][-1]
+
+        scores = jnp.moveaxis(jax.lax.map(score_chunk, by_chunk), 0, 1).reshape(rows, -1)[:, :candidates]
+        return jnp.where((candidate_tokens != 0).any(axis=-1), scores, -jnp.inf)
+
+    def first_step_log_probs(
+        self, params: Params, batch: Batch, token_ids: Int[Array, 'choices'] | Int[np.ndarray, 'choices']
+    ) -> Float[Array, 'batch choices']:
+        """Log-probability of each of `token_ids` as the first token, in nats.
+
+        Of the first pieces of 'yes' and 'no' it gives P5's ranking of candidates asked about one by one: by
+        P(yes) / (P(yes) + P(no)), the sigmoid of the difference.
+        """
+        rows = batch['encoder_input_tokens'].shape[0]
+        start = jnp.zeros((rows, 1), jnp.int32)
+        step = self._decoding_step(params, batch)
+        logits, _ = step(start, 0, self.module.init_self_cache(rows, 1, 1))
+        return jax.nn.log_softmax(logits[:, 0], axis=-1)[:, jnp.asarray(token_ids)]
 
     def predict_batch_with_aux(
         self, params: Params, batch: Batch, rng: Key | None = None

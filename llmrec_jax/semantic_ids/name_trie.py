@@ -39,8 +39,8 @@ def name_trie(
     for item, pieces in enumerate(names_tokens):
         if not len(pieces) or min(pieces) <= PAD or eos_id in pieces:
             raise ValueError(
-                f'the name of {described(item)} has the pieces {list(pieces)}: a name needs one at least, and '
-                f'neither the padding {PAD} nor the end token {eos_id} may be among them'
+                f'the name of {described(item)} has the pieces {list(pieces)}: a name needs one at least, '
+                f'and neither the padding {PAD} nor the end token {eos_id} may be among them'
             )
         rows[item, : len(pieces)] = pieces
         rows[item, len(pieces)] = eos_id
@@ -49,7 +49,7 @@ def name_trie(
         shared = unique[counts > 1][0]
         one, other = np.flatnonzero((rows == shared).all(axis=1))[:2].tolist()
         raise ValueError(
-            f'{described(one)} and {described(other)} have the same pieces {list(names_tokens[one])}: no search '
-            'can tell them apart. Give them names that differ after encoding'
+            f'{described(one)} and {described(other)} have the same pieces {list(names_tokens[one])}: '
+            'no search can tell them apart. Give them names that differ after encoding'
         )
     return build_trie(rows, dense_levels=0)
