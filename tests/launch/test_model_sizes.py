@@ -19,6 +19,18 @@ PUBLISHED = {
     'xl': 2_849_757_184,
     'xxl': 11_135_332_352,
 }
+# Raffel et al. (2020), section 3.7, and the published checkpoints: 60 M, 220 M, 770 M, 3 B and 11 B.
+PUBLISHED_1_0 = {
+    'small': 60_506_624,
+    'base': 222_903_552,
+    'large': 737_668_096,
+    '3b': 2_851_598_336,
+    '11b': 11_307_321_344,
+}
+# P5 (Geng et al., 2022, section 5.1) cuts the embedding to the 32,100 tokens of the vocabulary and adds 512
+# whole-word embeddings: 60.75 M and 223.28 M.
+P5_ROWS, P5_WHOLE_WORDS = 32_100, 512
+P5 = {'small': 60_754_432, 'base': 223_275_264}
 
 
 def size(name: str, *bindings: str) -> T5Config:
@@ -54,6 +66,22 @@ def test_t5_sizes_have_the_published_number_of_parameters(family, name):
     counted = sum(leaf.size for leaf in jax.tree.leaves(shapes(config)))
     assert counted == counted_by_formula(config) == PUBLISHED[name]
     assert config.dtype == jnp.bfloat16 and config.scan_layers and not config.logits_via_embedding
+
+
+@pytest.mark.parametrize('name', list(PUBLISHED_1_0))
+def test_t5_1_0_sizes_have_the_published_number_of_parameters(name):
+    config = size(f't5_1_0_{name}')
+    counted = sum(leaf.size for leaf in jax.tree.leaves(shapes(config)))
+    assert counted == counted_by_formula(config) == PUBLISHED_1_0[name]
+    assert config.dtype == jnp.bfloat16 and config.scan_layers and config.logits_via_embedding
+
+
+@pytest.mark.parametrize('name', list(P5))
+def test_p5_has_the_published_number_of_parameters(name):
+    config = size(f't5_1_0_{name}', f'--gin.config.T5Config.vocab_size={P5_ROWS}')
+    counted = sum(leaf.size for leaf in jax.tree.leaves(shapes(config)))
+    assert counted + P5_WHOLE_WORDS * config.emb_dim == P5[name]
+    assert f'{P5[name] / 1e6:.2f}' == {'small': '60.75', 'base': '223.28'}[name]
 
 
 def test_tiger_at_scale_has_a_billion_parameters():

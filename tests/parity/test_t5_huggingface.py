@@ -1,13 +1,16 @@
 """Our T5 against transformers' on the same random weights, saved and read back as users do."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import traverse_util
 
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
-from llmrec_jax.models.hf_weights import load_hf
+from llmrec_jax.models.hf_weights import load_hf, read_tensors, write_hf
+from llmrec_jax.models.hf_weights.names import parameter_shapes
 from llmrec_jax.models.sentence_t5 import SentenceT5, SentenceTransformersFolder
-from llmrec_jax.models.t5 import Transformer
+from llmrec_jax.models.t5 import T5Config, Transformer
 
 pytestmark = pytest.mark.parity
 # transformers 5 ties the head of 1.1 too unless a checkpoint brings one; both sorts of checkpoint exist.
@@ -78,6 +81,82 @@ def test_logits_loss_and_gradients_agree(tmp_path, version):
         np.testing.assert_allclose(
             gradients['token_embedder']['embedding'], network.shared.weight.grad.numpy(), atol=1e-4
         )
+
+
+def exported(folder, version, **changes):
+    """A network of ours with random parameters, written for transformers; also its model and parameters."""
+    config = T5Config(
+        vocab_size=100,
+        emb_dim=32,
+        num_heads=4,
+        head_dim=8,
+        mlp_dim=48,
+        num_encoder_layers=3,
+        num_decoder_layers=2,
+        mlp_activations=('relu',) if version == '1.0' else ('gelu', 'linear'),
+        logits_via_embedding=version == '1.0',
+        dropout_rate=0.0,
+    )
+    rng = np.random.default_rng(1)
+    params = {path: rng.normal(0, 0.3, shape) for path, shape in parameter_shapes(config).items()}
+    params = {path: leaf.astype(np.float32) for path, leaf in params.items()}
+    readers = {path: lambda leaf=leaf: leaf for path, leaf in params.items()}
+    write_hf(folder, config, readers, **changes)
+    params = jax.tree.map(jnp.asarray, traverse_util.unflatten_dict(params, sep='/'))
+    return EncoderDecoderModel(Transformer(config)), params
+
+
+@pytest.mark.parametrize('file_bytes', [10**9, 20000], ids=['one file', 'many files'])
+@pytest.mark.parametrize('version', ['1.0', '1.1'])
+def test_transformers_loads_what_is_exported(tmp_path, version, file_bytes):
+    torch = pytest.importorskip('torch')
+    transformers = pytest.importorskip('transformers')
+    model, params = exported(tmp_path / 'hf', version, file_bytes=file_bytes)
+    network, loading = transformers.T5ForConditionalGeneration.from_pretrained(
+        tmp_path / 'hf', output_loading_info=True
+    )
+    assert not any(loading.values()), loading
+    network = network.eval()
+    assert network.dtype == torch.float32 and network.generation_config.decoder_start_token_id == 0
+    inputs, targets = tokens(4, 150, 20), tokens(4, 7, 2)
+    batch = model.convert_features({'inputs': inputs, 'targets': targets})
+    with torch.no_grad():
+        output = network(
+            input_ids=torch.tensor(inputs),
+            attention_mask=torch.tensor(inputs != 0),
+            decoder_input_ids=torch.tensor(np.asarray(batch['decoder_input_tokens'])),
+        )
+    encoded = np.asarray(model.module.apply({'params': params}, jnp.asarray(inputs), method='encode'))
+    expected = output.encoder_last_hidden_state.numpy()
+    np.testing.assert_allclose(encoded[inputs != 0], expected[inputs != 0], atol=1e-4)
+    logits = np.asarray(model.compute_logits(params, batch))
+    np.testing.assert_allclose(logits[targets != 0], output.logits.numpy()[targets != 0], atol=1e-4)
+    encoder = transformers.T5EncoderModel.from_pretrained(tmp_path / 'hf').eval()
+    with torch.no_grad():
+        alone = encoder(input_ids=torch.tensor(inputs), attention_mask=torch.tensor(inputs != 0))
+    np.testing.assert_array_equal(alone.last_hidden_state.numpy(), expected)
+
+
+def test_what_transformers_saves_after_loading_an_export_is_the_export(tmp_path):
+    transformers = pytest.importorskip('transformers')
+    _, params = exported(tmp_path / 'ours', '1.1')
+    network = transformers.T5ForConditionalGeneration.from_pretrained(tmp_path / 'ours')
+    network.save_pretrained(tmp_path / 'theirs')
+    ours, theirs = load_hf(tmp_path / 'ours'), load_hf(tmp_path / 'theirs')
+    assert ours[0] == theirs[0]
+    jax.tree.map(np.testing.assert_array_equal, theirs[1], params)
+    assert read_tensors(tmp_path / 'ours').keys() == read_tensors(tmp_path / 'theirs').keys()
+
+
+def test_the_exported_vocabulary_is_read_as_t5s(tmp_path):
+    transformers = pytest.importorskip('transformers')
+    texts = [f'user_{n} has bought item_{7 * n} and a red shampoo' for n in range(50)]
+    (tmp_path / 'words').mkdir()
+    vocabulary = train_tokenizer(tmp_path / 'words', texts)
+    exported(tmp_path / 'hf', '1.1', spiece_model=tmp_path / 'words' / 'spiece.model')
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / 'hf')
+    for text in texts[:5]:
+        assert tokenizer(text).input_ids == [*vocabulary.encode(text), 1]
 
 
 def train_tokenizer(directory, texts):
