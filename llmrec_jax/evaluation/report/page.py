@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmrec_jax import files
+from llmrec_jax.evaluation.report.document import document
 from llmrec_jax.evaluation.report.examples import examples_markup
 from llmrec_jax.evaluation.report.headline import comparisons, headline, protocol
 from llmrec_jax.evaluation.report.line_chart import line_chart
@@ -21,7 +22,6 @@ from llmrec_jax.evaluation.report.markup import (
     tag,
 )
 from llmrec_jax.evaluation.report.report_data import Picture, ReportData
-from llmrec_jax.evaluation.report.style import STYLE
 from llmrec_jax.evaluation.report.systems_table import catalogue_table, systems_table
 
 TABLE_NOTE = 'Small numbers are bootstrap intervals over users; bold marks the best measured system.'
@@ -48,15 +48,7 @@ def render(data: ReportData) -> str:
         _facts_section('Made with', 'environment', data.results.environment),
         _config(data.config),
     ]
-    head = tag(
-        'head',
-        tag('meta', charset='utf-8'),
-        tag('meta', name='viewport', content='width=device-width, initial-scale=1'),
-        tag('title', data.title),
-        tag('style', Markup(STYLE)),
-    )
-    header = tag('header', tag('h1', data.title), tag('p', _subtitle(data.results.corpus)))
-    return f'<!doctype html>\n{tag("html", head, tag("body", tag("main", header, *sections)), lang="en")}\n'
+    return document(data.title, _subtitle(data.results.corpus), sections)
 
 
 def write_report(data: ReportData, path: pathlib.Path) -> None:

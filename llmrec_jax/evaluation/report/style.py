@@ -52,6 +52,7 @@ td:first-child { white-space: normal; min-width: 130px; }
 tbody tr:last-child td { border-bottom: 0; }
 td small { display: block; color: var(--quiet); font-size: 11.5px; font-weight: 400; }
 tr.headline td { background: var(--accent-soft); }
+tr.behind td { color: var(--warn); }
 tr.published td { color: var(--quiet); font-style: italic; }
 tr.published .badge { font-style: normal; }
 .badge { font-size: 11px; color: var(--quiet); border: 1px solid var(--line); border-radius: 99px;
