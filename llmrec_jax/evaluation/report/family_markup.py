@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 
 from llmrec_jax.evaluation.report.family_tables import FLOOR, HELD_OUT, NOTE, Block, FamilyTable, TableRow
-from llmrec_jax.evaluation.report.family_text import GLANCE_HEAD, block_title, glance
+from llmrec_jax.evaluation.report.family_text import (
+    GLANCE_HEAD,
+    block_title,
+    family_title,
+    glance,
+    interval_text,
+)
 from llmrec_jax.evaluation.report.markup import Markup, grouped, join, row, section, table, tag
 from llmrec_jax.evaluation.report.metric_names import formatted, title
 
@@ -24,7 +30,7 @@ def glance_section(tables: Sequence[FamilyTable]) -> Markup:
 def family_section(family: FamilyTable) -> Markup:
     """All blocks of a family."""
     parts = [join((tag('h3', block_title(block)), _block(block))) for block in family.blocks]
-    return section(family.family.capitalize(), family.family, *parts)
+    return section(family_title(family), family.family, *parts)
 
 
 def _block(block: Block) -> Markup:
@@ -54,7 +60,5 @@ def _number(line: TableRow, metric: str, best: float | None) -> Markup:
         return tag('span', '–', class_='quiet')
     value = line.measured.metrics[metric]
     shown = tag('strong' if value == best else 'span', formatted(metric, value))
-    if metric not in line.measured.intervals:
-        return shown
-    low, high = (formatted(metric, end) for end in line.measured.intervals[metric])
-    return join((shown, tag('small', f'{low}–{high}')))
+    ends = interval_text(line, metric)
+    return join((shown, tag('small', f'{ends[0]}–{ends[1]}'))) if ends else shown

@@ -14,13 +14,22 @@ from llmrec_jax.evaluation.report.family_tables import (
 from llmrec_jax.evaluation.report.metric_names import formatted, title
 
 _DASH = '–'
+_ASKED = {
+    'stars': 'Stars',
+    'yes_no': 'Yes or no',
+    'like': 'Like or dislike',
+    'sentence': 'Sentences',
+    'item': 'Items of the whole catalogue',
+    'item_of_candidates': 'Items out of the candidates',
+    'yes_no_ranking': "Candidates ranked by 'yes'",
+}
 
 
 def families_text(tables: Sequence[FamilyTable]) -> str:
     """All tables: first each block's main metric against its best floor, then family by family."""
     parts = ['## At a glance', '', glance_text(tables), '', NOTE, '']
     for table in tables:
-        parts += [f'## {table.family.capitalize()}', '']
+        parts += [f'## {family_title(table)}', '']
         for block in table.blocks:
             parts += [f'### {block_title(block)}', '', block_text(block), '']
     return '\n'.join(parts)
@@ -89,9 +98,14 @@ def block_text(block: Block) -> str:
     return aligned(head, rows)
 
 
+def family_title(table: FamilyTable) -> str:
+    """'zero_shot' as 'Zero shot'."""
+    return table.family.replace('_', ' ').capitalize()
+
+
 def block_title(block: Block) -> str:
     """What the block's tasks ask for, in words."""
-    return block.group.replace('_', ' ') + ' · ' + block.answer.replace('_', ' ')
+    return f'{_ASKED[block.answer]} ({block.group})'
 
 
 def value_text(row: TableRow, metric: str) -> str:
@@ -99,10 +113,16 @@ def value_text(row: TableRow, metric: str) -> str:
     if metric not in row.measured.metrics:
         return _DASH
     value = formatted(metric, row.measured.metrics[metric])
+    ends = interval_text(row, metric)
+    return f'{value} [{ends[0]}, {ends[1]}]' if ends else value
+
+
+def interval_text(row: TableRow, metric: str) -> tuple[str, str] | None:
+    """Both ends of a value's interval; None where there is none, or no resample moves the value."""
     if metric not in row.measured.intervals:
-        return value
+        return None
     low, high = (formatted(metric, end) for end in row.measured.intervals[metric])
-    return f'{value} [{low}, {high}]'
+    return (low, high) if low != high else None
 
 
 def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
