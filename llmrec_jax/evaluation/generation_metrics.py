@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import numpy as np
 import sacrebleu
 from jaxtyping import Float
-from rouge_score.rouge_scorer import RougeScorer
 
 from llmrec_jax.evaluation.measured import Means, Tally
 
@@ -65,6 +64,9 @@ def _bleu_counts(targets: list[str], predictions: list[str]) -> dict[str, Float[
 
 
 def _rouge(targets: list[str], predictions: list[str]) -> dict[str, Float[np.ndarray, 'examples']]:
+    # Loading it loads all of nltk, a second that launchers without sentences to judge need not spend.
+    from rouge_score.rouge_scorer import RougeScorer
+
     scorer = RougeScorer(ROUGE_KINDS, use_stemmer=False)
     found = [scorer.score(target, answer) for target, answer in zip(targets, predictions)]
     return {kind: np.asarray([100 * one[kind].fmeasure for one in found], np.float64) for kind in ROUGE_KINDS}
