@@ -25,6 +25,7 @@ from llmrec_jax.models.losses import (
 )
 from llmrec_jax.models.t5.flops import train_flops
 from llmrec_jax.models.t5.transformer import Transformer
+from llmrec_jax.models.whole_words import WHOLE_WORD_IDS, WholeWords
 
 PACKING_FEATURES = ('encoder_segment_ids', 'decoder_segment_ids', 'encoder_positions', 'decoder_positions')
 
@@ -47,10 +48,14 @@ class EncoderDecoderModel(EncoderDecoderInference):
       z_loss: coefficient of log(Z)**2; T5 1.1 was trained with 1e-4.
       loss_normalizing_factor: what `loss_fn` divides the summed loss by: None for nothing (T5X's default), a
         number, or one of `LOSS_NORMALIZING_FACTORS`.
-      feature_converter_cls: None for `seqio.EncDecFeatureConverter`.
+      feature_converter_cls: None for `seqio.EncDecFeatureConverter`, or with whole words for one that numbers
+        them as well.
+      whole_words: how the words of the inputs are numbered for a network with
+        `T5Config.whole_word_embeddings`; None for one without.
 
     Raises:
-      ValueError: for an unknown normalizing factor or a smoothing outside [0, 1).
+      ValueError: for an unknown normalizing factor, a smoothing outside [0, 1), or whole words in only one of
+        model and network.
     """
 
     module: Transformer
@@ -64,6 +69,7 @@ class EncoderDecoderModel(EncoderDecoderInference):
     z_loss: float = 0.0
     loss_normalizing_factor: float | int | str | None = None
     feature_converter_cls: Any = None
+    whole_words: WholeWords | None = None
 
     def __post_init__(self):
         factor = self.loss_normalizing_factor
@@ -74,18 +80,32 @@ class EncoderDecoderModel(EncoderDecoderInference):
             )
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f'label_smoothing must be in [0, 1), not {self.label_smoothing}')
+        rows = self.module.config.whole_word_embeddings
+        if (self.whole_words is None) != (rows == 0):
+            raise ValueError(
+                f'T5Config.whole_word_embeddings={rows} and EncoderDecoderModel.whole_words='
+                f'{self.whole_words} must go together: set whole_words to WholeWords and the rows to 512 as '
+                'in P5, or neither'
+            )
 
     @property
     def FEATURE_CONVERTER_CLS(self) -> Any:
         """The SeqIO feature converter; asking for it imports SeqIO, and with it TensorFlow."""
         if self.feature_converter_cls is not None:
             return self.feature_converter_cls
+        if self.whole_words is not None:
+            from llmrec_jax.models.whole_word_features import whole_word_feature_converter
+
+            config = self.module.config
+            return whole_word_feature_converter(
+                self.whole_words.word_starts(config.vocab_size), config.whole_word_embeddings
+            )
         import seqio
 
         return seqio.EncDecFeatureConverter
 
     def convert_features(self, task_batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What `seqio.EncDecFeatureConverter` makes of a padded batch, without TensorFlow.
+        """What `FEATURE_CONVERTER_CLS` makes of a padded batch, without TensorFlow.
 
         Args:
           task_batch: 'inputs' [batch, inputs] and, for training and scoring, 'targets' [batch, targets];
@@ -96,10 +116,12 @@ class EncoderDecoderModel(EncoderDecoderInference):
           'encoder_input_tokens', and with targets 'decoder_target_tokens', 'decoder_input_tokens' (the
           targets shifted right behind a 0, within their segment where rows are packed) and
           'decoder_loss_weights' (1 where the target is no padding); of packed rows 'encoder_segment_ids',
-          'encoder_positions' and the same of the decoder too; all int32.
+          'encoder_positions' and the same of the decoder too; with whole words 'encoder_whole_word_ids' (see
+          `whole_words.whole_word_ids`); all int32.
 
         Raises:
           ValueError: if a token is outside the model's vocabulary, which the network would not notice.
+          OSError, ValueError: of `WholeWords.word_starts`, when words cannot be told.
         """
         vocab_size = self.module.config.vocab_size
         for feature in ('inputs', 'targets'):
@@ -124,6 +146,13 @@ class EncoderDecoderModel(EncoderDecoderInference):
                 for kind in ('segment_ids', 'positions')
             }
             model_batch['decoder_input_tokens'] *= model_batch['decoder_positions'] > 0
+        if self.whole_words is not None:
+            model_batch[WHOLE_WORD_IDS] = self.whole_words.ids(
+                model_batch['encoder_input_tokens'],
+                vocab_size,
+                self.module.config.whole_word_embeddings,
+                model_batch.get('encoder_positions'),
+            )
         return model_batch
 
     def get_initial_variables(
@@ -142,6 +171,8 @@ class EncoderDecoderModel(EncoderDecoderInference):
             for name in ('encoder_input_tokens', 'decoder_input_tokens', *PACKING_FEATURES)
             if name in input_shapes
         }
+        if self.whole_words is not None:
+            features[WHOLE_WORD_IDS] = jnp.zeros(input_shapes['encoder_input_tokens'], jnp.int32)
         return self.module.init(
             rng,
             **features,
@@ -152,7 +183,11 @@ class EncoderDecoderModel(EncoderDecoderInference):
     def compute_logits(
         self, params: Params, batch: Batch, dropout_rng: Key | None = None
     ) -> Float[Array, 'batch length vocab']:
-        """Teacher-forced logits of the targets; dropout is on where there is a key for it."""
+        """Teacher-forced logits of the targets.
+
+        Where there is a key for dropout, this is training: dropout is on, and so are whole words even if they
+        are omitted at inference.
+        """
         batch = _as_arrays(batch)
         return self.module.apply(
             network_variables(params),
@@ -160,6 +195,7 @@ class EncoderDecoderModel(EncoderDecoderInference):
             batch['decoder_input_tokens'],
             batch['decoder_target_tokens'],
             **{name: batch[name] for name in PACKING_FEATURES if name in batch},
+            **self.whole_word_features(batch, training=dropout_rng is not None),
             enable_dropout=dropout_rng is not None,
             rngs=None if dropout_rng is None else {'dropout': dropout_rng},
         )

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int, UInt32
 
 from llmrec_jax.models.losses import token_cross_entropy
 from llmrec_jax.models.t5.transformer import Transformer
+from llmrec_jax.models.whole_words import WHOLE_WORD_IDS, WholeWords
 
 Params = Mapping[str, Any]
 Batch = Mapping[str, Any]
@@ -68,13 +69,14 @@ class EncoderDecoderInference:
     decode_fn: DecodeFn | None
     trie: Any
     return_all_decodes: bool
+    whole_words: WholeWords | None
 
     def recommend(self, params: Params, batch: Batch, trie: Any, **filters: Any) -> RankedItems:
         """The best items of each user, best first.
 
         Args:
           params: the network's parameters.
-          batch: needs 'encoder_input_tokens' only.
+          batch: needs the encoder's features only.
           trie: the catalogue's semantic IDs.
           **filters: handed to the search (seen items, allowed subsets).
 
@@ -99,7 +101,7 @@ class EncoderDecoderInference:
 
         Args:
           params: the network's parameters.
-          batch: needs 'encoder_input_tokens' only.
+          batch: needs the encoder's features only.
           decoder: e.g. `Greedy`, `Beam` or `Sampling` of `decoding`.
           key: for a decoder that draws: one key, or one a row.
 
@@ -186,7 +188,7 @@ class EncoderDecoderInference:
 
         Args:
           params: the network's parameters.
-          batch: needs 'encoder_input_tokens' only.
+          batch: needs the encoder's features only.
           rng: what a decoder that draws draws from; a search reads none.
 
         Returns:
@@ -213,11 +215,27 @@ class EncoderDecoderInference:
         """The tokens of `predict_batch_with_aux`."""
         return self.predict_batch_with_aux(params, batch, rng)[0]
 
+    def whole_word_features(self, batch: Batch, *, training: bool) -> dict[str, Int[Array, 'batch inputs']]:
+        """The word numbers that the encoder is given with this batch: those of the batch, or nothing.
+
+        Raises:
+          ValueError: when the network adds whole-word embeddings and the batch does not number its words.
+        """
+        if self.whole_words is None or (self.whole_words.omitted_at_inference and not training):
+            return {}
+        if WHOLE_WORD_IDS not in batch:
+            raise ValueError(
+                f'the network adds whole-word embeddings, but the batch has no {WHOLE_WORD_IDS!r}: make it '
+                'with convert_features, or with the FEATURE_CONVERTER_CLS of the model'
+            )
+        return {WHOLE_WORD_IDS: jnp.asarray(batch[WHOLE_WORD_IDS])}
+
     def _decoding_step(self, params: Params, batch: Batch) -> Step:
         """Encodes the batch; what is returned decodes one token more of each of its beams."""
         variables = network_variables(params)
         tokens = jnp.asarray(batch['encoder_input_tokens'])
-        encoded = self.module.apply(variables, tokens, method='encode')
+        whole_words = self.whole_word_features(batch, training=False)
+        encoded = self.module.apply(variables, tokens, **whole_words, method='encode')
         cross_kv = self.module.apply(variables, encoded, method='cross_keys_values')
 
         def step(

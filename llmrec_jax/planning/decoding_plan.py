@@ -114,8 +114,9 @@ def _lower_search(workload: Workload, decoding: CatalogueSearch, mesh: Mesh) -> 
     """The search as `generative_recommender` runs it: parameters as trained, users over all devices."""
     params = _abstract_params(workload, mesh)
     over_devices = NamedSharding(mesh, PartitionSpec((DATA, MODEL)))
-    tokens = jax.ShapeDtypeStruct((decoding.users, workload.lengths[0]), jnp.int32)
-    inputs = {'batch': {'encoder_input_tokens': tokens}}
+    padding = {'inputs': np.zeros((decoding.users, workload.lengths[0]), np.int32)}
+    features = workload.model.convert_features(padding)
+    inputs = {'batch': jax.tree.map(lambda rows: jax.ShapeDtypeStruct(rows.shape, rows.dtype), features)}
     if decoding.remove_seen:
         history = (workload.lengths[0] - 1) // decoding.layout.n_levels
         inputs['seen'] = jax.ShapeDtypeStruct((decoding.users, history), jnp.int32)

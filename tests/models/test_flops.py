@@ -1,5 +1,7 @@
 """Model FLOPs and parameters: against the compiler's own count, the network itself, and numbers by hand."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -14,6 +16,7 @@ from llmrec_jax.models.t5.flops import (
     train_flops,
     weights_met,
 )
+from llmrec_jax.models.whole_words import WholeWords
 
 GATED = T5Config(
     vocab_size=1024,
@@ -33,6 +36,7 @@ TIED = T5Config(
     num_decoder_layers=1,
     logits_via_embedding=True,
 )
+WHOLE_WORDS = dataclasses.replace(TIED, whole_word_embeddings=512)
 
 
 def _shapes(model, examples, input_length, target_length):
@@ -60,9 +64,10 @@ def test_formula_is_within_five_percent_of_the_unrolled_programs_own_count(confi
     assert train_flops(config, 32, *lengths) == pytest.approx(both, rel=0.05)
 
 
-@pytest.mark.parametrize('config', [GATED, TIED])
+@pytest.mark.parametrize('config', [GATED, TIED, WHOLE_WORDS])
 def test_parameters_are_those_of_the_network(config):
-    params, _ = _shapes(EncoderDecoderModel(Transformer(config)), 1, 4, 4)
+    whole_words = WholeWords() if config.whole_word_embeddings else None
+    params, _ = _shapes(EncoderDecoderModel(Transformer(config), whole_words=whole_words), 1, 4, 4)
     assert parameter_count(config) == sum(leaf.size for leaf in jax.tree.leaves(params))
 
 

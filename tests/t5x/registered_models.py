@@ -1,6 +1,9 @@
 """Every model class of the library, small; a new class joins with one entry, and both engines test it."""
 
 import dataclasses
+import functools
+import pathlib
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +12,10 @@ import numpy as np
 from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.t5 import T5Config, Transformer
+from llmrec_jax.models.whole_words import WholeWords
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
 from llmrec_jax.semantic_ids.trie import build_trie
+from tests.text.vocabularies import prompt_texts, sentencepiece_model
 
 LAYOUT = TokenLayout(codebook_sizes=(8, 8, 4), user_tokens=16, multiple_of=64)
 CODES = np.stack(np.unravel_index(np.arange(0, 8 * 8 * 4, 5), (8, 8, 4)), axis=1)
@@ -42,7 +47,7 @@ def tiger_batch(seed: int, examples: int) -> dict[str, np.ndarray]:
     return {'inputs': inputs, 'targets': tokens[rng.integers(0, len(tokens), examples)].astype(np.int32)}
 
 
-def _encoder_decoder(**config: Any) -> RegisteredModel:
+def _encoder_decoder(with_whole_words: bool = False, **config: Any) -> RegisteredModel:
     def make() -> EncoderDecoderModel:
         network = T5Config(
             vocab_size=LAYOUT.vocab_size,
@@ -51,6 +56,7 @@ def _encoder_decoder(**config: Any) -> RegisteredModel:
             head_dim=16,
             mlp_dim=64,
             dropout_rate=0.0,
+            whole_word_embeddings=8 if with_whole_words else 0,
             **{'num_encoder_layers': 1, 'num_decoder_layers': 1, **config},
         )
         ranges = tuple(zip(LAYOUT.level_offsets, LAYOUT.codebook_sizes, strict=True))
@@ -58,9 +64,19 @@ def _encoder_decoder(**config: Any) -> RegisteredModel:
             module=Transformer(network),
             decode_fn=SemanticIdSearch(beam_size=4),
             trie=build_trie(LAYOUT.item_tokens(CODES), level_ranges=ranges),
+            whole_words=WholeWords(_vocabulary()) if with_whole_words else None,
         )
 
     return RegisteredModel(make, tiger_batch)
+
+
+@functools.cache
+def _vocabulary() -> str:
+    """A SentencePiece model of 64 tokens, some of which begin words."""
+    model = sentencepiece_model(prompt_texts(500), 64)
+    path = pathlib.Path(tempfile.mkdtemp()) / 'spiece.model'
+    path.write_bytes(model)
+    return str(path)
 
 
 REGISTERED = {
@@ -69,5 +85,6 @@ REGISTERED = {
     'EncoderDecoderModel, scanned': _encoder_decoder(
         scan_layers=True, num_encoder_layers=2, num_decoder_layers=2
     ),
+    'EncoderDecoderModel, whole words': _encoder_decoder(with_whole_words=True),
     'EncoderDecoderModel, gated': _encoder_decoder(mlp_activations=('gelu', 'linear')),
 }

@@ -33,6 +33,8 @@ class T5Config:
       num_encoder_layers: encoder depth.
       num_decoder_layers: decoder depth.
       mlp_activations: ('relu',) for T5 1.0; ('gelu', 'linear') for the gated block of T5 1.1 and Flan-T5.
+      whole_word_embeddings: rows of the table of word numbers that the encoder adds to its token embeddings
+        (P5, 512 rows); 0 for T5, which has none.
       dropout_rate: in [0, 1); every mask is shared along the length, as in T5X.
       logits_via_embedding: whether the output head is the embedding transposed (T5 1.0) or its own kernel.
       dtype: of activations and multiplications; parameters, logits, softmax and loss are float32 throughout.
@@ -57,6 +59,7 @@ class T5Config:
     num_encoder_layers: int = 6
     num_decoder_layers: int = 6
     mlp_activations: Sequence[str] = ('relu',)
+    whole_word_embeddings: int = 0
     dropout_rate: float = 0.1
     logits_via_embedding: bool = False
     dtype: Any = 'float32'
@@ -79,6 +82,11 @@ class T5Config:
         for name in sizes:
             if getattr(self, name) < 1:
                 raise ValueError(f'T5Config.{name} must be positive, not {getattr(self, name)}')
+        if self.whole_word_embeddings < 0 or self.whole_word_embeddings == 1:
+            raise ValueError(
+                'T5Config.whole_word_embeddings must be 0, or 2 or more (row 0 is for tokens of no word), '
+                f'not {self.whole_word_embeddings}'
+            )
         if not 0 <= self.dropout_rate < 1:
             raise ValueError(f'T5Config.dropout_rate must be in [0, 1), not {self.dropout_rate}')
         if self.remat_policy not in REMAT_POLICIES:

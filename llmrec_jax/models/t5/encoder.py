@@ -57,6 +57,10 @@ class Encoder(nn.Module):
         """Declares the layers and their shared bias."""
         config = self.config
         self.relpos_bias = RelativePositionBias(config.num_heads, bidirectional=True)
+        if config.whole_word_embeddings:
+            self.whole_word_embedding = Embed(
+                config.whole_word_embeddings, config.emb_dim, config.dtype, config.one_hot_embedding
+            )
         if config.scan_layers:
             self.layers = EncoderLayer(config)
         else:
@@ -69,10 +73,14 @@ class Encoder(nn.Module):
         tokens: Int[Array, 'batch length'],
         visibility: Visibility,
         enable_dropout: bool,
+        whole_word_ids: Int[Array, 'batch length'] | None = None,
     ) -> Float[Array, 'batch length embed']:
-        """Encodes `tokens`."""
+        """Encodes `tokens`, each with the embedding of its word's number where `whole_word_ids` are given."""
         length = tokens.shape[1]
-        x = self.dropout(self.shared_embedding(tokens), deterministic=not enable_dropout)
+        embedded = self.shared_embedding(tokens)
+        if whole_word_ids is not None:
+            embedded = embedded + self.whole_word_embedding(whole_word_ids)
+        x = self.dropout(embedded, deterministic=not enable_dropout)
         context = (visibility, self.relpos_bias(length, length))
         x = run_layers(self.config, self.layers, x, context, self.config.num_encoder_layers, enable_dropout)
         return self.dropout(self.encoder_norm(x), deterministic=not enable_dropout)

@@ -74,7 +74,7 @@ def parameter_count(config: T5Config) -> int:
         config.num_encoder_layers * encoder_layer
         + config.num_decoder_layers * decoder_layer
         + 2 * (norm + bias)
-        + tables * config.vocab_size * config.emb_dim
+        + (tables * config.vocab_size + config.whole_word_embeddings) * config.emb_dim
     )
 
 

@@ -35,6 +35,7 @@ class Transformer(nn.Module):
         decoder_segment_ids: Int[Array, 'batch targets'] | None = None,
         encoder_positions: Int[Array, 'batch inputs'] | None = None,
         decoder_positions: Int[Array, 'batch targets'] | None = None,
+        encoder_whole_word_ids: Int[Array, 'batch inputs'] | None = None,
         *,
         enable_dropout: bool = True,
         decode: bool = False,
@@ -50,6 +51,7 @@ class Transformer(nn.Module):
           encoder_positions: accepted because packing makes them, and not read: a relative bias needs only
             differences, which packing leaves as they were.
           decoder_positions: likewise.
+          encoder_whole_word_ids: see `encode`.
           enable_dropout: needs a 'dropout' key.
           decode: part of T5X's signature; this network decodes by `decode_beams`.
 
@@ -61,7 +63,9 @@ class Transformer(nn.Module):
             raise ValueError('Transformer decodes by decode_beams, not by __call__(decode=True)')
         if (encoder_segment_ids is None) != (decoder_segment_ids is None):
             raise ValueError('a packed batch needs encoder_segment_ids and decoder_segment_ids')
-        encoded = self.encode(encoder_input_tokens, encoder_segment_ids, enable_dropout)
+        encoded = self.encode(
+            encoder_input_tokens, encoder_segment_ids, enable_dropout, encoder_whole_word_ids
+        )
         return self.decoder(
             encoded,
             decoder_input_tokens,
@@ -75,10 +79,19 @@ class Transformer(nn.Module):
         encoder_input_tokens: Int[Array, 'batch inputs'],
         encoder_segment_ids: Int[Array, 'batch inputs'] | None = None,
         enable_dropout: bool = False,
+        encoder_whole_word_ids: Int[Array, 'batch inputs'] | None = None,
     ) -> Float[Array, 'batch inputs embed']:
-        """The encoder's output; at padding it is whatever it is, to be masked."""
+        """The encoder's output; at padding it is whatever it is, to be masked.
+
+        Args:
+          encoder_input_tokens: what is encoded.
+          encoder_segment_ids: see `__call__`.
+          enable_dropout: needs a 'dropout' key.
+          encoder_whole_word_ids: number of the word that each token is of, for a network with
+            `whole_word_embeddings`; where None, no embedding of it is added.
+        """
         visibility = encoder_visibility(encoder_input_tokens, encoder_segment_ids)
-        return self.encoder(encoder_input_tokens, visibility, enable_dropout)
+        return self.encoder(encoder_input_tokens, visibility, enable_dropout, encoder_whole_word_ids)
 
     def cross_keys_values(self, encoded: Float[Array, 'batch inputs embed']) -> LayerCaches:
         """Each decoder layer's keys and values of the encoder's output: once a user, for all its beams.
