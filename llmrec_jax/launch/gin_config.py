@@ -186,8 +186,12 @@ def resolve(name: str, parameters: Iterable[str]) -> dict[str, object]:
         raise ConfigurationError(_explain(str(error))) from error
 
 
-def configured(candidates: Sequence[type]) -> type:
+def configured(candidates: Sequence[type], otherwise: type | None = None) -> type:
     """Which of the classes the loaded files configure.
+
+    Args:
+      candidates: the classes.
+      otherwise: counts where they configure none of `candidates`.
 
     Raises:
       ConfigurationError: when they configure none of them, or more than one.
@@ -195,6 +199,8 @@ def configured(candidates: Sequence[type]) -> type:
     bound = {selector for _, selector, _ in _bindings()}
     wrapped = [gin_internals._REGISTRY.get_match(selector).wrapped for selector in bound]
     found = [candidate for candidate in candidates if candidate in wrapped]
+    if not found and otherwise in wrapped:
+        return otherwise
     if len(found) != 1:
         names = ' or '.join(candidate.__name__ for candidate in candidates)
         raise ConfigurationError(

@@ -74,6 +74,7 @@ def parse(
     arguments: Sequence[str] | None = None,
     add_flags: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
     kinds: Iterable[type] = (Recipe,),
+    otherwise: type | None = None,
 ) -> tuple[argparse.Namespace, Any]:
     """Reads the command line and the gin files it names.
 
@@ -82,9 +83,10 @@ def parse(
       arguments: instead of the command line's.
       add_flags: adds the launcher's own flags.
       kinds: what the gin files may configure.
+      otherwise: what they may configure without any of `kinds`, of which it may be a part.
 
     Returns:
-      The flags, and what is configured: an instance of one of `kinds`.
+      The flags, and what is configured: an instance of one of `kinds`, or of `otherwise`.
 
     Raises:
       SystemExit: with one message on standard error, when the configuration cannot be honoured.
@@ -107,7 +109,7 @@ def parse(
     logging.getLogger().setLevel(logging.INFO if processes.is_first() else logging.WARNING)
     with ending.guarded(parser.prog, code=2):
         loaded = gin_config.load(gin_arguments)
-        recipe = gin_config.instantiate(gin_config.configured(tuple(kinds)), loaded)
+        recipe = gin_config.instantiate(gin_config.configured(tuple(kinds), otherwise), loaded)
         agreement.check(agreement.describe(namespace, gin_config.operative_config()))
         return namespace, recipe
 

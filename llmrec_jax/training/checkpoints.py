@@ -38,6 +38,17 @@ class _LatestAndBest:
         return [info.step in newest or info.step == self.best_step for info in checkpoints]
 
 
+def saved_steps(directory: pathlib.Path) -> list[int]:
+    """Steps with a complete checkpoint in `directory`, ascending."""
+    names = (path.name.removeprefix(f'{STEP_PREFIX}_') for path in directory.glob(f'{STEP_PREFIX}_*'))
+    return sorted(int(name) for name in names if name.isdigit())
+
+
+def checkpoint_path(directory: pathlib.Path, step: int) -> pathlib.Path:
+    """Where the checkpoint of `step` lies in `directory`."""
+    return directory / f'{STEP_PREFIX}_{step}'
+
+
 class Checkpoints:
     """The checkpoints of a run."""
 
@@ -66,14 +77,11 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Steps with a complete checkpoint, ascending."""
-        names = (
-            path.name.removeprefix(f'{STEP_PREFIX}_') for path in self.directory.glob(f'{STEP_PREFIX}_*')
-        )
-        return sorted(int(name) for name in names if name.isdigit())
+        return saved_steps(self.directory)
 
     def path(self, step: int) -> pathlib.Path:
         """Where the checkpoint of `step` lies."""
-        return self.directory / f'{STEP_PREFIX}_{step}'
+        return checkpoint_path(self.directory, step)
 
     def keep_best(self, step: int | None) -> None:
         """From now on keeps the checkpoint of `step` whatever its age, in place of the one kept so before."""

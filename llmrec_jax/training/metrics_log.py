@@ -12,6 +12,8 @@ import tensorboardX
 from llmrec_jax import files
 from llmrec_jax.training import processes
 
+VALIDATION = 'validation.jsonl'
+
 
 class JsonLines:
     """A log with one JSON object a line, each with its `step`, without gap or repeat after a restart."""
@@ -73,7 +75,7 @@ class MetricsLog:
 class _Files:
     def __init__(self, workdir: pathlib.Path, last_step: int):
         self.training = JsonLines(workdir / 'metrics.jsonl', last_step)
-        self.validation = JsonLines(workdir / 'validation.jsonl', last_step)
+        self.validation = JsonLines(workdir / VALIDATION, last_step)
         self._events = tensorboardX.SummaryWriter(str(workdir / 'tensorboard'), purge_step=last_step + 1)
 
     def log(self, lines: JsonLines, group: str, row: Mapping[str, Any]) -> None:

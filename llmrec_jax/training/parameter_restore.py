@@ -55,6 +55,24 @@ def restore_params(
     return _rebuilt(abstract, restored, PARAMETERS)
 
 
+def open_params(
+    checkpoint: str | os.PathLike, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, ReadableArray]:
+    """Finds the parameters of a network in a checkpoint, and reads none.
+
+    Args:
+      checkpoint: as for `restore_params`.
+      shapes: path and shape of each parameter of the network.
+
+    Raises:
+      CheckpointError: as `restore_params`, but for what is found out only by reading.
+    """
+    tree = open_checkpoint(checkpoint)
+    wanted = {PARAMETERS + path: jax.ShapeDtypeStruct(shape, np.float32) for path, shape in shapes.items()}
+    found = _find(tree, wanted, ANOTHER_CHECKPOINT)
+    return {name.removeprefix(PARAMETERS): source.view(tree.arrays) for name, source in found.items()}
+
+
 def check_params(checkpoint: str | os.PathLike, abstract: PyTree[jax.ShapeDtypeStruct]) -> None:
     """Finds out whether `restore_params` would find all parameters, and reads none.
 

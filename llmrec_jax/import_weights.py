@@ -1,0 +1,35 @@
+r"""Makes a checkpoint of T5 weights in a Hugging Face folder: T5, T5 1.1 or Flan-T5.
+
+    python -m llmrec_jax.import_weights --source=flan-t5-base --output=checkpoints/flan_t5_base
+    python -m llmrec_jax.train --gin_file=gin_configs/flan_t5/finetune.gin \
+        --gin_file=checkpoints/flan_t5_base/network.gin --gin.WORKDIR=runs/my_task \
+        --gin.EXAMPLES=data/my_task/train --gin.INITIAL_CHECKPOINT=checkpoints/flan_t5_base/checkpoint_0
+
+The source holds config.json and model.safetensors, or several safetensors and their index; neither torch nor
+transformers is needed. Parameters are float32 in the checkpoint, and all are held in memory meanwhile.
+"""
+
+import argparse
+import pathlib
+from collections.abc import Sequence
+
+from llmrec_jax.launch import pipeline
+from llmrec_jax.launch.weights_exchange import import_folder
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Writes the checkpoint and the gin file of its network."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add('--source', required=True, type=pathlib.Path, metavar='DIR', help='a Hugging Face folder')
+    add('--output', required=True, type=pathlib.Path, metavar='DIR', help='for checkpoint_0 and network.gin')
+    flags = parser.parse_args(arguments)
+    pipeline.log_to_stderr()
+    with pipeline.errors_as_messages('llmrec_jax.import_weights'):
+        import_folder(flags.source, flags.output)
+
+
+if __name__ == '__main__':
+    main()

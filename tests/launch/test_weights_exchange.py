@@ -1,0 +1,148 @@
+"""Weights go from a Hugging Face folder into a checkpoint and back, as users take them there."""
+
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from flax import traverse_util
+
+from llmrec_jax import export_weights, import_weights
+from llmrec_jax.launch.gin_config import REPOSITORY
+from llmrec_jax.models.hf_weights import load_hf
+from llmrec_jax.models.hf_weights.names import parameter_shapes
+from llmrec_jax.training.checkpoints import Checkpoints
+from llmrec_jax.training.parameter_restore import load_params
+from llmrec_jax.training.train_state import TrainState
+from tests.models.test_hf_weights import GATED, random_params, readers, write_hf
+
+
+@pytest.fixture(scope='module')
+def hf_folder(tmp_path_factory):
+    """A network in several files with a vocabulary."""
+    folder = tmp_path_factory.mktemp('hf')
+    (folder / 'words.model').write_bytes(b'pieces')
+    return write_hf(
+        folder / 'tiny',
+        GATED,
+        readers(random_params()),
+        file_bytes=4000,
+        spiece_model=folder / 'words.model',
+    )
+
+
+@pytest.fixture(scope='module')
+def imported(hf_folder, tmp_path_factory):
+    output = tmp_path_factory.mktemp('imported') / 'tiny'
+    import_weights.main([f'--source={hf_folder}', f'--output={output}'])
+    return output
+
+
+def from_network(imported, *more):
+    """Flags for the network that the import wrote, with its layers stacked or not."""
+    return [f'--gin_file={imported / "network.gin"}', f'--checkpoint={imported / "checkpoint_0"}', *more]
+
+
+def message(capsys, launcher, arguments):
+    with pytest.raises(SystemExit) as caught:
+        launcher.main(arguments)
+    assert caught.value.code != 0
+    return capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_a_checkpoint_of_a_folder_has_its_parameters_and_its_network(hf_folder, imported):
+    found = traverse_util.flatten_dict(load_params(imported / 'checkpoint_0'), sep='/')
+    expected = random_params()
+    assert found.keys() == expected.keys()
+    for path, leaf in found.items():
+        np.testing.assert_array_equal(leaf, expected[path])
+    assert (imported / 'spiece.model').read_bytes() == b'pieces'
+    assert 'config.T5Config.dropout_rate = 0.25' in (imported / 'network.gin').read_text()
+
+
+@pytest.mark.parametrize('scan_layers', [False, True])
+def test_import_and_export_lead_back_to_the_same_folder(hf_folder, imported, tmp_path, scan_layers):
+    more = (f'--gin.config.T5Config.scan_layers={scan_layers}', f'--output={tmp_path / "hf"}')
+    export_weights.main([*from_network(imported, *more), f'--vocabulary={imported / "spiece.model"}'])
+    for path in (tmp_path / 'hf').iterdir():
+        if path.suffix != '.safetensors':
+            assert path.read_bytes() == (hf_folder / path.name).read_bytes(), path.name
+    ours, theirs = load_hf(hf_folder), load_hf(tmp_path / 'hf')
+    assert ours[0] == theirs[0]
+    jax.tree.map(np.testing.assert_array_equal, ours[1], theirs[1])
+
+
+def test_neither_way_needs_tensorflow_or_transformers(hf_folder, tmp_path):
+    code = f"""
+import sys
+from llmrec_jax import export_weights, import_weights
+import_weights.main(['--source={hf_folder}', '--output={tmp_path}/in'])
+export_weights.main(['--gin_file={tmp_path}/in/network.gin', '--checkpoint={tmp_path}/in/checkpoint_0',
+                     '--output={tmp_path}/out', '--dtype=bfloat16'])
+print(sorted({{'tensorflow', 'transformers', 't5x'}} & sys.modules.keys()))
+"""
+    environment = {**os.environ, 'PYTHONPATH': str(REPOSITORY)}
+    done = subprocess.run(
+        [sys.executable, '-c', code], env=environment, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == '[]'
+    assert json.loads((tmp_path / 'out/config.json').read_text())['torch_dtype'] == 'bfloat16'
+    embedding = load_hf(tmp_path / 'out')[1]['token_embedder']['embedding']
+    rounded = random_params()['token_embedder/embedding'].astype(jax.numpy.bfloat16)
+    np.testing.assert_array_equal(embedding, rounded.astype(np.float32))
+
+
+def test_of_a_run_the_best_checkpoint_is_exported(hf_folder, tmp_path):
+    workdir = tmp_path / 'run'
+    checkpoints = Checkpoints(workdir / 'checkpoints', keep=3)
+    for step in (10, 20, 30):
+        params = {path: np.full(shape, step, np.float32) for path, shape in parameter_shapes(GATED).items()}
+        params = traverse_util.unflatten_dict(params, sep='/')
+        checkpoints.save(step, TrainState(step=np.int32(step), params=params, opt_state=()))
+    checkpoints.close()
+    flags = ['--gin_file=gin_configs/flan_t5/finetune.gin', f'--gin.WORKDIR={workdir}', '--gin.EXAMPLES=none']
+    flags += ['--gin.INITIAL_CHECKPOINT=None']
+    shape = ('vocab_size', 'emb_dim', 'num_heads', 'head_dim', 'mlp_dim')
+    shape += ('num_encoder_layers', 'num_decoder_layers')
+    flags += [f'--gin.config.T5Config.{name}={getattr(GATED, name)}' for name in shape]
+
+    def exported(name):
+        export_weights.main([*flags, f'--output={tmp_path / name}'])
+        return load_hf(tmp_path / name)[1]['decoder']['decoder_norm']['scale'][0]
+
+    assert exported('newest') == 30
+    losses = {10: 3.0, 20: 1.0, 30: 2.0, 40: 0.5}
+    rows = [json.dumps({'step': step, 'loss': loss}) + '\n' for step, loss in losses.items()]
+    (workdir / 'validation.jsonl').write_text(''.join(rows))
+    # Of step 40 no checkpoint is left.
+    assert exported('best') == 20
+
+
+def test_what_cannot_be_exported_is_told_in_one_line_and_leaves_nothing(imported, tmp_path, capsys):
+    def told(*more):
+        line = message(capsys, export_weights, from_network(imported, *more, f'--output={tmp_path / "hf"}'))
+        assert not list(tmp_path.iterdir())
+        return line
+
+    assert (
+        'decoder/layers_0/encoder_decoder_attention/key/kernel has shape (16, 8) there and (16, 16)'
+        in told('--gin.config.T5Config.num_heads=4')
+    )
+    assert 'checkpoint_1: no such checkpoint' in told(f'--checkpoint={imported / "checkpoint_1"}')
+    assert 'spiece: there is no such SentencePiece model' in told('--vocabulary=spiece')
+    network = [f'--gin_file={imported / "network.gin"}', f'--output={imported}']
+    assert 'name its --checkpoint' in message(capsys, export_weights, network)
+    overwriting = from_network(imported, f'--output={imported}')
+    assert 'holds something already' in message(capsys, export_weights, overwriting)
+
+
+def test_what_cannot_be_imported_is_told_in_one_line(hf_folder, imported, tmp_path, capsys):
+    again = [f'--source={hf_folder}', f'--output={imported}']
+    assert 'holds checkpoint_0 already' in message(capsys, import_weights, again)
+    absent = [f'--source={tmp_path}', f'--output={tmp_path / "out"}']
+    assert f'{tmp_path / "config.json"} does not exist' in message(capsys, import_weights, absent)
+    assert not list(tmp_path.iterdir())
