@@ -29,7 +29,18 @@ from llmrec_jax.prompts.p5 import direct
 from llmrec_jax.prompts.p5.data import P5, P5Data, TransferData
 from llmrec_jax.prompts.records.histories import asked_candidates
 from llmrec_jax.prompts.template import Template, parse
-from tasks.prompt_tasks import PromptTask, TaskSet, drawn
+from tasks.prompt_tasks import (
+    ITEM,
+    ITEM_OF_CANDIDATES,
+    LIKE,
+    SENTENCE,
+    STARS,
+    YES_NO,
+    YES_NO_RANKING,
+    PromptTask,
+    TaskSet,
+    drawn,
+)
 
 if TYPE_CHECKING:
     from llmrec_jax.corpora.corpus import Corpus
@@ -42,13 +53,13 @@ EVALUATED = (
 )  # fmt: skip
 # A field of a target to the kind of answer that it makes.
 _ANSWERS = {
-    'stars': 'stars',
-    'whole_stars': 'stars',
-    'yes_no': 'yes_no',
-    'like': 'like',
-    'explanation': 'sentence',
-    'headline': 'sentence',
-    'item': 'item',
+    'stars': STARS,
+    'whole_stars': STARS,
+    'yes_no': YES_NO,
+    'like': LIKE,
+    'explanation': SENTENCE,
+    'headline': SENTENCE,
+    'item': ITEM,
 }
 
 
@@ -200,7 +211,7 @@ class P5Tasks:
                     for split, cases in records.items()
                 }
             for template in group.templates:
-                answer = 'yes_no_ranking' if ranking else _answer(template)
+                answer = YES_NO_RANKING if ranking else _answer(template)
                 tasks.append(
                     PromptTask(
                         name=self._task_name(template),
@@ -210,8 +221,9 @@ class P5Tasks:
                         seed=self.seed,
                         answer=answer,
                         candidates=self.p5.prompts.candidates
-                        if answer in ('yes_no_ranking', 'item_of_candidates')
+                        if answer in (YES_NO_RANKING, ITEM_OF_CANDIDATES)
                         else None,
+                        scale=self._scale(answer),
                     )
                 )
         return tuple(tasks)
@@ -226,9 +238,14 @@ class P5Tasks:
                 tables=data.tables,
                 seed=self.seed,
                 answer=_answer(template),
+                scale=self._scale(_answer(template)),
             )
             for template in data.group.templates
         )
+
+    def _scale(self, answer: str) -> tuple[float, float] | None:
+        scale = self.p5.prompts.scale
+        return (scale.lowest, scale.highest) if answer == STARS else None
 
     def _task_name(self, template: Template) -> str:
         return f'{self.name}_{template.family}_{template.id.replace("-", "_")}'
@@ -242,7 +259,7 @@ def _answer(template: Template) -> str:
     """
     fields = [piece.field for piece in parse(template.targets)]
     if template.group == 'candidates':
-        return 'item_of_candidates'
+        return ITEM_OF_CANDIDATES
     for field in ('explanation', *fields):
         if field in fields and field in _ANSWERS:
             return _ANSWERS[field]

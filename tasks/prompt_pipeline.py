@@ -2,7 +2,7 @@
 
 import functools
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import seqio
@@ -14,6 +14,7 @@ from llmrec_jax.prompts.tf_prompts import prompt_examples, records_dataset
 from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.text.vocabulary_sources import MODEL
 from tasks.prompt_tasks import RENAMED, PromptTask, TaskSet
+from tasks.text_metrics import metric_fns
 
 VOCABULARY = 'vocabulary'
 FEATURES = ('inputs', 'targets')
@@ -42,6 +43,7 @@ def register(task_set: TaskSet, vocabulary: TextVocabulary) -> None:
     feature = seqio.Feature(vocabulary=vocabulary.seqio(), add_eos=True, dtype=tf.int32)
     features = dict.fromkeys(FEATURES, feature)
     of_tables = functools.cache(lambda key: tables_for(TENSORFLOW, tables[key]))
+    item_names = [vocabulary.normalized(name) for name in task_set.item_names]
     tables = {id(task.tables): task.tables for task in (*task_set.training, *task_set.evaluation)}
     mixtures = {task_set.training_mixture: list(task_set.rates.items())}
     mixtures |= {name: [(task, 1) for task in names] for name, names in task_set.mixtures.items()}
@@ -51,12 +53,18 @@ def register(task_set: TaskSet, vocabulary: TextVocabulary) -> None:
     for task in (*task_set.training, *task_set.evaluation):
         if task.name in seqio.TaskRegistry.names():
             seqio.TaskRegistry.remove(task.name)
-        _register(task, of_tables(id(task.tables)), features)
+        _register(task, of_tables(id(task.tables)), features, vocabulary, item_names)
     for name, members in mixtures.items():
         seqio.MixtureRegistry.add(name, members)
 
 
-def _register(task: PromptTask, tables: Mapping[str, Any], features: Mapping[str, seqio.Feature]) -> None:
+def _register(
+    task: PromptTask,
+    tables: Mapping[str, Any],
+    features: Mapping[str, seqio.Feature],
+    vocabulary: TextVocabulary,
+    item_names: Sequence[str],
+) -> None:
     def dataset(split: str, shuffle_files: bool = False, seed: int | None = None) -> tf.data.Dataset:
         return records_dataset(task.records[split], task.epochs if split == 'train' else 1)
 
@@ -75,8 +83,22 @@ def _register(task: PromptTask, tables: Mapping[str, Any], features: Mapping[str
             seqio.preprocessors.append_eos_after_trim,
         ],
         output_features=features,
-        metric_fns=[],
+        # Vocabularies read a name or a sentence back as they normalized it.
+        postprocess_fn=functools.partial(_normalized, vocabulary=vocabulary),
+        metric_fns=[] if task.answer is None else _metric_fns(task, item_names),
     )
+
+
+def _metric_fns(task: PromptTask, item_names: Sequence[str]) -> list[Callable[..., dict[str, float]]]:
+    scale = {} if task.scale is None else {'scale': task.scale}
+    return metric_fns(task.answer, item_names=item_names, candidates=task.candidates, **scale)
+
+
+def _normalized(answer: str | list[str], *, vocabulary: TextVocabulary, **_: Any) -> str | list[str]:
+    """SeqIO's postprocessor, of a target, a prediction or its beams."""
+    if isinstance(answer, str):
+        return vocabulary.normalized(answer).strip()
+    return [vocabulary.normalized(text).strip() for text in answer]
 
 
 def _renamed(example: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -19,7 +19,9 @@ from llmrec_jax.prompts.records.words import tables_for
 from llmrec_jax.prompts.template import Template
 
 # What a right answer is, which decides decoding and metrics.
-ANSWERS = ('stars', 'yes_no', 'like', 'sentence', 'item', 'item_of_candidates', 'yes_no_ranking')
+STARS, YES_NO, LIKE, SENTENCE = 'stars', 'yes_no', 'like', 'sentence'
+ITEM, ITEM_OF_CANDIDATES, YES_NO_RANKING = 'item', 'item_of_candidates', 'yes_no_ranking'
+ANSWERS = (STARS, YES_NO, LIKE, SENTENCE, ITEM, ITEM_OF_CANDIDATES, YES_NO_RANKING)
 # What forms call an item is the answer's row in the catalogue, or that of the item asked about.
 RENAMED = {'item': 'target'}
 _TEXTS = ('inputs', 'targets', 'template')
@@ -41,6 +43,7 @@ class PromptTask:
       epochs: passes over the records, each with draws of its own, before draws come again.
       candidates: items to choose from, of the answers 'item_of_candidates' and 'yes_no_ranking'. Of the
         latter, each case has so many records, one after the other.
+      scale: fewest and most stars, where the answer is 'stars'.
     """
 
     name: str
@@ -51,6 +54,7 @@ class PromptTask:
     answer: str | None = None
     epochs: int = 1
     candidates: int | None = None
+    scale: tuple[float, float] | None = None
 
     @property
     def template(self) -> Template:
@@ -89,6 +93,7 @@ class PromptTask:
             'held_out': self.template.held_out,
             'answer': self.answer,
             'n_candidates': self.candidates,
+            'scale': self.scale,
             'columns': list(self.columns),
         }
 

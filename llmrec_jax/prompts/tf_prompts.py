@@ -35,6 +35,8 @@ def prompt_examples(
     """
     write = TemplateWriter(group.templates)
 
+    # Forms branch on nothing that is drawn, and converting their text takes longer than tracing them.
+    @tf.autograph.experimental.do_not_convert
     def ask(record, repetition):
         draws = Draws.of(
             TENSORFLOW,
