@@ -1,5 +1,6 @@
 """Weights go from a Hugging Face folder into a checkpoint and back, as users take them there."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -12,12 +13,15 @@ from flax import traverse_util
 
 from llmrec_jax import export_weights, import_weights
 from llmrec_jax.launch.gin_config import REPOSITORY
+from llmrec_jax.launch.weights_exchange import export_folder
 from llmrec_jax.models.hf_weights import load_hf
 from llmrec_jax.models.hf_weights.names import parameter_shapes
+from llmrec_jax.training.checkpoint_errors import CheckpointError
 from llmrec_jax.training.checkpoints import Checkpoints
 from llmrec_jax.training.parameter_restore import load_params
 from llmrec_jax.training.train_state import TrainState
-from tests.models.test_hf_weights import GATED, random_params, readers, write_hf
+from tests.models.test_hf_weights import CONFIGS, GATED, random_params, readers, write_hf
+from tests.training.t5x_files import write_t5x
 
 
 @pytest.fixture(scope='module')
@@ -120,6 +124,21 @@ def test_of_a_run_the_best_checkpoint_is_exported(hf_folder, tmp_path):
     (workdir / 'validation.jsonl').write_text(''.join(rows))
     # Of step 40 no checkpoint is left.
     assert exported('best') == 20
+
+
+def test_t5_1_0_goes_from_its_public_layout_to_hugging_face_s(tmp_path):
+    config = dataclasses.replace(CONFIGS['1.0'], scan_layers=True)
+    params = random_params(config)
+    published = write_t5x(tmp_path / 'checkpoint_1000', traverse_util.unflatten_dict(params, sep='/'))
+    export_folder(config, published, tmp_path / 'hf')
+    read, tree = load_hf(tmp_path / 'hf', dropout_rate=None)
+    assert read.logits_via_embedding and read.mlp_activations == ('relu',)
+    found = traverse_util.flatten_dict(tree, sep='/')
+    assert found.keys() == params.keys()
+    for path, leaf in params.items():
+        np.testing.assert_array_equal(found[path], leaf)
+    with pytest.raises(CheckpointError, match='decoder/layers_0/mlp/wi'):
+        export_folder(GATED, published, tmp_path / 'gated')
 
 
 def test_what_cannot_be_exported_is_told_in_one_line_and_leaves_nothing(imported, tmp_path, capsys):

@@ -11,7 +11,7 @@ from flax import traverse_util
 
 from llmrec_jax.models.hf_weights import load_hf, read_config, write_hf
 from llmrec_jax.models.hf_weights.names import hf_name, parameter_shapes
-from llmrec_jax.models.t5 import T5Config
+from llmrec_jax.models.t5 import T5Config, Transformer
 
 GATED = T5Config(
     vocab_size=40,
@@ -131,6 +131,40 @@ def test_a_network_that_they_do_not_have_is_refused(tmp_path, activations):
     with pytest.raises(ValueError, match='has no feed-forward block'):
         write_hf(tmp_path / 'hf', config, {})
     assert not list(tmp_path.iterdir())
+
+
+def test_whole_word_embeddings_are_left_out_only_when_that_is_asked_for(tmp_path):
+    config = dataclasses.replace(GATED, whole_word_embeddings=8)
+    params = random_params(config)
+    assert 'encoder/whole_word_embedding/embedding' in params
+    with pytest.raises(
+        ValueError, match='encoder/whole_word_embedding/embedding has no place .* leave_out_extra'
+    ):
+        write_hf(tmp_path / 'hf', config, readers(params))
+    assert not list(tmp_path.iterdir())
+    write_hf(tmp_path / 'hf', config, readers(params), leave_out_extra=True)
+    read, tree = load_hf(tmp_path / 'hf', dropout_rate=None)
+    assert read == GATED
+    del params['encoder/whole_word_embedding/embedding']
+    found = traverse_util.flatten_dict(tree, sep='/')
+    assert found.keys() == params.keys()
+    # As the network itself answers where words are not numbered.
+    inputs, targets = jax.numpy.array([[3, 4, 1]]), jax.numpy.array([[0, 5]])
+    whole = random_params(config)
+    logits = [
+        Transformer(network).apply(
+            {'params': traverse_util.unflatten_dict(leaves, sep='/')},
+            inputs,
+            targets,
+            targets,
+            enable_dropout=False,
+        )
+        for network, leaves in (
+            (config, jax.tree.map(jax.numpy.asarray, whole)),
+            (GATED, jax.tree.map(jax.numpy.asarray, found)),
+        )
+    ]
+    np.testing.assert_array_equal(*logits)
 
 
 def test_nothing_is_left_of_a_folder_that_fails_and_nothing_is_overwritten(tmp_path):

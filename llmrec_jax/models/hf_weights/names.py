@@ -80,10 +80,14 @@ def parameter_shapes(config: T5Config) -> Mapping[str, tuple[int, ...]]:
     """Path and shape of each parameter of a network, with one subtree a layer whatever `config` says."""
     network = Transformer(dataclasses.replace(config, scan_layers=False))
     tokens = jax.ShapeDtypeStruct((1, 1), jnp.int32)
+    words = tokens if config.whole_word_embeddings else None
     variables = jax.eval_shape(
-        lambda key, tokens: network.init(key, tokens, tokens, tokens, enable_dropout=False),
+        lambda key, tokens, words: network.init(
+            key, tokens, tokens, tokens, encoder_whole_word_ids=words, enable_dropout=False
+        ),
         jax.random.key(0),
         tokens,
+        words,
     )
     leaves = traverse_util.flatten_dict(variables['params'], sep='/')
     return {path: tuple(leaf.shape) for path, leaf in leaves.items()}

@@ -71,8 +71,10 @@ def params_from_hf(
     params, taken = {}, set()
     for path, shape in parameter_shapes(config).items():
         name = hf_name(path)
-        if name is None or (encoder_only and path.startswith('decoder/')):
+        if encoder_only and path.startswith('decoder/'):
             continue
+        if name is None:
+            raise ValueError(f"{path} has no place in Hugging Face's T5, so its tensors do not give it")
         if name not in tensors:
             name = STORED_ONCE.get(name, name)
         if name not in tensors:
