@@ -25,7 +25,7 @@ from llmrec_jax.launch.text_workspace import TextWorkspace
 from llmrec_jax.launch.train_stage import train_stage
 from llmrec_jax.launch.workspace import Workspace
 from llmrec_jax.training import compilation_cache, processes, xla_flags
-from llmrec_jax.training.parameter_restore import check_params
+from llmrec_jax.training.parameter_restore import check_params, fresh_paths
 from llmrec_jax.training.trainer import CHECKPOINTS
 
 errors_as_messages = ending.errors_as_messages
@@ -163,12 +163,14 @@ def _check_devices(recipe: Any, wanted: Sequence[str] | None) -> None:
 
 def _check_checkpoints(workspace: RunFolder, wanted: Sequence[str] | None) -> None:
     """Finds out before any work whether checkpoints that were named are of the recipe's model."""
-    named = [workspace.checkpoint]
+    named = [(workspace.checkpoint, None)]
     if (wanted is None or 'train' in wanted) and not any((workspace.root / CHECKPOINTS).glob('checkpoint_*')):
-        named.append(workspace.recipe.trainer.initial_checkpoint)
-    for checkpoint in named:
+        trainer = workspace.recipe.trainer
+        fresh = fresh_paths(workspace.abstract_params, trainer.fresh_parameters)
+        named.append((trainer.initial_checkpoint, fresh))
+    for checkpoint, fresh in named:
         if checkpoint is not None:
-            check_params(checkpoint, workspace.abstract_params)
+            check_params(checkpoint, workspace.abstract_params, fresh)
 
 
 def write_config(path: pathlib.Path) -> None:

@@ -12,6 +12,7 @@ from llmrec_jax.corpora.split_files import load_splits
 from llmrec_jax.corpora.splits import Splits
 from llmrec_jax.launch.catalogue_file import ShownItems, load_catalogue
 from llmrec_jax.launch.stages import read_record
+from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.training.parameter_restore import restore_params
 from llmrec_jax.training.train_state import abstract_params
 
@@ -37,6 +38,11 @@ class RunFolder:
     def root(self) -> pathlib.Path:
         """The workdir."""
         return pathlib.Path(self.recipe.workdir)
+
+    @property
+    def model(self) -> EncoderDecoderModel:
+        """The recipe's model, with what of it was made in the folder."""
+        return self.recipe.model
 
     @property
     def config_path(self) -> pathlib.Path:

@@ -107,7 +107,7 @@ def _validation(workspace: TextWorkspace) -> Validate:
         trainer.length_buckets,
         trainer.bucketed_feature,
     )
-    return ValidationLoss(workspace.recipe.model, batches, trainer.mesh.build(), trainer.logical_axis_rules)
+    return ValidationLoss(workspace.model, batches, trainer.mesh.build(), trainer.logical_axis_rules)
 
 
 def _kept(

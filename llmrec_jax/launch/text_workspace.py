@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from llmrec_jax.launch.run_folder import RunFolder
 from llmrec_jax.launch.text_recipe import TextRecipe
+from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.text.text_vocabulary import TextVocabulary
+from llmrec_jax.text.vocabulary_sources import MODEL
 from llmrec_jax.training.columns import ColumnStore
 
 if TYPE_CHECKING:
@@ -45,6 +47,15 @@ class TextWorkspace(RunFolder):
     def vocabulary(self) -> TextVocabulary:
         """Of inputs and targets."""
         return self.recipe.tasks.vocabulary.load_at(self.vocabulary_dir)
+
+    @functools.cached_property
+    def model(self) -> EncoderDecoderModel:
+        """The recipe's model, whose words are told by the run's vocabulary where it tells words at all."""
+        model = self.recipe.model
+        if model.whole_words is None or model.whole_words.vocabulary is not None:
+            return model
+        whole_words = dataclasses.replace(model.whole_words, vocabulary=str(self.vocabulary_dir / MODEL))
+        return dataclasses.replace(model, whole_words=whole_words)
 
     @functools.cached_property
     def task_set(self) -> 'TaskSet':

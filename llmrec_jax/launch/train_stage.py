@@ -16,6 +16,7 @@ from llmrec_jax.launch.generative_recommender import GenerativeRecommender
 from llmrec_jax.launch.run_folder import RunFolder
 from llmrec_jax.launch.stages import Stage
 from llmrec_jax.launch.workspace import Workspace
+from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.training import processes
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.loop import Validate
@@ -57,7 +58,7 @@ def training_stage(
 
     def action(fingerprint: str) -> dict:
         processes.from_first(lambda: _set_aside(workspace.root, fingerprint))
-        result = recipe.trainer.fit(recipe.model, examples(), workspace.root, validate=validate())
+        result = recipe.trainer.fit(workspace.model, examples(), workspace.root, validate=validate())
         return {
             **{
                 name: os.path.relpath(value, workspace.root) if isinstance(value, pathlib.Path) else value
@@ -66,10 +67,16 @@ def training_stage(
             'parameters': parameter_count(workspace),
         }
 
-    # Another beam is a matter of evaluation: it does not train the network anew.
-    network = dataclasses.replace(recipe.model, decode_fn=None)
-    config = (network, _law_of(recipe.trainer), *validation)
+    config = (_network_of(recipe.model), _law_of(recipe.trainer), *validation)
     return Stage('train', ('tasks',), config, (CHECKPOINTS, 'metrics.jsonl'), action, on_all=True)
+
+
+def _network_of(model: EncoderDecoderModel) -> EncoderDecoderModel:
+    """What of a model decides the trained network; another beam, or words left out of inference, does not."""
+    whole_words = model.whole_words
+    if whole_words is not None:
+        whole_words = dataclasses.replace(whole_words, omitted_at_inference=False)
+    return dataclasses.replace(model, decode_fn=None, whole_words=whole_words)
 
 
 def _law_of(trainer: Trainer) -> Trainer:

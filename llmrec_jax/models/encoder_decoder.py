@@ -171,8 +171,6 @@ class EncoderDecoderModel(EncoderDecoderInference):
             for name in ('encoder_input_tokens', 'decoder_input_tokens', *PACKING_FEATURES)
             if name in input_shapes
         }
-        if self.whole_words is not None:
-            features[WHOLE_WORD_IDS] = jnp.zeros(input_shapes['encoder_input_tokens'], jnp.int32)
         return self.module.init(
             rng,
             **features,
@@ -181,12 +179,15 @@ class EncoderDecoderModel(EncoderDecoderInference):
         )
 
     def compute_logits(
-        self, params: Params, batch: Batch, dropout_rng: Key | None = None
+        self, params: Params, batch: Batch, dropout_rng: Key | None = None, *, inference: bool = False
     ) -> Float[Array, 'batch length vocab']:
         """Teacher-forced logits of the targets.
 
-        Where there is a key for dropout, this is training: dropout is on, and so are whole words even if they
-        are omitted at inference.
+        Args:
+          params: the network's parameters.
+          batch: the model's features.
+          dropout_rng: dropout is on where there is a key for it.
+          inference: whether whole words are left out where the model omits them at inference.
         """
         batch = _as_arrays(batch)
         return self.module.apply(
@@ -195,7 +196,7 @@ class EncoderDecoderModel(EncoderDecoderInference):
             batch['decoder_input_tokens'],
             batch['decoder_target_tokens'],
             **{name: batch[name] for name in PACKING_FEATURES if name in batch},
-            **self.whole_word_features(batch, training=dropout_rng is not None),
+            **self.whole_word_features(batch, inference=inference),
             enable_dropout=dropout_rng is not None,
             rngs=None if dropout_rng is None else {'dropout': dropout_rng},
         )
@@ -248,7 +249,7 @@ class EncoderDecoderModel(EncoderDecoderInference):
     def score_batch(self, params: Params, batch: Batch) -> Float[Array, 'batch']:
         """Log-probability of each row's targets, in nats; neither smoothing nor z-loss enters."""
         batch = _as_arrays(batch)
-        logits = self.compute_logits(params, batch)
+        logits = self.compute_logits(params, batch, inference=True)
         cross_entropy, _ = token_cross_entropy(logits, batch['decoder_target_tokens'])
         return -jnp.sum(cross_entropy * token_weights(batch, None), axis=-1)
 

@@ -124,7 +124,7 @@ class EncoderDecoderInference:
 
         Args:
           params: the network's parameters.
-          batch: needs 'encoder_input_tokens' only.
+          batch: needs the encoder's features only.
           candidate_tokens: of each row's own candidates, padded with 0; the end token counts where it is
             given.
           chunk_size: candidates of a row scored at once, whose logits, [batch, chunk, vocab], bound the
@@ -215,13 +215,13 @@ class EncoderDecoderInference:
         """The tokens of `predict_batch_with_aux`."""
         return self.predict_batch_with_aux(params, batch, rng)[0]
 
-    def whole_word_features(self, batch: Batch, *, training: bool) -> dict[str, Int[Array, 'batch inputs']]:
+    def whole_word_features(self, batch: Batch, *, inference: bool) -> dict[str, Int[Array, 'batch inputs']]:
         """The word numbers that the encoder is given with this batch: those of the batch, or nothing.
 
         Raises:
           ValueError: when the network adds whole-word embeddings and the batch does not number its words.
         """
-        if self.whole_words is None or (self.whole_words.omitted_at_inference and not training):
+        if self.whole_words is None or (inference and self.whole_words.omitted_at_inference):
             return {}
         if WHOLE_WORD_IDS not in batch:
             raise ValueError(
@@ -234,7 +234,7 @@ class EncoderDecoderInference:
         """Encodes the batch; what is returned decodes one token more of each of its beams."""
         variables = network_variables(params)
         tokens = jnp.asarray(batch['encoder_input_tokens'])
-        whole_words = self.whole_word_features(batch, training=False)
+        whole_words = self.whole_word_features(batch, inference=True)
         encoded = self.module.apply(variables, tokens, **whole_words, method='encode')
         cross_kv = self.module.apply(variables, encoded, method='cross_keys_values')
 

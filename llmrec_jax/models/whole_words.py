@@ -47,8 +47,9 @@ class WholeWords:
 
     Attributes:
       vocabulary: the SentencePiece model's file, local or `gs://`; None until a recipe has made it.
-      omitted_at_inference: whether the embedding is left out of everything but training: of validation,
-        scoring and generation, as in P5's published code.
+      omitted_at_inference: whether the embedding is left out of generation and scoring, as in P5's published
+        code. (There the loss on validation leaves it out too; here it does not, so that one and the same
+        trained network can be evaluated both ways.)
     """
 
     vocabulary: str | None = None

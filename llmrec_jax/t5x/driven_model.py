@@ -41,4 +41,8 @@ def not_honoured(trainer: Trainer) -> list[str]:
         sentences.append(
             f'microbatches={trainer.microbatches} has no effect: a step takes the whole batch at full length'
         )
+    if trainer.fresh_parameters:
+        sentences.append(
+            f'fresh_parameters={trainer.fresh_parameters} has no effect: what the checkpoint lacks is drawn'
+        )
     return sentences

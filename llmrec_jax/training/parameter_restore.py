@@ -7,7 +7,7 @@ hold whole can be restored.
 import concurrent.futures
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -26,6 +26,7 @@ LOG = logging.getLogger(__name__)
 # Arrays read at once: hides a bucket's latency, and bounds what a host holds beside the finished parameters.
 ARRAYS_AT_ONCE = 4
 ANOTHER_CHECKPOINT = 'take a checkpoint of this one'
+DRAWN = ', or name it in Trainer.fresh_parameters to draw it by the seed'
 STATES = 'state/param_states/'
 # T5X's Adafactor keeps its moments under each parameter; optax keeps a tree of parameters for each moment.
 FACTOR = 'v_row'
@@ -33,7 +34,9 @@ EMBEDDINGS = ('token_embedder/embedding', 'decoder/logits_dense/kernel')
 
 
 def restore_params(
-    checkpoint: str | os.PathLike, abstract: PyTree[jax.ShapeDtypeStruct]
+    checkpoint: str | os.PathLike,
+    abstract: PyTree[jax.ShapeDtypeStruct],
+    fresh: Mapping[str, jax.Array] | None = None,
 ) -> PyTree[jax.Array]:
     """Reads the parameters of a checkpoint into a network of the same parameters.
 
@@ -41,17 +44,22 @@ def restore_params(
       checkpoint: a folder `checkpoint_<step>` of this library or of T5X, in Orbax's layout or T5X's first
         one, local or `gs://`; with one subtree a layer or with stacked layers.
       abstract: shapes, types and shardings of the network's parameters.
+      fresh: path to value of parameters that are new to the network and not looked for in the checkpoint;
+        None where all have to be there.
 
     Returns:
-      The parameters, cast to the types and laid out with the shardings of `abstract`.
+      The parameters, those of the checkpoint cast to the types and laid out with the shardings of `abstract`.
 
     Raises:
       CheckpointError: when the checkpoint is not there or is damaged, or when its parameters are not those of
         `abstract`, which is found out before any is read; the message names the first that differs.
     """
-    tree, wanted = open_checkpoint(checkpoint), _named_params(abstract)
-    restored = _read_all(tree, wanted, _find(tree, wanted, ANOTHER_CHECKPOINT), COPY_AGAIN)
+    tree, wanted = open_checkpoint(checkpoint), _named_params(abstract, fresh)
+    restored = _read_all(tree, wanted, _find_params(tree, wanted, fresh), COPY_AGAIN)
     LOG.info('parameters come from %s', tree.path)
+    if fresh:
+        LOG.info('drawn anew: %s', ', '.join(fresh))
+        restored |= {PARAMETERS + name: value for name, value in fresh.items()}
     return _rebuilt(abstract, restored, PARAMETERS)
 
 
@@ -73,13 +81,38 @@ def open_params(
     return {name.removeprefix(PARAMETERS): source.view(tree.arrays) for name, source in found.items()}
 
 
-def check_params(checkpoint: str | os.PathLike, abstract: PyTree[jax.ShapeDtypeStruct]) -> None:
+def check_params(
+    checkpoint: str | os.PathLike, abstract: PyTree[jax.ShapeDtypeStruct], fresh: Sequence[str] | None = None
+) -> None:
     """Finds out whether `restore_params` would find all parameters, and reads none.
+
+    Args:
+      checkpoint: as for `restore_params`.
+      abstract: shapes of the network's parameters.
+      fresh: paths of parameters that are not looked for in the checkpoint; None where all have to be there.
 
     Raises:
       CheckpointError: as `restore_params` raises it.
     """
-    _find(open_checkpoint(checkpoint), _named_params(abstract), ANOTHER_CHECKPOINT)
+    tree = open_checkpoint(checkpoint)
+    _find_params(tree, _named_params(abstract, fresh), fresh)
+
+
+def fresh_paths(abstract: PyTree[jax.ShapeDtypeStruct], prefixes: Sequence[str]) -> list[str]:
+    """Paths of the parameters that lie under one of `prefixes`.
+
+    Raises:
+      ValueError: when no parameter lies under one of them.
+    """
+    names = list(named_leaves(abstract))
+    under = {prefix: [name for name in names if f'{name}/'.startswith(f'{prefix}/')] for prefix in prefixes}
+    for prefix, found in under.items():
+        if not found:
+            raise ValueError(
+                f'Trainer.fresh_parameters names {prefix!r}, but the network has no such parameter; it has '
+                f'{", ".join(sorted({"/".join(name.split("/")[:2]) for name in names}))}'
+            )
+    return [name for name in names if any(name in found for found in under.values())]
 
 
 def restore_state(checkpoint: str | os.PathLike, abstract: TrainState, mend: str) -> TrainState:
@@ -135,12 +168,31 @@ def named_leaves(tree: PyTree[Any]) -> dict[str, Any]:
     }
 
 
-def _named_params(abstract: PyTree[jax.ShapeDtypeStruct]) -> dict[str, jax.ShapeDtypeStruct]:
-    return {PARAMETERS + name: leaf for name, leaf in named_leaves(abstract).items()}
+def _named_params(
+    abstract: PyTree[jax.ShapeDtypeStruct], fresh: Iterable[str] | None
+) -> dict[str, jax.ShapeDtypeStruct]:
+    new = set(fresh or ())
+    return {PARAMETERS + name: leaf for name, leaf in named_leaves(abstract).items() if name not in new}
 
 
-def _find(tree: StoredTree, wanted: Mapping[str, jax.ShapeDtypeStruct], mismatched: str) -> dict[str, Source]:
-    """Where each of `wanted` lies in `tree`; `mismatched` says what to do where it does not."""
+def _find_params(
+    tree: StoredTree, wanted: Mapping[str, jax.ShapeDtypeStruct], fresh: Iterable[str] | None
+) -> dict[str, Source]:
+    if fresh is None:
+        return _find(tree, wanted, ANOTHER_CHECKPOINT)
+    for name in fresh:
+        if PARAMETERS + name in tree.arrays:
+            raise CheckpointError(
+                f'{tree.path} has {name}, which Trainer.fresh_parameters would draw anew: leave it out of '
+                'fresh_parameters, or take a checkpoint that lacks it'
+            )
+    return _find(tree, wanted, ANOTHER_CHECKPOINT, DRAWN)
+
+
+def _find(
+    tree: StoredTree, wanted: Mapping[str, jax.ShapeDtypeStruct], mismatched: str, absent: str = ''
+) -> dict[str, Source]:
+    """Where each of `wanted` lies in `tree`; `mismatched` and `absent` say what to do where it does not."""
     try:
         found = sources({name: tuple(leaf.shape) for name, leaf in wanted.items()}, tree.arrays)
     except ValueError as error:
@@ -151,6 +203,7 @@ def _find(tree: StoredTree, wanted: Mapping[str, jax.ShapeDtypeStruct], mismatch
     for name in sorted(here.keys() | there.keys(), key=lambda name: (not name.startswith(PARAMETERS), name)):
         if (ours := here.get(name)) != (theirs := there.get(name)):
             other_model = f'configure the model that it was written with, or {mismatched}'
+            other_model += absent if theirs is None else ''
             raise CheckpointError(
                 f'{tree.path} was written by another model or optimizer: {name} has shape '
                 f'{there.get(name, "(absent)")} there and {here.get(name, "(absent)")} here; '

@@ -1,11 +1,12 @@
 """What a run carries from step to step."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import flax.core
 import flax.struct
+import flax.traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -169,6 +170,38 @@ def initial_state(
 
     with partitioning.axis_rules(rules):
         return jax.jit(init, out_shardings=shardings_of(abstract))()
+
+
+def drawn_params(
+    model: TrainableModel,
+    features: Mapping[str, jax.ShapeDtypeStruct],
+    seed: int,
+    abstract: PyTree[jax.ShapeDtypeStruct],
+    rules: LogicalRules,
+    paths: Sequence[str],
+) -> dict[str, Array]:
+    """The parameters at some paths as `initial_state` draws them; no others are made.
+
+    Args:
+      model: the model.
+      features: shapes of the model's features.
+      seed: of the initial parameters.
+      abstract: shapes and shardings of all parameters.
+      rules: logical axis rules.
+      paths: levels joined by '/'.
+    """
+    if not paths:
+        return {}
+
+    def chosen(params: Any) -> dict[str, Any]:
+        named = flax.traverse_util.flatten_dict(flax.core.unfreeze(params), sep='/')
+        return {path: named[path] for path in paths}
+
+    def init() -> dict[str, Array]:
+        return chosen(_variables(model, seed, features)['params'])
+
+    with partitioning.axis_rules(rules):
+        return jax.jit(init, out_shardings=shardings_of(chosen(abstract)))()
 
 
 def fresh_state(

@@ -5,7 +5,7 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
@@ -29,7 +29,7 @@ from llmrec_jax.training.mesh import (
 )
 from llmrec_jax.training.metrics_log import MetricsLog
 from llmrec_jax.training.optimizers import Optimizer
-from llmrec_jax.training.parameter_restore import restore_params
+from llmrec_jax.training.parameter_restore import fresh_paths, restore_params
 from llmrec_jax.training.step import compile_step
 from llmrec_jax.training.step_profile import StepProfile
 from llmrec_jax.training.train_state import (
@@ -37,6 +37,7 @@ from llmrec_jax.training.train_state import (
     TrainableModel,
     abstract_state,
     check_optimizer_sharding,
+    drawn_params,
     fresh_state,
     initial_state,
 )
@@ -78,6 +79,8 @@ class Trainer:
       early_stopping: when to end before `steps`; None for never.
       initial_checkpoint: a folder `checkpoint_<step>` of this library or of T5X, local or `gs://`, whose
         parameters training starts from, with a fresh optimizer; None for parameters drawn by `seed`.
+      fresh_parameters: parameters that `initial_checkpoint` does not have, by their path or what it begins
+        with, e.g. 'encoder/whole_word_embedding'; they are drawn by `seed`. All others must be there.
       profile_steps: first and last step to profile into `profile/` of the workdir; None for none.
 
     Raises:
@@ -103,6 +106,7 @@ class Trainer:
     best_metric: BestMetric = dataclasses.field(default_factory=BestMetric)
     early_stopping: EarlyStopping | None = None
     initial_checkpoint: str | None = None
+    fresh_parameters: Sequence[str] = ()
     profile_steps: tuple[int, int] | None = None
 
     def __post_init__(self):
@@ -110,6 +114,8 @@ class Trainer:
             if getattr(self, name) < 1:
                 raise ValueError(f'{name}={getattr(self, name)} must be at least 1')
         object.__setattr__(self, 'logical_axis_rules', logical_rules(self.logical_axis_rules))
+        # gin hands over lists.
+        object.__setattr__(self, 'fresh_parameters', tuple(self.fresh_parameters))
         check_optimizer_sharding(self.optimizer_sharding)
         if self.profile_steps is not None:
             first, last = self.profile_steps
@@ -192,7 +198,9 @@ class Trainer:
             if saved:
                 state = checkpoints.restore(first, abstract)
             elif self.initial_checkpoint is not None:
-                params = restore_params(self.initial_checkpoint, abstract.params)
+                paths = fresh_paths(abstract.params, self.fresh_parameters)
+                fresh = drawn_params(model, widest, self.seed, abstract.params, rules, paths)
+                params = restore_params(self.initial_checkpoint, abstract.params, fresh)
                 state = fresh_state(params, optimizer, abstract)
             else:
                 state = initial_state(model, optimizer, widest, self.seed, abstract, rules)

@@ -167,7 +167,7 @@ def test_without_whole_words_the_tree_is_t5_s(model, params):
     assert jax.tree.structure(drawn) == jax.tree.structure(params)
 
 
-def test_the_published_omission_leaves_them_out_of_everything_but_training(model, params, vocabulary):
+def test_the_published_omission_leaves_them_out_of_generation_and_scoring(model, params, vocabulary):
     omitting = dataclasses.replace(model, whole_words=WholeWords(vocabulary.path, omitted_at_inference=True))
     plain = EncoderDecoderModel(
         Transformer(dataclasses.replace(model.module.config, whole_word_embeddings=0))
@@ -180,6 +180,7 @@ def test_the_published_omission_leaves_them_out_of_everything_but_training(model
         step, cache = one._decoding_step(params, batch), one.module.init_self_cache(4, 1, 3)
         return {
             'scores': one.score_batch(params, batch),
+            'logits': one.compute_logits(params, batch, inference=True)[:, :1],
             'validation': one.eval_fn(params, batch)[0],
             'decoding': step(jnp.zeros((4, 1), jnp.int32), 0, cache)[0],
             'training': one.loss_fn(params, batch, jax.random.key(0))[0],
@@ -189,18 +190,14 @@ def test_the_published_omission_leaves_them_out_of_everything_but_training(model
         jax.jit(functools.partial(everything, one))(weights)
         for one, weights in ((omitting, params), (plain, t5), (model, params))
     )
-    for name in ('scores', 'validation', 'decoding'):
+    for name in ('scores', 'decoding'):
         np.testing.assert_allclose(left_out[name], without[name], rtol=1e-6)
         assert not np.allclose(given[name], without[name])
-    np.testing.assert_allclose(left_out['training'], given['training'], rtol=1e-6)
-    assert not np.allclose(left_out['training'], without['training'])
-
-
-def test_decoding_continues_the_teacher_forced_logits(model, params, vocabulary):
-    batch = model.convert_features(_padded(_examples(vocabulary, 4)))
-    step = model._decoding_step(params, batch)
-    logits, _ = step(jnp.zeros((4, 1), jnp.int32), 0, model.module.init_self_cache(4, 1, 3))
-    np.testing.assert_allclose(logits[:, 0], model.compute_logits(params, batch)[:, 0], atol=1e-5)
+    for one in (left_out, given):
+        np.testing.assert_allclose(one['decoding'], one['logits'], atol=1e-5)
+    for name in ('training', 'validation'):
+        np.testing.assert_allclose(left_out[name], given[name], rtol=1e-6)
+        assert not np.allclose(left_out[name], without[name])
 
 
 def test_sharded_over_data_and_model_the_loss_and_its_gradient_are_the_same(model, params, vocabulary):

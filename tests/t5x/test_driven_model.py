@@ -18,7 +18,13 @@ def test_a_trainer_that_asks_for_nothing_special_is_honoured():
 
 
 @pytest.mark.parametrize(
-    'field', [{'optimizer_sharding': 'data'}, {'early_stopping': EarlyStopping()}, {'microbatches': 4}]
+    'field',
+    [
+        {'optimizer_sharding': 'data'},
+        {'early_stopping': EarlyStopping()},
+        {'microbatches': 4},
+        {'fresh_parameters': ('encoder',)},
+    ],
 )
 def test_what_t5x_cannot_do_is_named(field):
     from llmrec_jax.t5x.driven_model import not_honoured

@@ -69,3 +69,59 @@ def test_a_checkpoint_of_another_model_is_refused_before_anything_is_compiled(co
     with pytest.raises(CheckpointError, match='checkpoint_2: no such checkpoint'):
         absent.fit(SmallModel(), columns, tmp_path / 'run')
     assert not list((tmp_path / 'run' / 'checkpoints').iterdir())
+
+
+def test_new_parameters_are_drawn_by_the_seed_and_others_restored(columns, params, tmp_path, caplog):
+    caplog.set_level('INFO', logger='llmrec_jax')
+    known = {name: value for name, value in params.items() if name != 'position'}
+    checkpoint = write_t5x(tmp_path / 'checkpoint_1000', known)
+    trainer = dataclasses.replace(
+        TRAINER, steps=1, initial_checkpoint=str(checkpoint), fresh_parameters=['position'], seed=3
+    )
+    found = load_params(trainer.fit(SmallModel(), columns, tmp_path / 'run').checkpoint)
+    assert 'drawn anew: position' in caplog.text
+    scratch = dataclasses.replace(TRAINER, steps=1, seed=3)
+    drawn = load_params(scratch.fit(SmallModel(), columns, tmp_path / 'scratch').checkpoint)
+    for name, value in found.items():
+        np.testing.assert_array_equal(value, drawn[name] if name == 'position' else params[name])
+        assert (value == drawn[name]).all() == (name in ('position', 'scale'))
+
+
+def test_a_parameter_that_is_not_said_to_be_new_must_be_there(columns, params, tmp_path):
+    known = {name: value for name, value in params.items() if name != 'position'}
+    lacking = write_t5x(tmp_path / 'checkpoint_1000', known)
+    whole = write_t5x(tmp_path / 'checkpoint_2000', params)
+
+    def fit(checkpoint, fresh, **network):
+        trainer = dataclasses.replace(TRAINER, initial_checkpoint=str(checkpoint), fresh_parameters=fresh)
+        trainer.fit(SmallModel(**network), columns, tmp_path / 'run')
+
+    absent = r'target/position has shape \(absent\) there .* name it in Trainer.fresh_parameters to draw it'
+    for checkpoint, fresh, error, message in (
+        (lacking, (), CheckpointError, absent),
+        (
+            lacking,
+            ('wi',),
+            CheckpointError,
+            'has wi, which Trainer.fresh_parameters would draw',
+        ),
+        (
+            whole,
+            ('position',),
+            CheckpointError,
+            '2000 has position, which Trainer.fresh_parameters',
+        ),
+        (
+            whole,
+            ('positions',),
+            ValueError,
+            "names 'positions', but the network has no such",
+        ),
+        (whole, ('pos',), ValueError, "names 'pos', but"),
+    ):
+        with pytest.raises(error, match=message):
+            fit(checkpoint, fresh)
+    # Another shape stays one message, and no advice to draw it.
+    with pytest.raises(CheckpointError, match=r'wi has shape \(16, 32\) there and \(16, 64\) here') as other:
+        fit(lacking, ('position',), hidden=64)
+    assert 'fresh_parameters' not in str(other.value)

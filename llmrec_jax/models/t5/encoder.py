@@ -1,5 +1,6 @@
 """T5's encoder."""
 
+import jax.numpy as jnp
 from flax import linen as nn
 from flax.linen import partitioning
 from jaxtyping import Array, Float, Int
@@ -78,6 +79,9 @@ class Encoder(nn.Module):
         """Encodes `tokens`, each with the embedding of its word's number where `whole_word_ids` are given."""
         length = tokens.shape[1]
         embedded = self.shared_embedding(tokens)
+        # A network has the same parameters whatever it is initialized with.
+        if self.config.whole_word_embeddings and self.is_initializing() and whole_word_ids is None:
+            whole_word_ids = jnp.zeros_like(tokens)
         if whole_word_ids is not None:
             embedded = embedded + self.whole_word_embedding(whole_word_ids)
         x = self.dropout(embedded, deterministic=not enable_dropout)

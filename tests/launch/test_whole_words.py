@@ -1,0 +1,64 @@
+"""Whole words in a recipe: one more gin file switches them on, the run's own vocabulary tells them."""
+
+import argparse
+import dataclasses
+
+import numpy as np
+import pytest
+
+from llmrec_jax.launch import gin_config
+from llmrec_jax.launch.fingerprint import fingerprint
+from llmrec_jax.launch.text_recipe import TextRecipe
+from llmrec_jax.launch.text_workspace import TextWorkspace
+from llmrec_jax.launch.train_stage import training_stage
+from llmrec_jax.models.whole_words import WholeWords
+from llmrec_jax.text.vocabulary_sources import TrainedVocabulary
+from tests.text.vocabularies import prompt_texts
+
+
+@pytest.fixture
+def load(tmp_path):
+    """`load('OMIT_WHOLE_WORDS_AT_INFERENCE=True')`: P5's smallest recipe with whole words."""
+
+    def load(*bindings: str) -> TextRecipe:
+        parser = argparse.ArgumentParser()
+        gin_config.add_arguments(parser)
+        flags = [
+            '--gin_file=gin_configs/p5/smoke.gin',
+            '--gin_file=gin_configs/p5/whole_words.gin',
+            f'--gin.WORKDIR={tmp_path / "run"}',
+            *(f'--gin.{text}' for text in bindings),
+        ]
+        _, arguments = gin_config.parse_arguments(parser, flags)
+        return gin_config.instantiate(TextRecipe, gin_config.load(arguments))
+
+    return load
+
+
+def test_the_run_s_own_vocabulary_tells_the_words(load):
+    recipe = load()
+    assert recipe.model.whole_words == WholeWords()
+    assert recipe.model.module.config.whole_word_embeddings == 512
+    assert recipe.trainer.fresh_parameters == ('encoder/whole_word_embedding',)
+    workspace = TextWorkspace(recipe)
+    assert workspace.abstract_params['encoder']['whole_word_embedding']['embedding'].shape[0] == 512
+    vocabulary = TrainedVocabulary(512, extra_ids=0).make_at(workspace.vocabulary_dir, prompt_texts())
+    tokens = np.asarray([vocabulary.encode('user_23 has bought item_7391')])
+    numbers = workspace.model.convert_features({'inputs': tokens})['encoder_whole_word_ids']
+    assert numbers[0, [0, -1]].tolist() == [1, 4]
+
+
+def test_leaving_them_out_of_inference_trains_nothing_anew(load):
+    recipe, omitting = load(), load('OMIT_WHOLE_WORDS_AT_INFERENCE=True')
+    assert omitting.model.whole_words.omitted_at_inference
+    assert TextWorkspace(omitting).model.whole_words.omitted_at_inference
+    fewer_rows = dataclasses.replace(recipe.model.module.config, whole_word_embeddings=64)
+    fewer = dataclasses.replace(
+        recipe.model, module=dataclasses.replace(recipe.model.module, config=fewer_rows)
+    )
+    stages = [
+        training_stage(TextWorkspace(one), (), lambda: None, lambda: None).config
+        for one in (recipe, omitting, dataclasses.replace(recipe, model=fewer))
+    ]
+    trained = [fingerprint(config) for config in stages]
+    assert trained[0] == trained[1] != trained[2]
