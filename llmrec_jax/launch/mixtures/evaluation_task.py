@@ -1,20 +1,20 @@
-"""A materialised evaluation task as it lies in the workdir: questions, references, and kind of answer."""
+"""A materialised evaluation task: questions, references, and the kind of answer that is asked for."""
 
 import dataclasses
-import functools
 import hashlib
 import json
-import pathlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from llmrec_jax.training.columns import ColumnStore
 
-STARS, YES_NO, LIKE, SENTENCE = 'stars', 'yes_no', 'like', 'sentence'
+if TYPE_CHECKING:
+    from llmrec_jax.launch.text_workspace import TextWorkspace
+
+STARS, SENTENCE = 'stars', 'sentence'
+YES_NO, LIKE = 'yes_no', 'like'
 ITEM, ITEM_OF_CANDIDATES, YES_NO_RANKING = 'item', 'item_of_candidates', 'yes_no_ranking'
 ANSWERS = (STARS, YES_NO, LIKE, SENTENCE, ITEM, ITEM_OF_CANDIDATES, YES_NO_RANKING)
-FACTS = 'task.json'
-REFERENCES = 'references.jsonl'
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,29 +23,39 @@ class EvaluationTask:
 
     Attributes:
       name: the task's, in SeqIO's registry and in the workdir.
-      directory: of the split: the columns, and `references.jsonl` beside them.
-      facts: what `task.json` says: 'family', 'group', 'template', 'held_out', 'answer', and more.
+      facts: what the workdir's `task.json` says: 'family', 'group', 'template', 'held_out', 'answer' and more.
+      examples: tokens of inputs and targets, and the numbers that travel beside them.
+      references: the target of each row as it was rendered.
+
+    Raises:
+      ValueError: when the facts name no kind of answer, or there is not a reference for each row.
     """
 
     name: str
-    directory: pathlib.Path
     facts: Mapping[str, Any]
+    examples: ColumnStore
+    references: Sequence[str]
+
+    def __post_init__(self):
+        if self.answer not in ANSWERS:
+            raise ValueError(
+                f'task {self.name!r} asks for {self.answer!r}, which is none of {", ".join(ANSWERS)}'
+            )
+        if len(self.references) != len(self.examples):
+            raise ValueError(
+                f'{self.examples.directory} has {len(self.examples)} examples, but there are '
+                f'{len(self.references)} references: run the tasks stage again'
+            )
 
     @classmethod
-    def open(cls, tasks_dir: pathlib.Path, name: str, split: str) -> 'EvaluationTask':
-        """The task `name` under `tasks_dir`.
+    def of(cls, workspace: 'TextWorkspace', name: str, split: str) -> 'EvaluationTask':
+        """The task as it lies in a workdir.
 
         Raises:
-          ValueError: when its description is absent or names no kind of answer.
+          ColumnError: when its examples are absent or damaged.
         """
-        path = tasks_dir / name / FACTS
-        try:
-            facts = json.loads(path.read_text())
-        except (OSError, json.JSONDecodeError) as error:
-            raise ValueError(f'{path}: no description of the task {name!r} ({error})') from error
-        if facts.get('answer') not in ANSWERS:
-            raise ValueError(f'{path}: answer is {facts.get("answer")!r}, not one of {", ".join(ANSWERS)}')
-        return cls(name, tasks_dir / name / split, facts)
+        examples = workspace.examples(name, split)
+        return cls(name, workspace.task_facts(name), examples, workspace.references(name, split))
 
     @property
     def answer(self) -> str:
@@ -57,23 +67,11 @@ class EvaluationTask:
         """The template's id."""
         return self.facts['template']
 
-    @functools.cached_property
-    def examples(self) -> ColumnStore:
-        """Tokens of inputs and targets, and the numbers that travel beside them."""
-        return ColumnStore.open(self.directory)
-
-    @functools.cached_property
-    def references(self) -> list[str]:
-        """The target's text of each row, as it was rendered.
-
-        Raises:
-          ValueError: when there is not one for each row.
-        """
-        path = self.directory / REFERENCES
-        references = [json.loads(line) for line in path.read_text(encoding='utf-8').splitlines()]
-        if len(references) != len(self.examples):
-            raise ValueError(f'{path} has {len(references)} lines for {len(self.examples)} examples')
-        return references
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Fewest and most stars that a rating has."""
+        lowest, highest = self.facts['scale']
+        return lowest, highest
 
     @property
     def group_size(self) -> int:
@@ -82,8 +80,6 @@ class EvaluationTask:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 of questions, references and description."""
-        content = hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode())
-        content.update(self.examples.fingerprint.encode())
-        content.update((self.directory / REFERENCES).read_bytes())
-        return content.hexdigest()
+        """sha256 of questions, references and facts."""
+        content = [dict(self.facts), self.examples.fingerprint, list(self.references)]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

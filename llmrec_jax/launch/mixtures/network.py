@@ -1,0 +1,57 @@
+"""The network that is examined, and its compiled ways of answering a batch."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jaxtyping import Array, Int, PyTree
+
+from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.text.text_vocabulary import TextVocabulary
+from llmrec_jax.training.mesh import place
+
+Features = Mapping[str, Int[Array, 'batch length']]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Network:
+    """A model with the parameters of one checkpoint, spread over all devices of the run.
+
+    Attributes:
+      model: the network.
+      params: its parameters, sharded as they were trained or held whole.
+      vocabulary: from texts to its tokens and back.
+    """
+
+    model: EncoderDecoderModel
+    params: PyTree[Array]
+    vocabulary: TextVocabulary
+
+    def features(self, inputs: Int[np.ndarray, 'batch length']) -> Features:
+        """The model's features of padded inputs, dealt out to all devices."""
+        return place(self.model.convert_features({'inputs': inputs}), self._over_devices)
+
+    def dealt(self, array: Int[np.ndarray, 'batch ...']) -> Int[Array, 'batch ...']:
+        """What goes along with the examples of a batch, dealt out like them."""
+        return place({'array': array}, self._over_devices)['array']
+
+    @functools.cached_property
+    def _over_devices(self) -> NamedSharding:
+        """Examples dealt out to all devices, in the mesh that the parameters lie in."""
+        placed = getattr(jax.tree.leaves(self.params)[0], 'sharding', None)
+        if isinstance(placed, NamedSharding):
+            mesh = placed.mesh
+        else:
+            mesh = jax.make_mesh((jax.device_count(),), ('data',), axis_types=(AxisType.Auto,))
+        return NamedSharding(mesh, PartitionSpec(tuple(mesh.axis_names)))
+
+
+def on_every_process(answered: PyTree[Array]) -> PyTree[np.ndarray]:
+    """The answers of all devices of the run, in host memory."""
+    if jax.process_count() == 1:
+        return jax.device_get(answered)
+    return multihost_utils.process_allgather(answered, tiled=True)

@@ -1,0 +1,97 @@
+"""Answers that are texts: ratings, choices and sentences."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from llmrec_jax.launch.mixtures.network import Features, Network
+from llmrec_jax.launch.mixtures.questions import Questions
+from llmrec_jax.text.text_vocabulary import TextVocabulary
+
+Answered = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TextAnswers:
+    """What the decoder writes: the best of its sequences.
+
+    Attributes:
+      network: who answers.
+      decoder: one of `decoding`'s.
+      seed: of a decoder that samples; every example has draws of its own, whatever stands beside it.
+    """
+
+    network: Network
+    decoder: Any
+    seed: int = 0
+
+    def ask(self, questions: Questions) -> Answered:
+        """Answers on the devices, of which `read` makes texts."""
+        network = self.network
+        features, rows = network.features(questions.inputs), network.dealt(questions.filled)
+        return {'tokens': written(network.model, self.decoder, self.seed, network.params, features, rows)}
+
+    def read(self, answered: Answered, place: int) -> dict[str, Any]:
+        """The answer to the example at a place of the batch."""
+        return {'text': self.network.vocabulary.decode(answered['tokens'][place, 0].tolist())}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ChoiceAnswers:
+    """One of two words as the decoder writes it, and how far the model prefers the first of them.
+
+    Attributes:
+      texts: writes the answer.
+      choices: the two words.
+    """
+
+    texts: TextAnswers
+    choices: tuple[str, str]
+
+    def ask(self, questions: Questions) -> Answered:
+        """Answers on the devices."""
+        network = self.texts.network
+        words = padded_names(network.vocabulary, self.choices)
+        scores = likelihoods(
+            network.model,
+            network.params,
+            network.features(questions.inputs),
+            network.dealt(np.broadcast_to(words, (len(questions.inputs), *words.shape))),
+        )
+        return self.texts.ask(questions) | {'preference': scores[:, 0] - scores[:, 1]}
+
+    def read(self, answered: Answered, place: int) -> dict[str, Any]:
+        """The answer, and log P(first word) - log P(second word)."""
+        return self.texts.read(answered, place) | {'preference': float(answered['preference'][place])}
+
+
+def padded_names(vocabulary: TextVocabulary, names: Sequence[str]) -> Int[np.ndarray, 'names length']:
+    """Tokens of the names, each ended by EOS, padded with 0 to the longest."""
+    rows = [[*vocabulary.encode(name), vocabulary.eos_id] for name in names]
+    padded = np.zeros((len(rows), max(map(len, rows))), np.int32)
+    for place, row in enumerate(rows):
+        padded[place, : len(row)] = row
+    return padded
+
+
+@functools.partial(jax.jit, static_argnames=('model', 'decoder', 'seed'))
+def written(
+    model: Any, decoder: Any, seed: int, params: Any, features: Features, rows: Int[Array, 'batch']
+) -> Int[Array, 'batch n length']:
+    """Tokens that the decoder writes for the examples `rows`, best sequence first."""
+    keys = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(seed)))(rows.astype(jnp.uint32))
+    return model.generate(params, features, decoder, keys).tokens
+
+
+@functools.partial(jax.jit, static_argnames='model')
+def likelihoods(
+    model: Any, params: Any, features: Features, candidates: Int[Array, 'batch candidates length']
+) -> Float[Array, 'batch candidates']:
+    """Log-probability of each candidate's tokens up to its EOS."""
+    return model.score_candidates(params, features, candidates)
