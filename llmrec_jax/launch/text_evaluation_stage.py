@@ -1,0 +1,28 @@
+"""The stage that evaluates a text-to-text recipe: the best checkpoint, or the one that was named, on a mixture."""
+
+from llmrec_jax.launch.mixtures.mixture_run import evaluate_mixture, keep_results, results_path
+from llmrec_jax.launch.stages import Stage
+from llmrec_jax.launch.text_workspace import TextWorkspace
+
+
+def text_evaluate_stage(workspace: TextWorkspace) -> Stage:
+    """Every task of the recipe's mixture; tasks that were finished before are not answered again."""
+    recipe = workspace.recipe
+
+    def action(_: str) -> dict:
+        results = evaluate_mixture(workspace)
+        keep_results(workspace, results)
+        return {
+            'mixture': recipe.mixture_or_task_name,
+            'checkpoint': checkpoint_name(workspace),
+            'tasks': [result.task for result in results],
+            'questions': sum(result.measured.examples for result in results),
+            'seconds': sum(result.seconds for result in results),
+        }
+
+    config = (recipe.mixture_or_task_name, recipe.answering, recipe.model)
+    if workspace.checkpoint is not None:
+        config = (*config, workspace.checkpoint)
+    needs = ('train',) if workspace.checkpoint is None else ('tasks',)
+    output = str(results_path(workspace).relative_to(workspace.root))
+    return Stage('evaluate', (*needs, 'floors'), config, (output,), action, on_all=True)
