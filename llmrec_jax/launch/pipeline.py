@@ -18,6 +18,7 @@ from llmrec_jax.launch.evaluation_stages import ceiling_stage, content_stage, ev
 from llmrec_jax.launch.generative_recommender import check_users_at_once
 from llmrec_jax.launch.recipe import Recipe
 from llmrec_jax.launch.run_folder import RunFolder
+from llmrec_jax.launch.text_evaluation_stage import text_evaluate_stage
 from llmrec_jax.launch.text_recipe import TextRecipe
 from llmrec_jax.launch.text_stages import tasks_stage as text_tasks_stage
 from llmrec_jax.launch.text_stages import text_train_stage, vocabulary_stage
@@ -38,11 +39,13 @@ class Kind(NamedTuple):
       workspace: its folder.
       stages: what makes each of its stages, in order.
       to_train: names of the stages up to training.
+      to_measure: names of the stages that evaluate what is trained.
     """
 
     workspace: Callable[[Any, str | None], Any]
     stages: tuple[Callable[[Any], stages.Stage], ...]
     to_train: tuple[str, ...]
+    to_measure: tuple[str, ...]
 
 
 KINDS: Mapping[type, Kind] = {
@@ -60,11 +63,13 @@ KINDS: Mapping[type, Kind] = {
             evaluate_stage,
         ),
         ('corpus', 'item_vectors', 'semantic_ids', 'tasks', 'train'),
+        ('floors', 'ceiling', 'content', 'evaluate'),
     ),
     TextRecipe: Kind(
         TextWorkspace,
-        (corpus_stage, vocabulary_stage, text_tasks_stage, text_train_stage),
+        (corpus_stage, vocabulary_stage, text_tasks_stage, text_train_stage, text_evaluate_stage),
         ('corpus', 'vocabulary', 'tasks', 'train'),
+        ('evaluate',),
     ),
 }
 

@@ -1,6 +1,6 @@
-"""The stage that evaluates a text-to-text recipe: the best checkpoint, or the one that was named, on a mixture."""
+"""The stage that evaluates a text-to-text recipe on a mixture: the best checkpoint, or the one named."""
 
-from llmrec_jax.launch.mixtures.mixture_run import evaluate_mixture, keep_results, results_path
+from llmrec_jax.launch.mixtures.mixture_run import evaluate_mixture, results_path
 from llmrec_jax.launch.stages import Stage
 from llmrec_jax.launch.text_workspace import TextWorkspace
 
@@ -11,13 +11,11 @@ def text_evaluate_stage(workspace: TextWorkspace) -> Stage:
 
     def action(_: str) -> dict:
         results = evaluate_mixture(workspace)
-        keep_results(workspace, results)
         return {
-            'mixture': recipe.mixture_or_task_name,
-            'checkpoint': checkpoint_name(workspace),
-            'tasks': [result.task for result in results],
-            'questions': sum(result.measured.examples for result in results),
-            'seconds': sum(result.seconds for result in results),
+            'mixture': results.mixture,
+            'checkpoint': results.checkpoint,
+            'examples': {task.task: task.measured.examples for task in results.tasks},
+            'seconds': {task.task: task.seconds for task in results.tasks},
         }
 
     config = (recipe.mixture_or_task_name, recipe.answering, recipe.model)
@@ -25,4 +23,4 @@ def text_evaluate_stage(workspace: TextWorkspace) -> Stage:
         config = (*config, workspace.checkpoint)
     needs = ('train',) if workspace.checkpoint is None else ('tasks',)
     output = str(results_path(workspace).relative_to(workspace.root))
-    return Stage('evaluate', (*needs, 'floors'), config, (output,), action, on_all=True)
+    return Stage('evaluate', needs, config, (output,), action, on_all=True)

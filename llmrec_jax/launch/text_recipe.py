@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from llmrec_jax.launch.mixtures.answering import Answering
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.text.vocabulary_sources import VocabularySource
 from llmrec_jax.training.trainer import Trainer
@@ -54,6 +55,8 @@ class TextRecipe:
       tasks: what is trained on and evaluated.
       model: the network and its loss.
       trainer: the embedded engine; its `initial_checkpoint` is what is fine-tuned.
+      answering: how the trained model is asked.
+      mixture_or_task_name: what is evaluated: a mixture of tasks that evaluate, or one task.
       validation_examples: drawn from the validation split of the training mixture, by its rates; their loss
         is taken every `trainer.validate_every` steps.
       seed: of the draw of examples from the mixture.
@@ -64,6 +67,8 @@ class TextRecipe:
     tasks: TextTasks
     model: EncoderDecoderModel
     trainer: Trainer
+    answering: Answering
+    mixture_or_task_name: str
     validation_examples: int = 2000
     seed: int = 0
 

@@ -23,7 +23,7 @@ class EvaluationTask:
 
     Attributes:
       name: the task's, in SeqIO's registry and in the workdir.
-      facts: what the workdir's `task.json` says: 'family', 'group', 'template', 'held_out', 'answer' and more.
+      facts: what the workdir's `task.json` says: 'family', 'group', 'template', 'held_out', 'answer'.
       examples: tokens of inputs and targets, and the numbers that travel beside them.
       references: the target of each row as it was rendered.
 

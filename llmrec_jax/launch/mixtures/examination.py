@@ -63,10 +63,8 @@ class Examination:
         if kept.get('judged') == judged_by:
             LOG.info('%s: done before, reused', task.name)
             return TaskResult.from_dict(kept['result'])
-        if kept.get('asked') == asked:
-            seconds = kept['result']['seconds']
-        else:
-            seconds = self._answer(task, rows, asked)
+        again = kept.get('asked') != asked
+        seconds = self._answer(task, rows, asked) if again else kept['result']['seconds']
         made = processes.from_first(lambda: self._judge(task, rows, asked, judged_by, seconds))
         return TaskResult.from_dict(made)
 

@@ -12,7 +12,7 @@ from llmrec_jax.decoding.beams import Beams
 from llmrec_jax.launch.mixtures.catalogue import Catalogue
 from llmrec_jax.launch.mixtures.network import Features, Network
 from llmrec_jax.launch.mixtures.questions import Questions
-from llmrec_jax.launch.mixtures.text_answers import Answered, TextAnswers, likelihoods
+from llmrec_jax.launch.mixtures.text_answers import Answered, TextAnswers, check_numbers, likelihoods
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.semantic_ids.trie import Trie
 from llmrec_jax.training.columns import ColumnStore
@@ -46,8 +46,7 @@ class ItemAnswers:
         """The items and their scores, best first; of the beams over all texts, the texts."""
         answer = _ranked(answered, place)
         if self.unconstrained is not None:
-            decode = self.network.vocabulary.decode
-            answer['texts'] = [decode(tokens.tolist()) for tokens in answered['tokens'][place]]
+            answer['texts'] = self.unconstrained.texts(answered, place)
         return answer
 
 
@@ -99,6 +98,7 @@ class CandidateLikelihood:
     def read(self, answered: Answered, place: int) -> dict[str, Any]:
         """The best items and their scores, best first; of equal scores, the candidate that stands first."""
         items, scores = answered['items'][place], answered['scores'][place]
+        check_numbers(scores)
         order = np.argsort(-scores, kind='stable')
         order = order[items[order] != NO_CANDIDATE][: self.listed]
         return {'items': items[order].tolist(), 'scores': scores[order].astype(float).tolist()}
@@ -140,6 +140,7 @@ class YesProbability:
 
     def read(self, answered: Answered, place: int) -> dict[str, Any]:
         """log P(yes) - log P(no)."""
+        check_numbers(answered['preference'][place])
         return {'preference': float(answered['preference'][place])}
 
 
@@ -153,8 +154,7 @@ def candidates_of(examples: ColumnStore) -> Int[np.ndarray, 'examples candidates
 
 def _ranked(answered: Answered, place: int) -> dict[str, Any]:
     items, scores = answered['items'][place], answered['scores'][place]
-    if np.isnan(scores).any():
-        raise ValueError('the network gives scores that are no numbers: its parameters have diverged')
+    check_numbers(scores)
     valid = items >= 0
     return {'items': items[valid].tolist(), 'scores': scores[valid].astype(float).tolist()}
 

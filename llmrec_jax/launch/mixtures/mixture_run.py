@@ -1,18 +1,15 @@
 """Every task of a mixture, answered by one checkpoint of a text-to-text recipe."""
 
-import dataclasses
 import logging
 import pathlib
-from collections.abc import Mapping
-from typing import Any
 
 from llmrec_jax.evaluation.bootstrap import Bootstrap
-from llmrec_jax.evaluation.task_results import TaskResult
-from llmrec_jax.files import write_json
-from llmrec_jax.launch.fingerprint import fingerprint
+from llmrec_jax.evaluation.environment import environment
+from llmrec_jax.launch.fingerprint import describe, fingerprint
 from llmrec_jax.launch.mixtures.catalogue import Catalogue
 from llmrec_jax.launch.mixtures.evaluation_task import EvaluationTask
 from llmrec_jax.launch.mixtures.examination import Examination
+from llmrec_jax.launch.mixtures.mixture_results import MixtureResults
 from llmrec_jax.launch.mixtures.network import Network
 from llmrec_jax.launch.mixtures.params_fingerprint import params_fingerprint
 from llmrec_jax.launch.mixtures.respondents import Respondents
@@ -22,14 +19,13 @@ from llmrec_jax.training import processes
 
 LOG = logging.getLogger(__name__)
 SPLIT = 'test'
-TASKS, RESULTS = 'tasks', 'results.json'
 
 
-def evaluate_mixture(workspace: TextWorkspace) -> list[TaskResult]:
-    """Results of every task that the recipe's mixture or task name means, in the mixture's order.
+def evaluate_mixture(workspace: TextWorkspace) -> MixtureResults:
+    """Results of every task that the recipe's mixture or task name means; process 0 keeps them too.
 
-    Tasks that were finished before with the same examples, network and settings are not answered again. Results
-    are kept by task, so mixtures that share a task share its answers.
+    Tasks that were finished before with the same examples, network and settings are not answered again.
+    Results are kept by task, so mixtures that share a task share its answers.
 
     Raises:
       ValueError: when nothing bears the name.
@@ -37,21 +33,35 @@ def evaluate_mixture(workspace: TextWorkspace) -> list[TaskResult]:
       CheckpointError: when the checkpoint is absent, damaged, or of another model.
     """
     recipe = workspace.recipe
-    names = task_names(workspace)
-    tasks = [EvaluationTask.of(workspace, name, SPLIT) for name in names]
+    tasks = [EvaluationTask.of(workspace, name, SPLIT) for name in task_names(workspace)]
     params = workspace.params
-    network = Network(recipe.model, params, workspace.vocabulary)
+    parameters = params_fingerprint(params)
+    vocabulary = workspace.vocabulary
     examination = Examination(
-        respondents=Respondents(network, Catalogue(workspace.item_names, workspace.vocabulary), recipe.answering),
-        identity=fingerprint(params_fingerprint(params), recipe.model, workspace.vocabulary.fingerprint),
+        respondents=Respondents(
+            Network(recipe.model, params, vocabulary),
+            Catalogue(workspace.item_names, vocabulary),
+            recipe.answering,
+        ),
+        identity=fingerprint(parameters, recipe.model, vocabulary.fingerprint),
         input_length=recipe.tasks.feature_lengths['inputs'],
-        directory=evaluation_dir(workspace) / TASKS,
+        directory=workspace.root / 'evaluation' / 'tasks',
         bootstrap=Bootstrap(seed=recipe.answering.seed),
     )
-    results = []
+    found = []
     for number, task in enumerate(tasks, 1):
         LOG.info('task %d of %d: %s', number, len(tasks), task.name)
-        results.append(examination.result(task))
+        found.append(examination.result(task))
+    results = MixtureResults(
+        mixture=recipe.mixture_or_task_name,
+        system=recipe.name,
+        checkpoint=checkpoint_name(workspace),
+        parameters=parameters,
+        answering=describe(recipe.answering),
+        tasks=tuple(found),
+        environment=environment(recipe.answering.seed),
+    )
+    processes.from_first(lambda: results.save(results_path(workspace)))
     return results
 
 
@@ -67,6 +77,11 @@ def task_names(workspace: TextWorkspace) -> tuple[str, ...]:
     return tasks_of(workspace.recipe.mixture_or_task_name, mixtures, known)
 
 
-def evaluation_dir(workspace: TextWorkspace) -> pathlib.Path:
-    """Receives a folder a mixture, and the answers to all tasks."""
-    return workspace.root / 'evaluation'
+def results_path(workspace: TextWorkspace) -> pathlib.Path:
+    """The results of the recipe's mixture."""
+    return workspace.root / 'evaluation' / workspace.recipe.mixture_or_task_name / 'results.json'
+
+
+def checkpoint_name(workspace: TextWorkspace) -> str:
+    """The checkpoint that is evaluated, relative to the workdir where it lies there."""
+    return workspace.checkpoint or str(workspace.best_checkpoint.relative_to(workspace.root))

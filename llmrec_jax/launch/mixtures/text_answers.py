@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from llmrec_jax.launch.mixtures.network import Features, Network
 from llmrec_jax.launch.mixtures.questions import Questions
+from llmrec_jax.models.inference import GeneratedText
 from llmrec_jax.text.text_vocabulary import TextVocabulary
 
 Answered = dict[str, Any]
@@ -35,11 +36,21 @@ class TextAnswers:
         """Answers on the devices, of which `read` makes texts."""
         network = self.network
         features, rows = network.features(questions.inputs), network.dealt(questions.filled)
-        return {'tokens': written(network.model, self.decoder, self.seed, network.params, features, rows)}
+        texts = written(network.model, self.decoder, self.seed, network.params, features, rows)
+        return {'tokens': texts.tokens, 'text_scores': texts.scores}
 
     def read(self, answered: Answered, place: int) -> dict[str, Any]:
         """The answer to the example at a place of the batch."""
-        return {'text': self.network.vocabulary.decode(answered['tokens'][place, 0].tolist())}
+        return {'text': self.texts(answered, place)[0]}
+
+    def texts(self, answered: Answered, place: int) -> list[str]:
+        """All that the decoder wrote, best first.
+
+        Raises:
+          ValueError: when the network's scores are no numbers.
+        """
+        check_numbers(answered['text_scores'][place])
+        return [self.network.vocabulary.decode(tokens.tolist()) for tokens in answered['tokens'][place]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,7 +79,21 @@ class ChoiceAnswers:
 
     def read(self, answered: Answered, place: int) -> dict[str, Any]:
         """The answer, and log P(first word) - log P(second word)."""
+        check_numbers(answered['preference'][place])
         return self.texts.read(answered, place) | {'preference': float(answered['preference'][place])}
+
+
+def check_numbers(scores: Float[np.ndarray, '...']) -> None:
+    """Looks whether a network gave scores that can be ranked.
+
+    Raises:
+      ValueError: when one is NaN.
+    """
+    if np.isnan(scores).any():
+        raise ValueError(
+            'the network gives scores that are no numbers, so its parameters have diverged: take an earlier '
+            'checkpoint with --checkpoint, or train it again with a smaller learning rate'
+        )
 
 
 def padded_names(vocabulary: TextVocabulary, names: Sequence[str]) -> Int[np.ndarray, 'names length']:
@@ -83,10 +108,10 @@ def padded_names(vocabulary: TextVocabulary, names: Sequence[str]) -> Int[np.nda
 @functools.partial(jax.jit, static_argnames=('model', 'decoder', 'seed'))
 def written(
     model: Any, decoder: Any, seed: int, params: Any, features: Features, rows: Int[Array, 'batch']
-) -> Int[Array, 'batch n length']:
-    """Tokens that the decoder writes for the examples `rows`, best sequence first."""
+) -> GeneratedText:
+    """What the decoder writes for the examples `rows`, best text first."""
     keys = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(seed)))(rows.astype(jnp.uint32))
-    return model.generate(params, features, decoder, keys).tokens
+    return model.generate(params, features, decoder, keys)
 
 
 @functools.partial(jax.jit, static_argnames='model')
