@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
+from llmrec_jax.decoding.name_search import NameSearch
 
 CANDIDATES = ('search', 'likelihood')
 
@@ -17,8 +17,8 @@ class Answering:
       text: decoder of ratings, choices and sentences, e.g. `decoding`'s Greedy.
       text_of_templates: another decoder for single templates, by their ids; P5 writes 3-9 and 3-12 by diverse
         beam search.
-      items: the search for an item, over the names of the catalogue or, with its `constrained` off, over all
-        texts, as published. Its beam is at least the largest of `ks`.
+      items: the search for an item among the names of the catalogue; its beam is at least the largest of
+        `ks`.
       unconstrained: a decoder whose beams are asked beside the search over the catalogue, as published, to
         count what of them names an item, and how often the same; None for none.
       candidates: how one item out of a user's candidates is found: 'search' for the beams of `items` over
@@ -32,7 +32,7 @@ class Answering:
     """
 
     text: Any
-    items: SemanticIdSearch = dataclasses.field(default_factory=SemanticIdSearch)
+    items: NameSearch = dataclasses.field(default_factory=NameSearch)
     text_of_templates: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     unconstrained: Any = None
     candidates: str = 'search'
@@ -49,7 +49,7 @@ class Answering:
             )
         if self.items.beam_size < max(self.ks):
             raise ValueError(
-                f'SemanticIdSearch.beam_size={self.items.beam_size} is below the cut-off {max(self.ks)} of '
+                f'NameSearch.beam_size={self.items.beam_size} is below the cut-off {max(self.ks)} of '
                 'Answering.ks'
             )
         if self.max_examples is not None and self.max_examples < 1:

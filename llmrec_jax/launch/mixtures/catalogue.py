@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Int
 
-from llmrec_jax.decoding.name_trie import name_trie
 from llmrec_jax.launch.mixtures.text_answers import padded_names
+from llmrec_jax.semantic_ids.name_trie import name_trie
 from llmrec_jax.semantic_ids.trie import Trie
 from llmrec_jax.text.text_vocabulary import TextVocabulary
 
@@ -34,7 +34,7 @@ class Catalogue:
     def trie(self) -> Trie:
         """All names as the constraint of a search."""
         eos = self.vocabulary.eos_id
-        return name_trie([self.vocabulary.encode(name) for name in self.names], eos)
+        return name_trie([self.vocabulary.encode(name) for name in self.names], eos, names=self.names)
 
     def as_names(self, texts: Sequence[str]) -> list[str]:
         """Each text, or the item's name that it is to this vocabulary, which may not hold every character."""

@@ -12,7 +12,7 @@ import orbax.checkpoint as ocp
 
 from llmrec_jax.decoding.beam import Beam
 from llmrec_jax.decoding.greedy import Greedy
-from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
+from llmrec_jax.decoding.name_search import NameSearch
 from llmrec_jax.files import write_json
 from llmrec_jax.launch.mixtures.answering import Answering
 from llmrec_jax.launch.text_recipe import TextRecipe
@@ -30,7 +30,7 @@ from llmrec_jax.training.trainer import Trainer
 ITEMS = [f'item_{number}' for number in (7, 31, 4, 118, 52, 9, 66, 203, 17, 80, 5, 41)]
 QUESTIONS, CANDIDATES = 11, 4
 LENGTHS = {'inputs': 40, 'targets': 16}
-VOCABULARY = TrainedVocabulary(size=360, extra_ids=0)
+VOCABULARY = TrainedVocabulary(size=295, extra_ids=0, symbols=('▁yes', '▁no', '▁item_', '▁user_'))
 SENTENCES = ['a fine thing', 'broke at once']
 # Name of the task: family, template, held out, kind of answer.
 TASKS = {
@@ -74,12 +74,12 @@ def recipe(
     workdir: pathlib.Path, mixture: str = 'small_eval', emb_dim: int = 16, **answering: Any
 ) -> TextRecipe:
     config = T5Config(
-        vocab_size=360, emb_dim=emb_dim, num_heads=2, head_dim=8, mlp_dim=32,
+        vocab_size=VOCABULARY.size, emb_dim=emb_dim, num_heads=2, head_dim=8, mlp_dim=32,
         num_encoder_layers=1, num_decoder_layers=1,
     )  # fmt: skip
     settings = {
         'text': Greedy(max_length=8),
-        'items': SemanticIdSearch(beam_size=4),
+        'items': NameSearch(beam_size=4),
         'unconstrained': Beam(max_length=8, beam_size=4),
         'ks': (1, 4),
         'batch_size': 8,
@@ -116,7 +116,7 @@ def make(workdir: pathlib.Path) -> None:
         }
         folder = workdir / 'tasks' / name
         write_columns(folder / 'test', tokens | rows, {})
-        (folder / 'test.references.jsonl').write_text(''.join(json.dumps(text) + '\n' for text in references))
+        (folder / 'test' / 'references.jsonl').write_text(''.join(json.dumps(text) + '\n' for text in references))
         facts = {'task': name, 'family': family, 'group': f'{family}_{answer}', 'template': template}
         offered = CANDIDATES if answer in ('item_of_candidates', 'yes_no_ranking') else None
         facts |= {'held_out': held_out, 'answer': answer, 'n_candidates': offered, 'scale': [1.0, 5.0]}

@@ -124,7 +124,7 @@ def test_the_same_parameters_from_elsewhere_are_not(again):
 
 
 def test_a_task_whose_examples_changed_is_asked_again(again):
-    references = again / 'tasks' / CHANGED / 'test.references.jsonl'
+    references = again / 'tasks' / CHANGED / 'test' / 'references.jsonl'
     references.write_text(references.read_text().replace('item_7"', 'item_31"', 1))
     before = files(again)
     run(again)
