@@ -11,14 +11,12 @@ from collections.abc import Sequence
 from llmrec_jax.launch import pipeline
 from llmrec_jax.launch.reporting import report
 
-MEASURING = ('floors', 'ceiling', 'content', 'evaluate')
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the measuring stages over what is already trained."""
-    flags, recipe = pipeline.parse(__doc__, arguments, pipeline.add_checkpoint_flag)
+    flags, recipe = pipeline.parse(__doc__, arguments, pipeline.add_checkpoint_flag, pipeline.KINDS)
     with pipeline.errors_as_messages('llmrec_jax.evaluate'):
-        report(*pipeline.run_stages(recipe, MEASURING, flags.checkpoint))
+        report(*pipeline.run_stages(recipe, pipeline.KINDS[type(recipe)].to_measure, flags.checkpoint))
 
 
 if __name__ == '__main__':

@@ -19,6 +19,7 @@ from llmrec_jax.launch.generative_recommender import check_users_at_once
 from llmrec_jax.launch.recipe import Recipe
 from llmrec_jax.launch.run_folder import RunFolder
 from llmrec_jax.launch.text_evaluation_stage import text_evaluate_stage
+from llmrec_jax.launch.text_floors_stage import text_floors_stage
 from llmrec_jax.launch.text_recipe import TextRecipe
 from llmrec_jax.launch.text_stages import tasks_stage as text_tasks_stage
 from llmrec_jax.launch.text_stages import text_train_stage, vocabulary_stage
@@ -67,9 +68,17 @@ KINDS: Mapping[type, Kind] = {
     ),
     TextRecipe: Kind(
         TextWorkspace,
-        (corpus_stage, vocabulary_stage, text_tasks_stage, text_train_stage, text_evaluate_stage),
-        ('corpus', 'vocabulary', 'tasks', 'train'),
-        ('evaluate',),
+        (
+            corpus_stage,
+            vocabulary_stage,
+            text_tasks_stage,
+            text_floors_stage,
+            text_train_stage,
+            text_evaluate_stage,
+        ),
+        # The floors are fitted with the corpus at hand, so that evaluating imports no TensorFlow.
+        ('corpus', 'vocabulary', 'tasks', 'floors', 'train'),
+        ('floors', 'evaluate'),
     ),
 }
 

@@ -23,4 +23,4 @@ def text_evaluate_stage(workspace: TextWorkspace) -> Stage:
         config = (*config, workspace.checkpoint)
     needs = ('train',) if workspace.checkpoint is None else ('tasks',)
     output = str(results_path(workspace).relative_to(workspace.root))
-    return Stage('evaluate', needs, config, (output,), action, on_all=True)
+    return Stage('evaluate', (*needs, 'floors'), config, (output,), action, on_all=True)

@@ -8,6 +8,9 @@
 | `tasks/<task>/<split>/` | a `ColumnStore`: `inputs`, `targets`, the integer columns that `task.json` names |
 | `tasks/<task>/<split>/references.jsonl` | the targets as texts, one JSON string a row |
 | `tasks/<task>/task.json` | `PromptTask.facts` |
+| `floors/<task>.json` | the floors of a task that is answered in words |
+| `evaluation/tasks/<task>/` | `predictions.jsonl`, the answers to a task, and `result.json`, their metrics |
+| `evaluation/<mixture>/` | `results.json` and `report.html` of a mixture |
 """
 
 import dataclasses
@@ -107,6 +110,10 @@ class TextWorkspace(RunFolder):
         """The target of each row of `examples`, as it was rendered."""
         with self.references_path(task, split).open(encoding='utf-8') as file:
             return [json.loads(line) for line in file]
+
+    def floor_path(self, task: str) -> pathlib.Path:
+        """The floors of a task that is answered in words."""
+        return self.root / 'floors' / f'{task}.json'
 
     def task_facts(self, task: str) -> dict[str, Any]:
         """What who evaluates must know; see `tasks.prompt_tasks.PromptTask.facts`."""

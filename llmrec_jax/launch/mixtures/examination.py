@@ -17,6 +17,7 @@ from llmrec_jax.evaluation.task_results import TaskResult
 from llmrec_jax.files import text_written_whole, write_json
 from llmrec_jax.launch.fingerprint import fingerprint
 from llmrec_jax.launch.mixtures.evaluation_task import ITEM, ITEM_OF_CANDIDATES, EvaluationTask
+from llmrec_jax.launch.mixtures.floors import Floors
 from llmrec_jax.launch.mixtures.journal import Journal
 from llmrec_jax.launch.mixtures.judging import judged
 from llmrec_jax.launch.mixtures.network import on_every_process
@@ -36,6 +37,7 @@ class Examination:
     Attributes:
       respondents: the network and its ways of answering.
       identity: hash of the network and of what it reads and writes; see `params_fingerprint`.
+      floors: judged on the same examples.
       input_length: tokens of a full input.
       directory: receives a folder a task: `predictions.jsonl`, a line a question, and `result.json`.
       bootstrap: gives the intervals of the metrics.
@@ -43,6 +45,7 @@ class Examination:
 
     respondents: Respondents
     identity: str
+    floors: Floors
     input_length: int
     directory: pathlib.Path
     bootstrap: Bootstrap
@@ -58,7 +61,7 @@ class Examination:
         asked = fingerprint(
             self.identity, task.fingerprint, self.respondents.settings(task), rows, self.input_length, names
         )
-        judged_by = fingerprint(asked, answering.ks, self.bootstrap)
+        judged_by = fingerprint(asked, answering.ks, self.bootstrap, self.floors.fingerprint(task))
         kept = processes.from_first(lambda: self._kept(task))
         if kept.get('judged') == judged_by:
             LOG.info('%s: done before, reused', task.name)
@@ -120,6 +123,7 @@ class Examination:
         with (folder / PREDICTIONS).open(encoding='utf-8') as file:
             answers = [json.loads(line) for line in file]
         answering = self.respondents.answering
+        floors = self.floors.tallies(task, rows, answering.ks)
         tally = judged(task, rows, answers, self.respondents.catalogue, answering.ks)
         result = TaskResult(
             task=task.name,
@@ -129,7 +133,7 @@ class Examination:
             held_out=task.facts['held_out'],
             answer=task.answer,
             measured=tally.measured(self.bootstrap),
-            floors={},
+            floors={name: floor.measured(self.bootstrap) for name, floor in floors.items()},
             seconds=seconds,
         ).as_dict()
         write_json(folder / RESULT, {'asked': asked, 'judged': judged_by, 'result': result})

@@ -9,6 +9,7 @@ from llmrec_jax.launch.fingerprint import describe, fingerprint
 from llmrec_jax.launch.mixtures.catalogue import Catalogue
 from llmrec_jax.launch.mixtures.evaluation_task import EvaluationTask
 from llmrec_jax.launch.mixtures.examination import Examination
+from llmrec_jax.launch.mixtures.floors import Floors
 from llmrec_jax.launch.mixtures.mixture_results import MixtureResults
 from llmrec_jax.launch.mixtures.network import Network
 from llmrec_jax.launch.mixtures.params_fingerprint import params_fingerprint
@@ -44,6 +45,7 @@ def evaluate_mixture(workspace: TextWorkspace) -> MixtureResults:
             recipe.answering,
         ),
         identity=fingerprint(parameters, recipe.model, vocabulary.fingerprint),
+        floors=Floors(workspace, SPLIT),
         input_length=recipe.tasks.feature_lengths['inputs'],
         directory=workspace.root / 'evaluation' / 'tasks',
         bootstrap=Bootstrap(seed=recipe.answering.seed),

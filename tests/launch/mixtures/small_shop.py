@@ -116,7 +116,9 @@ def make(workdir: pathlib.Path) -> None:
         }
         folder = workdir / 'tasks' / name
         write_columns(folder / 'test', tokens | rows, {})
-        (folder / 'test' / 'references.jsonl').write_text(''.join(json.dumps(text) + '\n' for text in references))
+        (folder / 'test' / 'references.jsonl').write_text(
+            ''.join(json.dumps(text) + '\n' for text in references)
+        )
         facts = {'task': name, 'family': family, 'group': f'{family}_{answer}', 'template': template}
         offered = CANDIDATES if answer in ('item_of_candidates', 'yes_no_ranking') else None
         facts |= {'held_out': held_out, 'answer': answer, 'n_candidates': offered, 'scale': [1.0, 5.0]}

@@ -1,0 +1,85 @@
+"""The stage that fits the floors of tasks answered in words, on the answers that training shows.
+
+It reads the corpus, so that evaluating need not. Floors of tasks that name items are fitted where they are
+asked.
+"""
+
+import dataclasses
+import logging
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from llmrec_jax.evaluation.floors.frequent_text import FrequentText
+from llmrec_jax.evaluation.floors.rating_means import Ratings, rating_floors
+from llmrec_jax.evaluation.rating_metrics import true_stars
+from llmrec_jax.evaluation.text_answers import TEXT_ANSWERS
+from llmrec_jax.files import write_json
+from llmrec_jax.launch.mixtures.evaluation_task import STARS
+from llmrec_jax.launch.mixtures.fitted_floors import FittedFloor, StarsFloors, TextFloor, save_floor
+from llmrec_jax.launch.stages import Stage
+from llmrec_jax.launch.text_workspace import TextWorkspace
+
+if TYPE_CHECKING:
+    from tasks.prompt_tasks import PromptTask, TaskSet
+
+LOG = logging.getLogger(__name__)
+SUMMARY = 'floors/summary.json'
+
+
+def text_floors_stage(workspace: TextWorkspace) -> Stage:
+    """Floors of every task that evaluates and is answered in words."""
+
+    def action(_: str) -> dict:
+        tasks = workspace.task_set
+        fitted: dict[tuple[str, str], FittedFloor] = {}
+        without = []
+        for task in tasks.evaluation:
+            if task.answer not in TEXT_ANSWERS:
+                continue
+            source = _with_training(tasks, task)
+            if source is None:
+                without.append(task.name)
+                continue
+            key = source.group.name, source.template.targets
+            if key not in fitted:
+                LOG.info('fitting the floors of %s, answered by %r', *key)
+                fitted[key] = _fit(workspace, source)
+            # Items of another corpus are not those that training knows by their rows.
+            floor = dataclasses.replace(fitted[key], knows_items=task.group.name == source.group.name)
+            save_floor(floor, workspace.floor_path(task.name))
+        summary = {'fitted': len(fitted), 'tasks_without_floors': without}
+        write_json(workspace.root / SUMMARY, summary)
+        return summary
+
+    return Stage('floors', ('corpus', 'tasks'), (), (SUMMARY,), action)
+
+
+def _with_training(tasks: 'TaskSet', task: 'PromptTask') -> 'PromptTask | None':
+    """`task` over training records; where there are none, another whose targets are written alike."""
+    records = {trained.group.name: trained.records['train'] for trained in tasks.training}
+    alike = [other for other in tasks.evaluation if other.template.targets == task.template.targets]
+    for other in (task, *alike):
+        if other.group.name in records:
+            return dataclasses.replace(other, records={'train': records[other.group.name]})
+    return None
+
+
+def _fit(workspace: TextWorkspace, source: 'PromptTask') -> FittedFloor:
+    """The floors of the answers to all training records of a task."""
+    examples = [
+        (example['targets'], int(example['user']), int(example['item']))
+        for example in source.examples('train')
+    ]
+    texts, users, items = zip(*examples, strict=True)
+    if source.answer != STARS:
+        return TextFloor(FrequentText.fit(texts, items))
+    scale = source.facts()['scale']
+    ratings = Ratings(
+        user=np.asarray(users, np.int64),
+        item=np.asarray(items, np.int64),
+        stars=true_stars(texts, *scale),
+        users=workspace.stage_summary('corpus')['users'],
+        items=workspace.n_items,
+    )
+    return StarsFloors(rating_floors(ratings))
