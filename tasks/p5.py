@@ -175,7 +175,9 @@ class P5Tasks:
             facts={
                 'left_out': dict(data.left_out),
                 'overlap': dataclasses.asdict(data.overlap),
+                'naming': type(self.p5.item_naming).__name__,
                 'names_leak': self.p5.item_naming.leaks,
+                'review_split': self.p5.review_split,
             },
         )
 

@@ -173,6 +173,8 @@ def _check_devices(recipe: Any, wanted: Sequence[str] | None) -> None:
         recipe.trainer.check_devices()
     if isinstance(recipe, Recipe) and (wanted is None or {'train', 'evaluate'} & set(wanted)):
         check_users_at_once(recipe.decoding_batch_size)
+    if isinstance(recipe, TextRecipe) and (wanted is None or 'evaluate' in wanted):
+        recipe.answering.check_devices()
 
 
 def _check_checkpoints(workspace: RunFolder, wanted: Sequence[str] | None) -> None:

@@ -1,4 +1,4 @@
-"""The end of a run: `results.json`, `report.html`, and the test table on the terminal."""
+"""The end of a run: `results.json`, `report.html`, and the tables on the terminal."""
 
 import logging
 from collections.abc import Sequence
@@ -8,6 +8,8 @@ from llmrec_jax.evaluation.results import Results
 from llmrec_jax.launch import results
 from llmrec_jax.launch.run_folder import RunFolder
 from llmrec_jax.launch.stages import StageRecord
+from llmrec_jax.launch.text_reporting import report_mixture
+from llmrec_jax.launch.text_workspace import TextWorkspace
 from llmrec_jax.launch.workspace import Workspace
 from llmrec_jax.training import processes
 
@@ -15,9 +17,9 @@ LOG = logging.getLogger(__name__)
 
 
 def report(workspace: RunFolder, records: Sequence[StageRecord]) -> None:
-    """Writes both files from whatever stages are done, on process 0."""
-    if isinstance(workspace, Workspace):
-        processes.from_first(lambda: _report(workspace, records))
+    """Writes the files from whatever stages are done, on process 0."""
+    write = report_mixture if isinstance(workspace, TextWorkspace) else _report
+    processes.from_first(lambda: write(workspace, records))
 
 
 def _report(workspace: Workspace, records: Sequence[StageRecord]) -> None:

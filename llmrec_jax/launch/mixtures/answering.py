@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+
 from llmrec_jax.decoding.name_search import NameSearch
 
 CANDIDATES = ('search', 'likelihood')
@@ -55,6 +57,18 @@ class Answering:
         if self.max_examples is not None and self.max_examples < 1:
             raise ValueError(
                 f'Answering.max_examples={self.max_examples} must be at least 1, or None for all'
+            )
+
+    def check_devices(self) -> None:
+        """Checks that a batch can be dealt out to all devices.
+
+        Raises:
+          ValueError: when it cannot.
+        """
+        if self.batch_size % jax.device_count():
+            raise ValueError(
+                f'{self.batch_size} questions at once do not divide over {jax.device_count()} devices: change '
+                'Answering.batch_size'
             )
 
     def text_decoder(self, template: str) -> Any:

@@ -10,11 +10,17 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from llmrec_jax.corpora.split_files import save_splits
+from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits
 from llmrec_jax.decoding.beam import Beam
 from llmrec_jax.decoding.greedy import Greedy
 from llmrec_jax.decoding.name_search import NameSearch
+from llmrec_jax.evaluation.floors.frequent_text import FrequentText
+from llmrec_jax.evaluation.floors.rating_means import Ratings, rating_floors
+from llmrec_jax.evaluation.text_answers import TEXT_ANSWERS
 from llmrec_jax.files import write_json
 from llmrec_jax.launch.mixtures.answering import Answering
+from llmrec_jax.launch.mixtures.fitted_floors import StarsFloors, TextFloor, save_floor
 from llmrec_jax.launch.text_recipe import TextRecipe
 from llmrec_jax.launch.text_workspace import TextWorkspace
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
@@ -29,6 +35,7 @@ from llmrec_jax.training.trainer import Trainer
 
 ITEMS = [f'item_{number}' for number in (7, 31, 4, 118, 52, 9, 66, 203, 17, 80, 5, 41)]
 QUESTIONS, CANDIDATES = 11, 4
+TARGETS = np.random.default_rng(7).integers(len(ITEMS), size=QUESTIONS)
 LENGTHS = {'inputs': 40, 'targets': 16}
 VOCABULARY = TrainedVocabulary(size=295, extra_ids=0, symbols=('▁yes', '▁no', '▁item_', '▁user_'))
 SENTENCES = ['a fine thing', 'broke at once']
@@ -123,6 +130,12 @@ def make(workdir: pathlib.Path) -> None:
         offered = CANDIDATES if answer in ('item_of_candidates', 'yes_no_ranking') else None
         facts |= {'held_out': held_out, 'answer': answer, 'n_candidates': offered, 'scale': [1.0, 5.0]}
         write_json(folder / 'task.json', facts)
+        if answer in TEXT_ANSWERS:
+            save_floor(_floor(answer, rng), TextWorkspace(recipe(workdir)).floor_path(name))
+    histories = rng.integers(len(ITEMS), size=(QUESTIONS, 4))
+    offsets = np.arange(QUESTIONS + 1) * 4
+    cases = RankingCases(np.arange(QUESTIONS), Sequences(histories.reshape(-1), offsets), TARGETS)
+    save_splits(Splits(cases.histories, cases, cases), workdir / 'splits.npz')
     for step in (1, 2):
         write_checkpoint(workdir / 'checkpoints' / f'checkpoint_{step}', recipe(workdir), seed=step)
 
@@ -139,9 +152,17 @@ def write_checkpoint(folder: pathlib.Path, recipe: TextRecipe, seed: int, scale:
     ocp.PyTreeCheckpointer().save(folder / 'state', {'target': params, 'state': {'step': np.int32(seed)}})
 
 
+def _floor(answer: str, rng: np.random.Generator) -> StarsFloors | TextFloor:
+    if answer != 'stars':
+        return TextFloor(FrequentText.fit(['yes' if answer == 'yes_no' else 'like'], [0]))
+    user, item = np.divmod(np.arange(QUESTIONS * len(ITEMS)), len(ITEMS))
+    stars = rng.integers(1, 6, len(user)).astype(np.float64)
+    return StarsFloors(rating_floors(Ratings(user, item, stars, QUESTIONS, len(ITEMS))))
+
+
 def _rows(answer: str, rng: np.random.Generator) -> dict[str, Any]:
     cases = QUESTIONS if answer != 'yes_no_ranking' else QUESTIONS * CANDIDATES
-    target = rng.integers(len(ITEMS), size=QUESTIONS)
+    target = TARGETS
     offered = [
         rng.permutation([one, *rng.choice([i for i in range(len(ITEMS)) if i != one], CANDIDATES - 1, False)])
         for one in target
