@@ -67,8 +67,8 @@ class Answering:
         """
         if self.batch_size % jax.device_count():
             raise ValueError(
-                f'{self.batch_size} questions at once do not divide over {jax.device_count()} devices: change '
-                'Answering.batch_size'
+                f'{self.batch_size} questions at once do not divide over {jax.device_count()} devices: '
+                'change Answering.batch_size'
             )
 
     def text_decoder(self, template: str) -> Any:

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -49,7 +49,7 @@ class StarsFloors:
         return {'means': means, 'knows_items': self.knows_items}
 
     @classmethod
-    def of_json(cls, content: Mapping[str, Any]) -> Self:
+    def of_json(cls, content: Mapping[str, Any]) -> 'StarsFloors':
         """The floors that `as_json` described."""
         means = {
             name: RatingMeans(one['mean'], np.asarray(one['of_user']), np.asarray(one['of_item']))
@@ -79,7 +79,7 @@ class TextFloor:
         return {'text': self.text.text, 'of_item': of_item, 'knows_items': self.knows_items}
 
     @classmethod
-    def of_json(cls, content: Mapping[str, Any]) -> Self:
+    def of_json(cls, content: Mapping[str, Any]) -> 'TextFloor':
         """The floor that `as_json` described."""
         of_item = {item: text for item, text in content['of_item']}
         return cls(FrequentText(content['text'], of_item), content['knows_items'])

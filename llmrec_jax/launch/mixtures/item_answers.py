@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from llmrec_jax.decoding.beams import Beams
+from llmrec_jax.decoding.name_search import NameSearch
 from llmrec_jax.launch.mixtures.catalogue import Catalogue
 from llmrec_jax.launch.mixtures.network import Features, Network
 from llmrec_jax.launch.mixtures.questions import Questions
@@ -25,12 +26,14 @@ class ItemAnswers:
     """The best items of the catalogue, and beside them what beams over all texts would have named.
 
     Attributes:
-      network: who answers; its model's `decode_fn` is the search.
+      network: who answers.
+      search: over the names.
       catalogue: the items' names.
       unconstrained: writes the beams over all texts; None for none.
     """
 
     network: Network
+    search: NameSearch
     catalogue: Catalogue
     unconstrained: TextAnswers | None = None
 
@@ -38,7 +41,7 @@ class ItemAnswers:
         """Answers on the devices."""
         network = self.network
         features = network.features(questions.inputs)
-        beams = searched(network.model, network.params, features, self.catalogue.trie, None)
+        beams = searched(network.model, self.search, network.params, features, self.catalogue.trie, None)
         free = {} if self.unconstrained is None else self.unconstrained.ask(questions)
         return {'items': beams.items, 'scores': beams.scores, **free}
 
@@ -55,12 +58,14 @@ class CandidateSearch:
     """The best of each user's candidates, by beams over their names alone.
 
     Attributes:
-      network: who answers; its model's `decode_fn` is the search.
+      network: who answers.
+      search: over the names.
       catalogue: the items' names.
       candidates: rows of the items that each example may answer, padded with -1.
     """
 
     network: Network
+    search: NameSearch
     catalogue: Catalogue
     candidates: Int[np.ndarray, 'examples candidates']
 
@@ -69,7 +74,7 @@ class CandidateSearch:
         network = self.network
         features = network.features(questions.inputs)
         offered = network.dealt(self.candidates[questions.filled])
-        beams = searched(network.model, network.params, features, self.catalogue.trie, offered)
+        beams = searched(network.model, self.search, network.params, features, self.catalogue.trie, offered)
         return {'items': beams.items, 'scores': beams.scores}
 
     def read(self, answered: Answered, place: int) -> dict[str, Any]:
@@ -159,9 +164,10 @@ def _ranked(answered: Answered, place: int) -> dict[str, Any]:
     return {'items': items[valid].tolist(), 'scores': scores[valid].astype(float).tolist()}
 
 
-@functools.partial(jax.jit, static_argnames='model')
+@functools.partial(jax.jit, static_argnames=('model', 'search'))
 def searched(
     model: EncoderDecoderModel,
+    search: NameSearch,
     params: Any,
     features: Features,
     trie: Trie,
@@ -169,7 +175,7 @@ def searched(
 ) -> Beams:
     """Beams over the names of the catalogue, or of each user's candidates."""
     filters = {} if candidates is None else {'candidates': candidates}
-    return model.recommend(params, features, trie, **filters)
+    return dataclasses.replace(model, decode_fn=search).recommend(params, features, trie, **filters)
 
 
 @functools.partial(jax.jit, static_argnames=('model', 'tokens'))

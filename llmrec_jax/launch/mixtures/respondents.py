@@ -1,7 +1,6 @@
 """Who answers which kind of question."""
 
 import dataclasses
-import functools
 from typing import Any, Protocol, runtime_checkable
 
 from llmrec_jax.evaluation.text_answers import CHOICES
@@ -56,11 +55,11 @@ class Respondents:
         if task.answer == ITEM:
             decoder = answering.unconstrained
             free = None if decoder is None else TextAnswers(self.network, decoder, answering.seed)
-            return ItemAnswers(self._searching, self.catalogue, free)
+            return ItemAnswers(self.network, answering.items, self.catalogue, free)
         if task.answer == ITEM_OF_CANDIDATES:
             candidates = candidates_of(task.examples)
             if answering.candidates == 'search':
-                return CandidateSearch(self._searching, self.catalogue, candidates)
+                return CandidateSearch(self.network, answering.items, self.catalogue, candidates)
             return CandidateLikelihood(self.network, self.catalogue, candidates, answering.items.beam_size)
         if task.answer == YES_NO_RANKING:
             return YesProbability.of(self.network)
@@ -77,8 +76,3 @@ class Respondents:
         if task.answer == YES_NO_RANKING:
             return ()
         return answering.text_decoder(task.template), answering.seed
-
-    @functools.cached_property
-    def _searching(self) -> Network:
-        model = dataclasses.replace(self.network.model, decode_fn=self.answering.items)
-        return dataclasses.replace(self.network, model=model)

@@ -83,7 +83,7 @@ class ChoiceAnswers:
         return self.texts.read(answered, place) | {'preference': float(answered['preference'][place])}
 
 
-def check_numbers(scores: Float[np.ndarray, '...']) -> None:
+def check_numbers(scores: Float[np.ndarray, '...'] | np.floating) -> None:
     """Looks whether a network gave scores that can be ranked.
 
     Raises:
@@ -105,7 +105,7 @@ def padded_names(vocabulary: TextVocabulary, names: Sequence[str]) -> Int[np.nda
     return padded
 
 
-@functools.partial(jax.jit, static_argnames=('model', 'decoder', 'seed'))
+@functools.partial(jax.jit, static_argnames=('model', 'decoder'))
 def written(
     model: Any, decoder: Any, seed: int, params: Any, features: Features, rows: Int[Array, 'batch']
 ) -> GeneratedText:
@@ -116,7 +116,7 @@ def written(
 
 @functools.partial(jax.jit, static_argnames='model')
 def likelihoods(
-    model: Any, params: Any, features: Features, candidates: Int[Array, 'batch candidates length']
+    model: Any, params: Any, features: Features, candidates: Int[Array, 'batch candidates tokens']
 ) -> Float[Array, 'batch candidates']:
     """Log-probability of each candidate's tokens up to its EOS."""
     return model.score_candidates(params, features, candidates)

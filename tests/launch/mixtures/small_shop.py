@@ -1,6 +1,7 @@
 """A workdir as the stages of a text-to-text recipe leave it, so small that a whole mixture takes seconds."""
 
 import dataclasses
+import functools
 import json
 import pathlib
 from collections.abc import Mapping
@@ -77,13 +78,19 @@ class SmallTasks:
         raise AssertionError('evaluating reads what is materialised')
 
 
-def recipe(
-    workdir: pathlib.Path, mixture: str = 'small_eval', emb_dim: int = 16, **answering: Any
-) -> TextRecipe:
+@functools.cache
+def _model(emb_dim: int) -> EncoderDecoderModel:
+    # One object, so that what is compiled for one run serves all.
     config = T5Config(
         vocab_size=VOCABULARY.size, emb_dim=emb_dim, num_heads=2, head_dim=8, mlp_dim=32,
         num_encoder_layers=1, num_decoder_layers=1,
     )  # fmt: skip
+    return EncoderDecoderModel(Transformer(config))
+
+
+def recipe(
+    workdir: pathlib.Path, mixture: str = 'small_eval', emb_dim: int = 16, **answering: Any
+) -> TextRecipe:
     settings = {
         'text': Greedy(max_length=8),
         'items': NameSearch(beam_size=4),
@@ -95,7 +102,7 @@ def recipe(
         workdir=str(workdir),
         name='small',
         tasks=SmallTasks(str(workdir)),
-        model=EncoderDecoderModel(Transformer(config)),
+        model=_model(emb_dim),
         trainer=Trainer(
             steps=1, batch_size=8, feature_lengths=LENGTHS, optimizer=AdamW(Constant(0.1)),
             best_metric=BestMetric('loss', 'min'),
