@@ -85,7 +85,6 @@ class PromptTask:
 
     def facts(self) -> dict[str, Any]:
         """What who evaluates must know, as JSON."""
-        scale = getattr(self.group.form, 'scale', None)
         return {
             'task': self.name,
             'family': self.group.family,
@@ -96,8 +95,6 @@ class PromptTask:
             'n_candidates': self.candidates,
             'scale': self.scale,
             'columns': list(self.columns),
-            # The least and the most stars, for tasks about ratings.
-            **({'scale': [scale.lowest, scale.highest]} if scale is not None else {}),
         }
 
     @functools.cached_property

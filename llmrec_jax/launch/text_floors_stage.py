@@ -74,11 +74,10 @@ def _fit(workspace: TextWorkspace, source: 'PromptTask') -> FittedFloor:
     texts, users, items = zip(*examples, strict=True)
     if source.answer != STARS:
         return TextFloor(FrequentText.fit(texts, items))
-    scale = source.facts()['scale']
     ratings = Ratings(
         user=np.asarray(users, np.int64),
         item=np.asarray(items, np.int64),
-        stars=true_stars(texts, *scale),
+        stars=true_stars(texts, *source.scale),
         users=workspace.stage_summary('corpus')['users'],
         items=workspace.n_items,
     )

@@ -69,7 +69,7 @@ class EvaluationTask:
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Fewest and most stars that a rating has."""
+        """Fewest and most stars that a rating has, where the answer is one."""
         lowest, highest = self.facts['scale']
         return lowest, highest
 

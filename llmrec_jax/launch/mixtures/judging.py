@@ -12,11 +12,13 @@ from llmrec_jax.evaluation.item_name_metrics import (
     scored_candidates_tally,
 )
 from llmrec_jax.evaluation.measured import Tally, plain_means
+from llmrec_jax.evaluation.rating_metrics import rating_tally
 from llmrec_jax.evaluation.text_answers import CHOICES, text_tally
 from llmrec_jax.launch.mixtures.catalogue import Catalogue
 from llmrec_jax.launch.mixtures.evaluation_task import (
     ITEM,
     ITEM_OF_CANDIDATES,
+    STARS,
     YES_NO_RANKING,
     EvaluationTask,
 )
@@ -64,15 +66,11 @@ def judged(
     scores = None
     if task.answer in CHOICES:
         scores = np.asarray([answer['preference'] for answer in answers], np.float64)
-    lowest, highest = task.scale
-    return text_tally(
-        task.answer,
-        [task.references[row] for row in rows],
-        [answer['text'] for answer in answers],
-        lowest=lowest,
-        highest=highest,
-        scores=scores,
-    )
+    targets = [task.references[row] for row in rows]
+    texts = [answer['text'] for answer in answers]
+    if task.answer == STARS:
+        return rating_tally(targets, texts, *task.scale)
+    return text_tally(task.answer, targets, texts, scores=scores)
 
 
 def _found(

@@ -107,7 +107,12 @@ def padded_names(vocabulary: TextVocabulary, names: Sequence[str]) -> Int[np.nda
 
 @functools.partial(jax.jit, static_argnames=('model', 'decoder'))
 def written(
-    model: Any, decoder: Any, seed: int, params: Any, features: Features, rows: Int[Array, 'batch']
+    model: Any,
+    decoder: Any,
+    seed: int | Int[Array, ''],
+    params: Any,
+    features: Features,
+    rows: Int[Array, 'batch'],
 ) -> GeneratedText:
     """What the decoder writes for the examples `rows`, best text first."""
     keys = jax.vmap(functools.partial(jax.random.fold_in, jax.random.key(seed)))(rows.astype(jnp.uint32))

@@ -135,7 +135,12 @@ def make(workdir: pathlib.Path) -> None:
         )
         facts = {'task': name, 'family': family, 'group': f'{family}_{answer}', 'template': template}
         offered = CANDIDATES if answer in ('item_of_candidates', 'yes_no_ranking') else None
-        facts |= {'held_out': held_out, 'answer': answer, 'n_candidates': offered, 'scale': [1.0, 5.0]}
+        facts |= {
+            'held_out': held_out,
+            'answer': answer,
+            'n_candidates': offered,
+            'scale': [1.0, 5.0] if answer == 'stars' else None,
+        }
         write_json(folder / 'task.json', facts)
         if answer in TEXT_ANSWERS:
             save_floor(_floor(answer, rng), TextWorkspace(recipe(workdir)).floor_path(name))
