@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from llmrec_jax.decoding.continuations import Continuations
 
-Step = Callable[[Int[Array, 'batch beam'], int, Any], tuple[Float[Array, 'batch beam vocab'], Any]]
+Step = Callable[[Int[Array, 'batch beam'], Any, Any], tuple[Float[Array, 'batch beam vocab'], Any]]
 
 
 @no_type_check
@@ -46,13 +46,15 @@ def beam_search(
     beam_size: int,
     temperature: float = 1.0,
     start_token: int = 0,
+    unrolled: int | None = None,
 ) -> Prefixes:
     """The best complete sequences, found by keeping the `beam_size` best prefixes at each step.
 
     Args:
       step: the model. `step(tokens, position, state)` reads the last token of each prefix and returns the
-        logits of the next one and the new state. `position` is a Python int. The number of beams grows from 1
-        at position 0 to `beam_size`, so nothing is computed for prefixes that do not exist yet.
+        logits of the next one and the new state. `position` is a Python int, or traced behind `unrolled`. The
+        number of beams grows from 1 at position 0 to `beam_size`, so nothing is computed for prefixes that do
+        not exist yet.
       state: pytree of arrays [batch, 1, ...] that follow their prefix (a key-value cache); what all beams of
         a user share belongs into `step`'s closure.
       continuations: what may follow a prefix.
@@ -60,6 +62,8 @@ def beam_search(
       beam_size: prefixes kept.
       temperature: divides the logits.
       start_token: what the model reads at position 0.
+      unrolled: how many positions are compiled one by one; those behind share one loop over continuations
+        that have a `tail`, which keeps the compilation of long sequences short. None for all.
 
     Raises:
       ValueError: when the beam or the batch is empty or the temperature is not positive.
@@ -76,14 +80,52 @@ def beam_search(
         finite=jnp.ones(batch_size, bool),
     )
     last_tokens = jnp.full((batch_size, 1), start_token, jnp.int32)
-    for position in range(continuations.steps):
+    steps = continuations.steps
+    # A loop of one position would save nothing.
+    unrolled = steps if unrolled is None or steps - unrolled < 2 else unrolled
+    for position in range(unrolled):
         logits, state = step(last_tokens, position, state)
         logits = logits.astype(jnp.float32) / temperature
         prefixes, parents = _grow(prefixes, logits, position, continuations, beam_size)
-        if position + 1 < continuations.steps:
+        if position + 1 < steps:
             state = jax.tree.map(lambda leaf, parents=parents: take_beams(leaf, parents), state)
             last_tokens = prefixes.tokens[:, :, -1]
-    return prefixes
+    if unrolled == steps:
+        return prefixes
+
+    tail = continuations.tail(unrolled)
+
+    def lengthen(position, carried):
+        prefixes, last_tokens, state = carried
+        logits, state = step(last_tokens, position, state)
+        logits = logits.astype(jnp.float32) / temperature
+        read = prefixes.replace(tokens=prefixes.tokens[:, :, :0])
+        grown, parents = _grow(read, logits, position, tail, beam_size)
+        newest = grown.tokens[:, :, 0]
+        tokens = take_beams(prefixes.tokens, parents).at[:, :, position].set(newest)
+        state = jax.tree.map(lambda leaf: take_beams(leaf, parents), state)
+        return grown.replace(tokens=tokens), newest, state
+
+    carried = _widened(prefixes, state, steps, beam_size)
+    return jax.lax.fori_loop(unrolled, steps, lengthen, carried)[0]
+
+
+def _widened(
+    prefixes: Prefixes, state: Any, steps: int, beam_size: int
+) -> tuple[Prefixes, Int[Array, 'batch beam'], Any]:
+    """The prefixes with room for all their tokens and as many as `beam_size`, those that are not there at
+    -inf; their newest tokens and their state."""
+    batch, beams, length = prefixes.tokens.shape
+    rows = jnp.broadcast_to(jnp.minimum(jnp.arange(beam_size), beams - 1), (batch, beam_size))
+    state = jax.tree.map(lambda leaf: take_beams(leaf, rows), state)
+    missing = beam_size - beams
+    widened = Prefixes(
+        tokens=jnp.pad(prefixes.tokens, ((0, 0), (0, missing), (0, steps - length))),
+        nodes=jnp.pad(prefixes.nodes, ((0, 0), (0, missing))),
+        scores=jnp.pad(prefixes.scores, ((0, 0), (0, missing)), constant_values=-jnp.inf),
+        finite=prefixes.finite,
+    )
+    return widened, widened.tokens[:, :, length - 1], state
 
 
 def take_beams(leaf: Array, parents: Int[Array, 'batch beam']) -> Array:
@@ -96,7 +138,7 @@ def take_beams(leaf: Array, parents: Int[Array, 'batch beam']) -> Array:
 def _grow(
     prefixes: Prefixes,
     logits: Float[Array, 'batch beam vocab'],
-    position: int,
+    position: int | Int[Array, ''],
     continuations: Continuations,
     beam_size: int,
 ) -> tuple[Prefixes, Int[Array, 'batch kept']]:

@@ -3,6 +3,7 @@
 from typing import no_type_check
 
 import flax.struct
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
@@ -35,17 +36,26 @@ class CandidateContinuations:
 
     def slot_logits(self, position, nodes, logits):
         """A slot a candidate, open in the beams whose prefix the candidate begins with."""
-        parents = self.nodes[:, :, position - 1] if position else jnp.zeros_like(self.nodes[:, :, 0])
-        is_open = self.opens[:, None, :, position] & (parents[:, None, :] == nodes[:, :, None])
+        # At the root there is no level before; the last column stands in for it, unread.
+        parents = jnp.where(position == 0, 0, _level(self.nodes, position - 1))
+        is_open = _level(self.opens, position)[:, None, :] & (parents[:, None, :] == nodes[:, :, None])
         shape = (*nodes.shape, self.tokens.shape[1])
-        tokens = jnp.broadcast_to(self.tokens[:, None, :, position], shape)
+        tokens = jnp.broadcast_to(_level(self.tokens, position)[:, None, :], shape)
         chosen = jnp.take_along_axis(logits, tokens, axis=-1, mode='promise_in_bounds')
         return jnp.where(is_open, chosen, -jnp.inf)
 
     def follow(self, position, nodes, slots):
         """A closed slot leads to some node of the next level; its score of -inf tells."""
-        tokens = take_beams(self.tokens[:, :, position], slots)
-        return tokens, jnp.maximum(take_beams(self.nodes[:, :, position], slots), 0)
+        tokens = take_beams(_level(self.tokens, position), slots)
+        return tokens, jnp.maximum(take_beams(_level(self.nodes, position), slots), 0)
+
+    def tail(self, first: int) -> 'CandidateContinuations':
+        """Itself: the position may be traced."""
+        return self
+
+
+def _level(leaf: Array, position: int | Int[Array, '']) -> Array:
+    return jax.lax.dynamic_index_in_dim(leaf, position, axis=2, keepdims=False)
 
 
 def candidate_continuations(

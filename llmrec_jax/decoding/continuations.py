@@ -5,7 +5,7 @@ from typing import Protocol, no_type_check, runtime_checkable
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from llmrec_jax.decoding.filters import items_left, seen_nodes
 from llmrec_jax.semantic_ids.trie import AllowedItems, Trie, find_child
@@ -13,7 +13,10 @@ from llmrec_jax.semantic_ids.trie import AllowedItems, Trie, find_child
 
 @runtime_checkable
 class Continuations(Protocol):
-    """Numbers the ways in which a prefix may go on: its slots, in ascending order of their token."""
+    """Numbers the ways in which a prefix may go on: its slots, in ascending order of their token.
+
+    Those of a search with a loop also have `tail(first)`: the same for positions from `first` on, traced.
+    """
 
     @property
     def steps(self) -> int:
@@ -71,13 +74,8 @@ class TrieContinuations:
             children = trie.dense_children[position].at[nodes].get(mode='promise_in_bounds')
             is_open = children >= 0
         else:
-            shape = (*nodes.shape, trie.max_branching[position])
-            first = trie.row_offsets[position].at[nodes].get(mode='promise_in_bounds')
-            end = trie.row_offsets[position].at[nodes + 1].get(mode='promise_in_bounds')
-            children = jnp.expand_dims(first, -1) + jax.lax.broadcasted_iota(jnp.int32, shape, 2)
-            is_open = children < jnp.expand_dims(end, -1)
-            tokens = trie.child_tokens[position].at[children].get(mode='clip')
-            candidates = jnp.take_along_axis(logits, tokens, axis=-1, mode='promise_in_bounds')
+            rows = trie.row_offsets[position], trie.child_tokens[position]
+            candidates, children, is_open = child_logits(*rows, trie.max_branching[position], nodes, logits)
         if self.allowed is not None or self.seen is not None:
             counts = (self.allowed or trie).leaf_counts[position]
             seen = None if self.seen is None else self.seen[:, :, position]
@@ -90,9 +88,105 @@ class TrieContinuations:
         if position < len(trie.dense_children):
             tokens = trie.level_ranges[position][0] + slots
             return tokens, jnp.maximum(trie.dense_children[position][nodes, slots], 0)
-        last = trie.child_tokens[position].shape[0] - 1
-        children = jnp.minimum(trie.row_offsets[position][nodes] + slots, last)
-        return trie.child_tokens[position][children], children
+        return nth_child(trie.row_offsets[position], trie.child_tokens[position], nodes, slots)
+
+    def tail(self, first: int) -> 'TrieTail':
+        """The continuations from level `first` on, whose position may be traced."""
+        return trie_tail(self.trie, first, allowed=self.allowed, seen=self.seen)
+
+
+def child_logits(
+    row_offsets: Int[Array, 'nodes_plus_1'],
+    child_tokens: Int[Array, 'children'],
+    branching: int,
+    nodes: Int[Array, 'batch beam'],
+    logits: Float[Array, 'batch beam vocab'],
+) -> tuple[Float[Array, 'batch beam slots'], Int[Array, 'batch beam slots'], Bool[Array, 'batch beam slots']]:
+    """The logits of each node's children, a slot a child; the children; and which slots hold one."""
+    first = row_offsets.at[nodes].get(mode='promise_in_bounds')
+    end = row_offsets.at[nodes + 1].get(mode='promise_in_bounds')
+    slots = jax.lax.broadcasted_iota(jnp.int32, (*nodes.shape, branching), 2)
+    children = jnp.expand_dims(first, -1) + slots
+    tokens = child_tokens.at[children].get(mode='clip')
+    found = jnp.take_along_axis(logits, tokens, axis=-1, mode='promise_in_bounds')
+    return found, children, children < jnp.expand_dims(end, -1)
+
+
+def nth_child(
+    row_offsets: Int[Array, 'nodes_plus_1'],
+    child_tokens: Int[Array, 'children'],
+    nodes: Int[Array, 'batch beam'],
+    slots: Int[Array, 'batch beam'],
+) -> tuple[Int[Array, 'batch beam'], Int[Array, 'batch beam']]:
+    """Token and node of one child of each node; of some other child where there is none in that slot."""
+    children = jnp.minimum(row_offsets[nodes] + slots, child_tokens.shape[0] - 1)
+    return child_tokens[children], children
+
+
+@no_type_check
+@flax.struct.dataclass
+class TrieTail:
+    """`TrieContinuations` of the last levels, all in arrays of one shape.
+
+    Attributes:
+      row_offsets: a row a level; see `Trie`.
+      child_tokens: a row a level.
+      leaf_counts: a row a level; of the allowed items where only some are. None where nothing is filtered.
+      seen: a row a level of `seen_nodes`; None keeps what was seen.
+      first: static; the first of the levels.
+      branching: static; the most children of a node.
+    """
+
+    row_offsets: Int[Array, 'levels nodes_plus_1']
+    child_tokens: Int[Array, 'levels children']
+    leaf_counts: Int[Array, 'levels children'] | None
+    seen: Int[Array, 'levels batch history'] | None
+    first: int = flax.struct.field(pytree_node=False)
+    branching: int = flax.struct.field(pytree_node=False)
+
+    @property
+    def steps(self) -> int:
+        """Levels of the trie."""
+        return self.first + self.row_offsets.shape[0]
+
+    def slot_logits(self, position, nodes, logits):
+        """A slot a child."""
+        level = position - self.first
+        rows = self.row_offsets[level], self.child_tokens[level]
+        candidates, children, is_open = child_logits(*rows, self.branching, nodes, logits)
+        if self.leaf_counts is not None:
+            seen = None if self.seen is None else self.seen[level]
+            is_open &= items_left(self.leaf_counts[level], children, seen) > 0
+        return jnp.where(is_open, candidates, -jnp.inf)
+
+    def follow(self, position, nodes, slots):
+        """A closed slot leads to some node of the next level; its score of -inf tells."""
+        level = position - self.first
+        return nth_child(self.row_offsets[level], self.child_tokens[level], nodes, slots)
+
+
+def trie_tail(
+    trie: Trie, first: int, *, allowed: AllowedItems | None, seen: Int[Array, 'batch history levels'] | None
+) -> TrieTail:
+    """The levels of `trie` from `first` on, padded to the widest; `seen` as in `TrieContinuations`."""
+    children = trie.child_tokens[first:]
+    widest = max(trie.row_offsets[first].shape[0] - 1, *(level.shape[0] for level in children))
+    counts = None
+    if allowed is not None or seen is not None:
+        counts = _stacked((allowed or trie).leaf_counts[first:], widest, 'constant')
+    return TrieTail(
+        # Nodes behind a level's last one have no children.
+        row_offsets=_stacked(trie.row_offsets[first:], widest + 1, 'edge'),
+        child_tokens=_stacked(children, widest, 'constant'),
+        leaf_counts=counts,
+        seen=None if seen is None else jnp.moveaxis(seen[:, :, first:], 2, 0),
+        first=first,
+        branching=max(trie.max_branching[first:]),
+    )
+
+
+def _stacked(levels: tuple[Int[Array, '_'], ...], width: int, padding: str) -> Int[Array, 'levels width']:
+    return jnp.stack([jnp.pad(level, (0, width - level.shape[0]), mode=padding) for level in levels])
 
 
 @no_type_check

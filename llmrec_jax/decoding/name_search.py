@@ -6,11 +6,14 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from llmrec_jax.decoding.beam_search import Step
+from llmrec_jax.decoding.beam_search import Step, beam_search
 from llmrec_jax.decoding.beams import Beams
-from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
+from llmrec_jax.decoding.semantic_id_search import catalogue_continuations, check_search, named_items
 from llmrec_jax.semantic_ids.name_trie import PAD
 from llmrec_jax.semantic_ids.trie import AllowedItems, Trie
+
+# The first levels are where names part and beams grow in number.
+UNROLLED = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +37,7 @@ class NameSearch:
     start_token: int = 0
 
     def __post_init__(self):
-        self._search()
+        check_search(self.beam_size, self.temperature)
 
     def __call__(
         self,
@@ -48,20 +51,17 @@ class NameSearch:
         candidates: Int[Array, 'batch candidates'] | None = None,
     ) -> Beams:
         """The best items of each user; see `SemanticIdSearch`."""
-        return self._search()(
+        prefixes = beam_search(
             padded_after_end(step, self.end_token),
             state,
+            catalogue_continuations(trie, seen, allowed, candidates),
             batch_size=batch_size,
-            trie=trie,
-            seen=seen,
-            allowed=allowed,
-            candidates=candidates,
+            beam_size=self.beam_size,
+            temperature=self.temperature,
+            start_token=self.start_token,
+            unrolled=UNROLLED,
         )
-
-    def _search(self) -> SemanticIdSearch:
-        return SemanticIdSearch(
-            beam_size=self.beam_size, temperature=self.temperature, start_token=self.start_token
-        )
+        return named_items(prefixes, trie, self.beam_size)
 
 
 def padded_after_end(step: Step, end_token: int) -> Step:
@@ -69,9 +69,8 @@ def padded_after_end(step: Step, end_token: int) -> Step:
 
     def padded(newest, position, state):
         logits, state = step(newest, position, state)
-        if position == 0:
-            return logits, state
-        ended = (newest == end_token) | (newest == PAD)
+        # At position 0 the newest token is the start token, which T5 spells as it spells padding.
+        ended = (newest == end_token) | ((newest == PAD) & (position > 0))
         only_padding = jnp.where(jnp.arange(logits.shape[-1]) == PAD, 0.0, -jnp.inf).astype(logits.dtype)
         return jnp.where(ended[:, :, None], only_padding[None, None, :], logits), state
 

@@ -9,8 +9,8 @@ from jaxtyping import Array, Int
 
 from llmrec_jax.decoding.beam_search import Prefixes, Step, beam_search
 from llmrec_jax.decoding.beams import NO_ITEM, Beams
-from llmrec_jax.decoding.candidates import candidate_continuations
-from llmrec_jax.decoding.continuations import AnyContinuation, trie_continuations
+from llmrec_jax.decoding.candidates import CandidateContinuations, candidate_continuations
+from llmrec_jax.decoding.continuations import AnyContinuation, TrieContinuations, trie_continuations
 from llmrec_jax.semantic_ids.trie import AllowedItems, Trie
 
 
@@ -32,10 +32,7 @@ class SemanticIdSearch:
     start_token: int = 0
 
     def __post_init__(self):
-        if self.beam_size < 1:
-            raise ValueError(f'beam_size must be at least 1, got {self.beam_size}')
-        if not self.temperature > 0:
-            raise ValueError(f'temperature must be above 0, got {self.temperature}')
+        check_search(self.beam_size, self.temperature)
 
     def __call__(
         self,
@@ -68,10 +65,8 @@ class SemanticIdSearch:
         Raises:
           ValueError: for filters without the constraint that they act on.
         """
-        if self.constrained and candidates is not None:
-            continuations = candidate_continuations(trie, candidates, seen=seen, allowed=allowed)
-        elif self.constrained:
-            continuations = trie_continuations(trie, seen=seen, allowed=allowed)
+        if self.constrained:
+            continuations = catalogue_continuations(trie, seen, allowed, candidates)
         elif seen is None and allowed is None and candidates is None:
             continuations = AnyContinuation(trie)
         else:
@@ -87,10 +82,34 @@ class SemanticIdSearch:
             temperature=self.temperature,
             start_token=self.start_token,
         )
-        return _named_items(prefixes, trie, self.beam_size)
+        return named_items(prefixes, trie, self.beam_size)
 
 
-def _named_items(prefixes: Prefixes, trie: Trie, beam_size: int) -> Beams:
+def check_search(beam_size: int, temperature: float) -> None:
+    """Checks the settings that make no search.
+
+    Raises:
+      ValueError: when the beam is empty or the temperature not positive.
+    """
+    if beam_size < 1:
+        raise ValueError(f'beam_size must be at least 1, got {beam_size}')
+    if not temperature > 0:
+        raise ValueError(f'temperature must be above 0, got {temperature}')
+
+
+def catalogue_continuations(
+    trie: Trie,
+    seen: Int[Array, 'batch history'] | None,
+    allowed: AllowedItems | None,
+    candidates: Int[Array, 'batch candidates'] | None,
+) -> TrieContinuations | CandidateContinuations:
+    """What may follow a prefix of an item that the filters let through; see `SemanticIdSearch.__call__`."""
+    if candidates is not None:
+        return candidate_continuations(trie, candidates, seen=seen, allowed=allowed)
+    return trie_continuations(trie, seen=seen, allowed=allowed)
+
+
+def named_items(prefixes: Prefixes, trie: Trie, beam_size: int) -> Beams:
     """Complete sequences as items, those that name none moved behind the rest."""
     generated = prefixes.scores > -jnp.inf
     valid = generated & (prefixes.nodes >= 0) & prefixes.finite[:, None]
