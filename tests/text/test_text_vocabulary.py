@@ -11,13 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmrec_jax.corpora.splits import leave_last_out
+from llmrec_jax.prompts.naming.codes import CodeNames
+from llmrec_jax.prompts.naming.collaborative import CollaborativeNames
+from llmrec_jax.prompts.naming.numbers import RandomNumbers
+from llmrec_jax.prompts.naming.titles import TitleNames
 from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.text.vocabulary_sources import MODEL, T5Vocabulary, TrainedVocabulary
+from tests.prompts.corpora import corpus_of
 from tests.shared_data import shared_data
 from tests.text.vocabularies import prompt_texts, sentencepiece_model
 from tests.training.bucket_server import BucketServer
 
-SIZE = 640
+SIZE = 700
+CODES = np.stack(np.unravel_index(np.arange(24), (4, 6)), axis=1)
 
 
 @pytest.fixture(scope='module')
@@ -27,7 +34,7 @@ def texts():
 
 @pytest.fixture(scope='module')
 def trained(texts, tmp_path_factory):
-    return TrainedVocabulary(SIZE, symbols=('▁item_', '▁user_')).make_at(
+    return TrainedVocabulary(SIZE, symbols=('▁item_', '▁user_', '▁,')).make_at(
         tmp_path_factory.mktemp('run'), texts
     )
 
@@ -47,15 +54,47 @@ def test_ids_are_split_by_the_public_vocabulary_as_the_paper_shows(t5):
     assert t5.decode(t5.encode('<0_12>')) == ' ⁇ 0_12>'
 
 
-def test_a_trained_vocabulary_splits_ids_into_their_prefix_and_digits(trained, texts, tmp_path):
-    assert trained.pieces('user_23 has bought item_7391')[:3] == ['▁user_', '2', '3']
-    assert trained.pieces('user_23 has bought item_7391')[-5:] == ['▁item_', '7', '3', '9', '1']
-    plain = TrainedVocabulary(SIZE).make_at(tmp_path / 'plain', texts)
-    assert plain.pieces('item_7391')[-5:] == ['_', '7', '3', '9', '1']
-    grouped = TrainedVocabulary(SIZE, split_digits=False).make_at(tmp_path / 'grouped', texts)
-    assert len(grouped.pieces('item_100')) < len(plain.pieces('item_100'))
+def test_a_trained_vocabulary_splits_ids_into_their_prefix_and_pairs_of_digits(trained, texts, tmp_path):
+    assert trained.pieces('user_23 has bought item_7391')[:2] == ['▁user_', '23']
+    assert trained.pieces('user_23 has bought item_7391')[-3:] == ['▁item_', '73', '91']
+    assert trained.pieces('item_739 , item_0 .')[:5] == ['▁item_', '73', '9', '▁,', '▁item_']
+    assert trained.pieces('item_77777') == ['▁item_', '77', '77', '7']
+    single = TrainedVocabulary(SIZE, digits_per_token=1).make_at(tmp_path / 'single', texts)
+    assert single.pieces('item_7391')[-5:] == ['_', '7', '3', '9', '1']
+    triples = TrainedVocabulary(2000, digits_per_token=3).make_at(tmp_path / 'triples', texts)
+    assert triples.pieces('item_7391')[-3:] == ['_', '739', '1']
+    assert triples.pieces('item_73915')[-3:] == ['_', '739', '15']
     codes = TrainedVocabulary(SIZE, symbols=('<0_12>', '<1_55>')).make_at(tmp_path / 'codes', texts)
     assert codes.pieces('<0_12><1_55>') == ['▁', '<0_12>', '<1_55>']
+
+
+def test_a_name_is_split_alike_whatever_stands_around_it(trained):
+    rng = np.random.default_rng(0)
+    numbers = rng.integers(1, 100_000, 300)
+    alone = [trained.encode(f'item_{number}') for number in numbers]
+    comma = trained.encode(' ,')
+    listed = trained.encode('What next ? ' + ' , '.join(f'item_{number}' for number in numbers))
+    expected = [token for name in alone for token in [*name, *comma]][:-1]
+    assert listed[-len(expected) :] == expected
+    assert len({tuple(name) for name in alone}) == len(set(numbers))
+
+
+@pytest.mark.parametrize(
+    'naming',
+    [RandomNumbers(), CollaborativeNames(clusters=3, largest_leaf=4), TitleNames(), CodeNames(CODES)],
+)
+def test_names_of_every_scheme_come_back_from_their_tokens(trained, naming):
+    titles = [
+        'Blue guitar, 4/4',
+        'Blue guitar, 4/4',
+        'Café “Noir” – 1½ l',
+        *(f'Thing {n}' for n in range(21)),
+    ]
+    corpus = corpus_of([[n, n + 1, n + 2, n + 3] for n in range(20)], titles)
+    names = naming.item_names(corpus, leave_last_out(corpus).train)
+    found = [trained.decode(trained.encode(name)) for name in names]
+    assert found == [trained.normalized(name) for name in names]
+    assert len(set(found)) == len(names)
 
 
 def test_special_and_extra_ids_are_those_of_t5(t5, trained):
@@ -118,7 +157,9 @@ def test_words_begin_at_pieces_with_a_space(t5, trained):
 
 
 def test_the_same_texts_give_the_same_file(trained, texts, tmp_path):
-    again = TrainedVocabulary(SIZE, symbols=['▁item_', '▁user_']).train(iter(texts), tmp_path / 'again.model')
+    again = TrainedVocabulary(SIZE, symbols=['▁item_', '▁user_', '▁,']).train(
+        iter(texts), tmp_path / 'again.model'
+    )
     assert again.model == trained.model
     assert again.fingerprint == trained.fingerprint == hashlib.sha256(trained.model).hexdigest()
     assert again.fingerprint == hashlib.sha256((tmp_path / 'again.model').read_bytes()).hexdigest()
@@ -127,7 +168,8 @@ def test_the_same_texts_give_the_same_file(trained, texts, tmp_path):
 def test_digits_are_pieces_even_of_texts_without_any(tmp_path):
     texts = [text.translate(str.maketrans('', '', '0123456789')) for text in prompt_texts()]
     vocabulary = TrainedVocabulary(SIZE).train(texts, tmp_path / 'm')
-    assert vocabulary.pieces('item_7391')[-4:] == ['7', '3', '9', '1']
+    assert vocabulary.pieces('item_7391')[-2:] == ['73', '91']
+    assert vocabulary.pieces('x7')[-1] == '7'
 
 
 def test_long_texts_are_trained_on(tmp_path):
@@ -206,6 +248,10 @@ def test_a_size_that_does_not_fit_the_texts_has_its_message(texts, tmp_path):
         TrainedVocabulary(300).train(texts, path)
     with pytest.raises(ValueError, match='no text'):
         TrainedVocabulary(SIZE).train(['', ' '], path)
+    with pytest.raises(ValueError, match='digits_per_token must be 1, 2 or 3, not 4'):
+        TrainedVocabulary(SIZE, digits_per_token=4)
+    with pytest.raises(ValueError, match="cannot have ' item_': .* a space in it is written '▁'"):
+        TrainedVocabulary(SIZE, symbols=(' item_',))
     with pytest.raises(ValueError, match='must be more than its extra_ids'):
         TrainedVocabulary(50)
     assert not path.exists()
