@@ -40,7 +40,7 @@ def evaluate_mixture(workspace: TextWorkspace) -> MixtureResults:
     vocabulary = workspace.vocabulary
     examination = Examination(
         respondents=Respondents(
-            Network(recipe.model, params, vocabulary),
+            Network(workspace.model, params, vocabulary),
             Catalogue(workspace.item_names, vocabulary),
             recipe.answering,
         ),
