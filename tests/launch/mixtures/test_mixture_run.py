@@ -1,6 +1,11 @@
 import json
+import os
+import pathlib
 import shutil
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 
 from llmrec_jax.launch.mixtures.journal import Journal
@@ -10,6 +15,7 @@ from llmrec_jax.launch.text_workspace import TextWorkspace
 from llmrec_jax.training.checkpoint_errors import CheckpointError
 from tests.launch.mixtures import small_shop
 
+ROOT = pathlib.Path(__file__).parents[3]
 CHANGED = 'small_sequential_2_3'
 
 
@@ -132,7 +138,7 @@ def test_a_task_whose_examples_changed_is_asked_again(again):
     assert {name.partition('/')[0] for name in before if before[name] != after[name]} == {CHANGED}
 
 
-@pytest.mark.parametrize('batches', [0, 1, 11])
+@pytest.mark.parametrize('batches', [1, 11])
 def test_a_killed_run_goes_on_where_it_was(prepared, evaluated, tmp_path, monkeypatch, batches):
     workdir = tmp_path / 'run'
     shutil.copytree(prepared, workdir)
@@ -204,3 +210,60 @@ def test_diverged_parameters_are_no_ranking(prepared, tmp_path):
     )
     with pytest.raises(ValueError, match='parameters have diverged'):
         run(workdir, step=3)
+
+
+def test_floors_are_measured_on_the_examples_that_the_model_is_asked(prepared, evaluated, tmp_path):
+    workdir = tmp_path / 'run'
+    shutil.copytree(prepared, workdir)
+    few = {task.task: task for task in run(workdir, max_examples=3).tasks}
+    every = {task.task: task for task in evaluated[1].tasks}
+    for name, task in few.items():
+        assert task.floors.keys() == every[name].floors.keys() and task.floors
+        assert {floor.examples for floor in task.floors.values()} == {3}
+        assert {floor.examples for floor in every[name].floors.values()} == {small_shop.QUESTIONS}
+    predictions = workdir / 'evaluation' / 'tasks' / 'small_rating_1_9' / 'predictions.jsonl'
+    references = [json.loads(line)['reference'] for line in predictions.read_text().splitlines()]
+    majority = np.mean([reference == 'like' for reference in references])
+    assert few['small_rating_1_9'].floors['majority'].metrics['accuracy'] == pytest.approx(majority)
+
+
+def examine(workdir, mixture, launcher=()):
+    command = [*launcher, sys.executable, '-m', 'tests.launch.mixtures.examine', str(workdir), mixture]
+    environment = {name: value for name, value in os.environ.items() if name != 'XLA_FLAGS'}
+    environment |= {'PYTHONPATH': str(ROOT), 'XLA_FLAGS': '--xla_backend_optimization_level=0'}
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=500)
+    assert ran.returncode == 0, ran.stderr
+    return ran
+
+
+def assert_same_answers(workdir, other, mixture):
+    for name in small_shop.MIXTURES[mixture]:
+        answers, expected = (
+            [json.loads(line) for line in (one / 'evaluation' / 'tasks' / name / 'predictions.jsonl').open()]
+            for one in (workdir, other)
+        )
+        for one, two in zip(answers, expected, strict=True):
+            assert one.pop('scores', []) == pytest.approx(two.pop('scores', []), rel=1e-3)
+            assert one.pop('preference', 0) == pytest.approx(two.pop('preference', 0), rel=1e-3)
+            assert one == two
+
+
+def test_one_device_answers_as_eight_do_and_without_tensorflow(prepared, evaluated, tmp_path):
+    workdir = tmp_path / 'run'
+    shutil.copytree(prepared, workdir)
+    assert examine(workdir, 'small_few').stdout == '[]\n'
+    assert_same_answers(workdir, evaluated[0], 'small_few')
+    found = MixtureResults.load(workdir / 'evaluation' / 'small_few' / 'results.json')
+    expected = {task['task']: task for task in without_times(evaluated[1])}
+    assert without_times(found) == [expected[name] for name in small_shop.MIXTURES['small_few']]
+
+
+@pytest.mark.slow
+def test_two_processes_answer_as_one_does(prepared, evaluated, tmp_path):
+    workdir = tmp_path / 'run'
+    shutil.copytree(prepared, workdir)
+    launcher = (str(ROOT / 'tpu_scripts/launch_local.sh'), '2', '--devices=4', '--')
+    examine(workdir, 'small_eval', launcher)
+    assert_same_answers(workdir, evaluated[0], 'small_eval')
+    found = MixtureResults.load(workdir / 'evaluation' / 'small_eval' / 'results.json')
+    assert without_times(found) == without_times(evaluated[1])

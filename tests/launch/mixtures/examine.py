@@ -1,0 +1,28 @@
+"""Evaluates a mixture of the small shop in a process of its own, or in one of many."""
+
+import argparse
+import pathlib
+import sys
+
+from llmrec_jax.launch import distributed, ending, pipeline
+from llmrec_jax.launch.mixtures.mixture_run import evaluate_mixture
+from llmrec_jax.launch.text_workspace import TextWorkspace
+from tests.launch.mixtures import small_shop
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument('workdir', type=pathlib.Path)
+    parser.add_argument('mixture')
+    distributed.add_arguments(parser)
+    flags = parser.parse_args()
+    pipeline.log_to_stderr()
+    distributed.initialize(flags)
+    with ending.errors_as_messages('examine'):
+        recipe = small_shop.recipe(flags.workdir, mixture=flags.mixture)
+        evaluate_mixture(TextWorkspace(recipe, str(flags.workdir / 'checkpoints' / 'checkpoint_1')))
+    print(sorted({'tensorflow', 'seqio', 't5x'} & sys.modules.keys()))
+
+
+if __name__ == '__main__':
+    main()
