@@ -17,6 +17,7 @@ from llmrec_jax.evaluation.text_answers import TEXT_ANSWERS
 from llmrec_jax.files import write_json
 from llmrec_jax.launch.mixtures.evaluation_task import STARS
 from llmrec_jax.launch.mixtures.fitted_floors import FittedFloor, StarsFloors, TextFloor, save_floor
+from llmrec_jax.launch.mixtures.mixture_run import task_names
 from llmrec_jax.launch.stages import Stage
 from llmrec_jax.launch.text_workspace import TextWorkspace
 
@@ -31,6 +32,8 @@ def text_floors_stage(workspace: TextWorkspace) -> Stage:
     """Floors of every task that evaluates and is answered in words."""
 
     def action(_: str) -> dict:
+        # A name that nothing bears is told before hours of training, not after them.
+        task_names(workspace)
         tasks = workspace.task_set
         fitted: dict[tuple[str, str], FittedFloor] = {}
         without = []

@@ -20,8 +20,8 @@ def tasks_of(name: str, mixtures: Mapping[str, Sequence[str]], tasks: Sequence[s
     if name in tasks:
         return (name,)
     close = difflib.get_close_matches(name, [*mixtures, *tasks], n=1, cutoff=0.4)
-    nearest = f'; did you mean {close[0]!r}?' if close else ''
+    nearest = f'; did you mean {close[0]!r}?' if close else '.'
     raise ValueError(
-        f'MIXTURE_OR_TASK_NAME={name!r} is no evaluation mixture or task{nearest}. '
+        f'MIXTURE_OR_TASK_NAME={name!r} is no evaluation mixture or task{nearest} '
         f'Mixtures: {", ".join(sorted(mixtures)) or "none"}. Tasks: {", ".join(sorted(tasks)) or "none"}'
     )
