@@ -1,9 +1,12 @@
 """Training a model on a materialised task, and on nothing else: no corpus, no TensorFlow."""
 
 import dataclasses
+import hashlib
 import pathlib
 
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.models.whole_words import WholeWords
+from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.training.batches import Batches
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.loop import TrainResult
@@ -74,7 +77,8 @@ def open_examples(directory: str, model: EncoderDecoderModel) -> ColumnStore:
 
     Raises:
       ColumnError: when they are missing or damaged.
-      ValueError: when the network has no room for their tokens.
+      ValueError: when the network has no room for their tokens, or its whole words are told by another
+        vocabulary.
     """
     store = ColumnStore.open(directory)
     room = model.module.config.vocab_size
@@ -85,4 +89,20 @@ def open_examples(directory: str, model: EncoderDecoderModel) -> ColumnStore:
                 f'the network has room for {room}: raise T5Config.vocab_size, or write them again with the '
                 f"checkpoint's own vocabulary"
             )
+    if model.whole_words is not None:
+        _check_words(store, model.whole_words)
     return store
+
+
+def _check_words(store: ColumnStore, whole_words: WholeWords) -> None:
+    """Checks that the words of the inputs are told by the vocabulary that the inputs were made with."""
+    made_with = store.manifest['provenance'].get('vocabularies', {}).get('inputs', {})
+    if whole_words.vocabulary is None or 'sha256' not in made_with:
+        return
+    pieces = TextVocabulary.load(whole_words.vocabulary, extra_ids=0).size
+    told_by = TextVocabulary.load(whole_words.vocabulary, max(0, made_with['size'] - pieces))
+    if hashlib.sha256(told_by.with_extra_ids).hexdigest() != made_with['sha256']:
+        raise ValueError(
+            f"{store.directory}: 'inputs' were made with another vocabulary than {whole_words.vocabulary}, "
+            'and words would begin at wrong tokens: set WholeWords.vocabulary to the one they were made with'
+        )

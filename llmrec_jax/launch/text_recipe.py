@@ -89,6 +89,12 @@ class TextRecipe:
                 f'TextRecipe.workdir={self.workdir!r} and that of the tasks, {self.tasks.workdir!r}, must be '
                 'the same: the vocabulary lies there'
             )
+        whole_words = self.model.whole_words
+        if whole_words is not None and whole_words.vocabulary is not None:
+            raise ValueError(
+                f'WholeWords.vocabulary={whole_words.vocabulary!r} must be None in a TextRecipe: its own '
+                'vocabulary tells the words'
+            )
         if self.validation_examples < 1:
             raise ValueError(f'TextRecipe.validation_examples={self.validation_examples} must be at least 1')
 

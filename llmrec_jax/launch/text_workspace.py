@@ -55,7 +55,7 @@ class TextWorkspace(RunFolder):
     def model(self) -> EncoderDecoderModel:
         """The recipe's model, whose words are told by the run's vocabulary where it tells words at all."""
         model = self.recipe.model
-        if model.whole_words is None or model.whole_words.vocabulary is not None:
+        if model.whole_words is None:
             return model
         whole_words = dataclasses.replace(model.whole_words, vocabulary=str(self.vocabulary_dir / MODEL))
         return dataclasses.replace(model, whole_words=whole_words)

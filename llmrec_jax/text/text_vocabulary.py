@@ -123,7 +123,7 @@ class TextVocabulary:
         import seqio
 
         twin = seqio.SentencePieceVocabulary(self.path, extra_ids=self.extra_ids)
-        if twin.sp_model != self._with_extra_ids:
+        if twin.sp_model != self.with_extra_ids:
             raise ValueError(
                 f'{self.path} was changed after SeqIO had read it in this process, and SeqIO keeps what it '
                 'read: start a new process, or write the vocabulary somewhere else'
@@ -131,8 +131,8 @@ class TextVocabulary:
         return twin
 
     @functools.cached_property
-    def _with_extra_ids(self) -> bytes:
-        """The model with its extra ids: serialized as SeqIO does it, so that the two can be compared."""
+    def with_extra_ids(self) -> bytes:
+        """The model with its extra ids, serialized as SeqIO does it, so that the two can be compared."""
         try:
             model = sentencepiece_model_pb2.ModelProto.FromString(self.model)
         except DecodeError as error:
@@ -151,7 +151,7 @@ class TextVocabulary:
     def _processor(self) -> sentencepiece.SentencePieceProcessor:
         processor = sentencepiece.SentencePieceProcessor()
         try:
-            processor.LoadFromSerializedProto(self._with_extra_ids)
+            processor.LoadFromSerializedProto(self.with_extra_ids)
         except RuntimeError as error:
             raise ValueError(self._no_model()) from error
         return processor

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 
 from llmrec_jax.launch import gin_config
+from llmrec_jax.launch.fine_tuning import open_examples
 from llmrec_jax.launch.fingerprint import fingerprint
+from llmrec_jax.launch.task_provenance import vocabulary_facts
 from llmrec_jax.launch.text_recipe import TextRecipe
 from llmrec_jax.launch.text_workspace import TextWorkspace
 from llmrec_jax.launch.train_stage import training_stage
 from llmrec_jax.models.whole_words import WholeWords
 from llmrec_jax.text.vocabulary_sources import TrainedVocabulary
+from llmrec_jax.training.columns import write_columns
 from tests.text.vocabularies import prompt_texts
 
 
@@ -46,6 +49,24 @@ def test_the_run_s_own_vocabulary_tells_the_words(load):
     tokens = np.asarray([vocabulary.encode('user_23 has bought item_7391')])
     numbers = workspace.model.convert_features({'inputs': tokens})['encoder_whole_word_ids']
     assert numbers[0, [0, -1]].tolist() == [1, 4]
+
+
+def test_the_words_of_examples_are_told_by_the_vocabulary_they_were_made_with(load, tmp_path):
+    own, other = (
+        TrainedVocabulary(size, extra_ids=0).make_at(tmp_path / str(size), prompt_texts())
+        for size in (512, 500)
+    )
+    facts = {'vocabularies': {'inputs': vocabulary_facts(own.seqio())}}
+    columns = {name: [np.asarray(own.encode('user_2 has item_3'))] for name in ('inputs', 'targets')}
+    write_columns(tmp_path / 'examples', columns, facts)
+    model = load().model
+    told_by = dataclasses.replace(model, whole_words=WholeWords(own.path))
+    assert len(open_examples(str(tmp_path / 'examples'), told_by)) == 1
+    with pytest.raises(ValueError, match=f'made with another vocabulary than {other.path}, and words would'):
+        wrong = dataclasses.replace(model, whole_words=WholeWords(other.path))
+        open_examples(str(tmp_path / 'examples'), wrong)
+    with pytest.raises(ValueError, match='must be None in a TextRecipe: its own vocabulary tells'):
+        dataclasses.replace(load(), model=told_by)
 
 
 def test_leaving_them_out_of_inference_trains_nothing_anew(load):
