@@ -1,0 +1,175 @@
+"""P5's smoke recipe as a user runs it, with fewer prompts, and what is left in the workdir."""
+
+import gzip
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from llmrec_jax import train
+from llmrec_jax.launch import pipeline
+from llmrec_jax.launch.text_workspace import TextWorkspace
+from llmrec_jax.training.columns import ColumnStore
+
+SHORT = (
+    '--gin_file=gin_configs/p5/amazon_musical_instruments.gin',
+    '--gin_file=gin_configs/models/tiger_tiny.gin',
+    '--gin.CATEGORY=Small',
+    '--gin.VOCABULARY_SIZE=390',
+    '--gin.CANDIDATES=10',
+    '--gin.EPOCHS=2',
+    "--gin.TASK_FEATURE_LENGTHS={'inputs': 96, 'targets': 8}",
+    '--gin.TRAIN_STEPS=4',
+    '--gin.WARMUP_STEPS=1',
+    '--gin.BATCH_SIZE=16',
+    "--gin.p5.P5Tasks.evaluated=('1-6', '2-8', '5-1')",
+    '--gin.p5.P5Tasks.cases=8',
+    '--gin.p5.P5Tasks.ranked_cases=3',
+    '--gin.text_recipe.TextRecipe.validation_examples=40',
+    '--gin.trainer.Trainer.validate_every=2',
+    '--gin.trainer.Trainer.checkpoint_every=2',
+    '--gin.trainer.Trainer.length_buckets=()',
+    '--gin.trainer.Trainer.microbatches=1',
+)
+PREFIX = 'p5_amazon_reviews_2014_small'
+MIXTURE = f'{PREFIX}_train'
+RANKING = f'{PREFIX}_direct_5_1'
+USERS, ITEMS, EVENTS = 10, 20, 6
+WORDS = ('sound', 'strings', 'wood', 'colour', 'weight')
+
+
+def write_reviews(folder: pathlib.Path) -> pathlib.Path:
+    """Raw reviews of a few users, for a corpus with ratings, headlines and reviews."""
+    random = np.random.default_rng(0)
+    lines = [
+        {
+            'reviewerID': f'A{user}',
+            'asin': f'B{item:03d}',
+            'overall': float(1 + (user + item) % 5),
+            'summary': f'Headline {item}',
+            'reviewText': f'I like the {WORDS[(user + item) % len(WORDS)]}. It is number {item}.',
+            'unixReviewTime': 1_400_000_000 + 86_400 * place,
+        }
+        for user in range(USERS)
+        for place, item in enumerate(random.permutation(ITEMS)[:EVENTS].tolist())
+    ]
+    with gzip.open(folder / 'reviews_Small_5.json.gz', 'wt') as file:
+        file.write('\n'.join(map(json.dumps, lines)))
+    return folder
+
+
+@pytest.fixture(scope='module')
+def flags(tmp_path_factory) -> tuple[str, ...]:
+    folder = write_reviews(tmp_path_factory.mktemp('reviews'))
+    core = '--gin.amazon_reviews_2014.AmazonReviews2014.k_core=1'
+    return (*SHORT, f'--gin.MANUAL_DIR={folder}', core)
+
+
+@pytest.fixture(scope='module')
+def trained(flags, tmp_path_factory) -> TextWorkspace:
+    workdir = tmp_path_factory.mktemp('p5') / 'run'
+    arguments = [*flags, f'--gin.WORKDIR={workdir}']
+    train.main(arguments)
+    _, recipe = pipeline.parse('', arguments, kinds=pipeline.KINDS)
+    return TextWorkspace(recipe)
+
+
+def test_the_mixture_is_materialised_with_every_epoch_s_draws(trained):
+    summary = trained.stage_summary('tasks')
+    # Of six events four are trained on; the families of reviews ask each event once, the others each user.
+    assert sum(summary['epoch'].values()) == USERS * (4 * 3 + 5 + 5 + 10 + 10 + 5)
+    assert summary['examples']['train'] == 2 * sum(summary['epoch'].values())
+    assert len(trained.examples(MIXTURE, 'validation')) == 40
+    assert set(summary['left_out']) >= {'1-2', '3-1', '5-3'} and summary['overlap'] == {
+        'validation': 0.0,
+        'test': 0.0,
+    }
+
+
+def test_what_an_evaluation_reads_is_there_and_says_the_same(trained):
+    evaluated = [f'{PREFIX}_rating_1_6', f'{PREFIX}_sequential_2_8', RANKING]
+    assert trained.mixtures[f'{PREFIX}_eval'] == evaluated
+    assert len(trained.item_names) == trained.n_items == ITEMS
+    vocabulary = trained.vocabulary
+    for name in evaluated:
+        facts, examples = trained.task_facts(name), trained.examples(name, 'test')
+        references = trained.references(name, 'test')
+        assert set(facts['columns']) | {'inputs', 'targets'} == set(examples.features)
+        assert len(references) == len(examples) == (30 if facts['answer'] == 'yes_no_ranking' else 8)
+        for row, reference in enumerate(references):
+            assert vocabulary.decode(examples[row]['targets']) == reference
+            if facts['answer'] == 'item_of_candidates':
+                target = int(examples[row]['target'][0])
+                assert trained.item_names[target] == reference
+                assert target in examples[row]['candidates'] and len(examples[row]['candidates']) == 10
+
+
+def test_a_ranking_asks_about_every_candidate_of_a_case_in_turn(trained):
+    examples = trained.examples(RANKING, 'test')
+    rows = [examples[row] for row in range(len(examples))]
+    cases = trained.splits.test
+    target_of = dict(zip(cases.user.tolist(), cases.target.tolist(), strict=True))
+    for start in range(0, 30, 10):
+        case = rows[start : start + 10]
+        assert len({int(row['user'][0]) for row in case}) == 1
+        (right,) = [int(row['target'][0]) for row in case if row['answer'][0] == 1]
+        assert right == target_of[int(case[0]['user'][0])]
+
+
+def test_training_reads_no_tensorflow_where_the_examples_are_made(trained, flags, tmp_path):
+    workdir = tmp_path / 'copy'
+    shutil.copytree(trained.root, workdir)
+    shutil.rmtree(workdir / 'checkpoints')
+    code = (
+        'import sys\n'
+        'from llmrec_jax import train\n'
+        f'train.main({[*flags, f"--gin.WORKDIR={workdir}"]!r})\n'
+        'assert not {"tensorflow", "seqio"} & set(sys.modules)\n'
+    )
+    subprocess.run([sys.executable, '-c', code], check=True)
+    assert (workdir / 'checkpoints').is_dir()
+
+
+def test_materialising_goes_on_after_a_kill_with_what_is_not_complete(trained, flags, tmp_path, monkeypatch):
+    from llmrec_jax.launch import materialise
+
+    workdir = tmp_path / 'killed'
+    shutil.copytree(trained.root, workdir)
+    (workdir / 'stages' / 'tasks.json').unlink()
+    (workdir / 'tasks' / 'mixtures.json').unlink()
+    whole = {path: path.stat().st_mtime_ns for path in (workdir / 'tasks' / MIXTURE).rglob('manifest.json')}
+    # What a kill leaves: one task absent, another half-written beside its place.
+    shutil.rmtree(workdir / 'tasks' / RANKING)
+    (workdir / 'tasks' / RANKING / 'test.partial').mkdir(parents=True)
+    again = []
+    once = materialise.materialise
+    monkeypatch.setattr(
+        materialise, 'materialise', lambda name, *rest, **how: again.append(name) or once(name, *rest, **how)
+    )
+    train.main([*flags, f'--gin.WORKDIR={workdir}'])
+    assert again == [RANKING]
+    assert all(path.stat().st_mtime_ns == time for path, time in whole.items())
+    fresh, before = (
+        ColumnStore.open(root / 'tasks' / RANKING / 'test').fingerprint for root in (workdir, trained.root)
+    )
+    assert fresh == before
+    assert json.loads((workdir / 'tasks' / 'mixtures.json').read_text()) == trained.mixtures
+
+
+def test_a_vocabulary_larger_than_the_network_is_found_out_before_any_task_is_made(flags, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        train.main([*flags, f'--gin.WORKDIR={tmp_path}', '--gin.config.T5Config.vocab_size=300'])
+    assert 'the vocabulary has 390 tokens, but the network has room for 300' in capsys.readouterr().err
+    assert not (tmp_path / 'tasks').exists()
+
+
+def test_cut_prompts_are_counted(trained):
+    store = trained.examples(MIXTURE, 'train')
+    tally = store.manifest['provenance']['tallies']['targets_cut']
+    assert trained.stage_summary('tasks')['cut']['train']['targets'] == tally
+    assert 0 < tally['rows'] <= np.count_nonzero(store.lengths('targets') == 8)
+    assert tally['rows'] < tally['total']
