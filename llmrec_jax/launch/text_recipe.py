@@ -56,7 +56,8 @@ class TextRecipe:
       model: the network and its loss.
       trainer: the embedded engine; its `initial_checkpoint` is what is fine-tuned.
       answering: how the trained model is asked.
-      mixture_or_task_name: what is evaluated: a mixture of tasks that evaluate, or one task.
+      mixture_or_task_name: what is evaluated: a mixture of tasks that evaluate, or one task; None becomes the
+        mixture `<name of the tasks>_eval`.
       validation_examples: drawn from the validation split of the training mixture, by its rates; their loss
         is taken every `trainer.validate_every` steps.
       seed: of the draw of examples from the mixture.
@@ -68,11 +69,13 @@ class TextRecipe:
     model: EncoderDecoderModel
     trainer: Trainer
     answering: Answering
-    mixture_or_task_name: str
+    mixture_or_task_name: str | None = None
     validation_examples: int = 2000
     seed: int = 0
 
     def __post_init__(self):
+        if self.mixture_or_task_name is None:
+            object.__setattr__(self, 'mixture_or_task_name', f'{self.tasks.name}_eval')
         metric = self.trainer.best_metric
         if (metric.name, metric.mode) != ('loss', 'min'):
             raise ValueError(

@@ -70,48 +70,51 @@ def flags(tmp_path_factory) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope='module')
-def trained(flags, tmp_path_factory) -> TextWorkspace:
-    workdir = tmp_path_factory.mktemp('p5') / 'run'
-    arguments = [*flags, f'--gin.WORKDIR={workdir}']
-    train.main(arguments)
+def made(flags, tmp_path_factory) -> TextWorkspace:
+    """A workdir in which everything before training is done."""
+    return make([*flags, f'--gin.WORKDIR={tmp_path_factory.mktemp("p5") / "run"}'])
+
+
+def make(arguments: list[str]) -> TextWorkspace:
     _, recipe = pipeline.parse('', arguments, kinds=pipeline.KINDS)
-    return TextWorkspace(recipe)
+    workspace, _ = pipeline.run_stages(recipe, pipeline.KINDS[type(recipe)].to_train[:-1])
+    return workspace
 
 
-def test_the_mixture_is_materialised_with_every_epoch_s_draws(trained):
-    summary = trained.stage_summary('tasks')
+def test_the_mixture_is_materialised_with_every_epoch_s_draws(made):
+    summary = made.stage_summary('tasks')
     # Of six events four are trained on; the families of reviews ask each event once, the others each user.
     assert sum(summary['epoch'].values()) == USERS * (4 * 3 + 5 + 5 + 10 + 10 + 5)
     assert summary['examples']['train'] == 2 * sum(summary['epoch'].values())
-    assert len(trained.examples(MIXTURE, 'validation')) == 40
+    assert len(made.examples(MIXTURE, 'validation')) == 40
     assert set(summary['left_out']) >= {'1-2', '3-1', '5-3'} and summary['overlap'] == {
         'validation': 0.0,
         'test': 0.0,
     }
 
 
-def test_what_an_evaluation_reads_is_there_and_says_the_same(trained):
+def test_what_an_evaluation_reads_is_there_and_says_the_same(made):
     evaluated = [f'{PREFIX}_rating_1_6', f'{PREFIX}_sequential_2_8', RANKING]
-    assert trained.mixtures[f'{PREFIX}_eval'] == evaluated
-    assert len(trained.item_names) == trained.n_items == ITEMS
-    vocabulary = trained.vocabulary
+    assert made.mixtures[f'{PREFIX}_eval'] == evaluated
+    assert len(made.item_names) == made.n_items == ITEMS
+    vocabulary = made.vocabulary
     for name in evaluated:
-        facts, examples = trained.task_facts(name), trained.examples(name, 'test')
-        references = trained.references(name, 'test')
+        facts, examples = made.task_facts(name), made.examples(name, 'test')
+        references = made.references(name, 'test')
         assert set(facts['columns']) | {'inputs', 'targets'} == set(examples.features)
         assert len(references) == len(examples) == (30 if facts['answer'] == 'yes_no_ranking' else 8)
         for row, reference in enumerate(references):
             assert vocabulary.decode(examples[row]['targets']) == reference
             if facts['answer'] == 'item_of_candidates':
                 target = int(examples[row]['target'][0])
-                assert trained.item_names[target] == reference
+                assert made.item_names[target] == reference
                 assert target in examples[row]['candidates'] and len(examples[row]['candidates']) == 10
 
 
-def test_a_ranking_asks_about_every_candidate_of_a_case_in_turn(trained):
-    examples = trained.examples(RANKING, 'test')
+def test_a_ranking_asks_about_every_candidate_of_a_case_in_turn(made):
+    examples = made.examples(RANKING, 'test')
     rows = [examples[row] for row in range(len(examples))]
-    cases = trained.splits.test
+    cases = made.splits.test
     target_of = dict(zip(cases.user.tolist(), cases.target.tolist(), strict=True))
     for start in range(0, 30, 10):
         case = rows[start : start + 10]
@@ -120,10 +123,10 @@ def test_a_ranking_asks_about_every_candidate_of_a_case_in_turn(trained):
         assert right == target_of[int(case[0]['user'][0])]
 
 
-def test_training_reads_no_tensorflow_where_the_examples_are_made(trained, flags, tmp_path):
+@pytest.mark.slow
+def test_training_reads_no_tensorflow_where_the_examples_are_made(made, flags, tmp_path):
     workdir = tmp_path / 'copy'
-    shutil.copytree(trained.root, workdir)
-    shutil.rmtree(workdir / 'checkpoints')
+    shutil.copytree(made.root, workdir)
     code = (
         'import sys\n'
         'from llmrec_jax import train\n'
@@ -134,11 +137,11 @@ def test_training_reads_no_tensorflow_where_the_examples_are_made(trained, flags
     assert (workdir / 'checkpoints').is_dir()
 
 
-def test_materialising_goes_on_after_a_kill_with_what_is_not_complete(trained, flags, tmp_path, monkeypatch):
+def test_materialising_goes_on_after_a_kill_with_what_is_not_complete(made, flags, tmp_path, monkeypatch):
     from llmrec_jax.launch import materialise
 
     workdir = tmp_path / 'killed'
-    shutil.copytree(trained.root, workdir)
+    shutil.copytree(made.root, workdir)
     (workdir / 'stages' / 'tasks.json').unlink()
     (workdir / 'tasks' / 'mixtures.json').unlink()
     whole = {path: path.stat().st_mtime_ns for path in (workdir / 'tasks' / MIXTURE).rglob('manifest.json')}
@@ -150,14 +153,14 @@ def test_materialising_goes_on_after_a_kill_with_what_is_not_complete(trained, f
     monkeypatch.setattr(
         materialise, 'materialise', lambda name, *rest, **how: again.append(name) or once(name, *rest, **how)
     )
-    train.main([*flags, f'--gin.WORKDIR={workdir}'])
+    make([*flags, f'--gin.WORKDIR={workdir}'])
     assert again == [RANKING]
     assert all(path.stat().st_mtime_ns == time for path, time in whole.items())
     fresh, before = (
-        ColumnStore.open(root / 'tasks' / RANKING / 'test').fingerprint for root in (workdir, trained.root)
+        ColumnStore.open(root / 'tasks' / RANKING / 'test').fingerprint for root in (workdir, made.root)
     )
     assert fresh == before
-    assert json.loads((workdir / 'tasks' / 'mixtures.json').read_text()) == trained.mixtures
+    assert json.loads((workdir / 'tasks' / 'mixtures.json').read_text()) == made.mixtures
 
 
 def test_a_vocabulary_larger_than_the_network_is_found_out_before_any_task_is_made(flags, tmp_path, capsys):
@@ -167,9 +170,9 @@ def test_a_vocabulary_larger_than_the_network_is_found_out_before_any_task_is_ma
     assert not (tmp_path / 'tasks').exists()
 
 
-def test_cut_prompts_are_counted(trained):
-    store = trained.examples(MIXTURE, 'train')
+def test_cut_prompts_are_counted(made):
+    store = made.examples(MIXTURE, 'train')
     tally = store.manifest['provenance']['tallies']['targets_cut']
-    assert trained.stage_summary('tasks')['cut']['train']['targets'] == tally
+    assert made.stage_summary('tasks')['cut']['train']['targets'] == tally
     assert 0 < tally['rows'] <= np.count_nonzero(store.lengths('targets') == 8)
     assert tally['rows'] < tally['total']
