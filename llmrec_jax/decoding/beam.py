@@ -108,6 +108,7 @@ def _search(
             penalised = log_probs[:, beams]
             if number:
                 penalised = penalised - diversity_penalty * repeats[:, None, :]
+            grows = group.open
             group, chosen_beams = grow(
                 group,
                 penalised,
@@ -116,7 +117,7 @@ def _search(
                 length_penalty=settings.length_penalty,
             )
             tokens = jax.lax.dynamic_index_in_dim(group.running, position, axis=2, keepdims=False)
-            runs = group.open[:, None] & (group.running_scores > -jnp.inf)
+            runs = grows[:, None] & (group.running_scores > -jnp.inf)
             repeats = repeats.at[jnp.arange(batch_size)[:, None], tokens].add(runs.astype(jnp.float32))
             grown.append(group)
             newest.append(tokens)

@@ -80,10 +80,9 @@ def grow(
     parents, tokens = picks // vocab, (picks % vocab).astype(jnp.int32)
     longer = take_beams(group.running, parents).at[:, :, position].set(tokens)
     length = position + 1
-    ends = (tokens == end_token) | (length == group.running.shape[-1])
-
-    running_scores, picks = jax.lax.top_k(jnp.where(ends, -jnp.inf, scores), beams)
+    running_scores, picks = jax.lax.top_k(jnp.where(tokens == end_token, -jnp.inf, scores), beams)
     penalty = length.astype(jnp.float32) ** length_penalty
+    ends = (tokens == end_token) | (length == group.running.shape[-1])
     may_finish = ends & (jnp.arange(scores.shape[1]) < beams)[None, :]
     ended = Generated(
         tokens=longer,

@@ -50,7 +50,7 @@ class Group:
             if place < self.beams and (text[-1] == END or length == max_length):
                 self.finished.append((text, score / length**length_penalty))
         self.finished = sorted(self.finished, key=lambda text: -text[1])[: self.beams]
-        self.running = [text for text in best if text[0][-1] != END and length < max_length][: self.beams]
+        self.running = [text for text in best if text[0][-1] != END][: self.beams]
         full = len(self.finished) == self.beams
         hopeless = full and (
             not self.running or self.running[0][1] / length**length_penalty <= self.finished[-1][1]
@@ -81,8 +81,7 @@ def diverse_beams(
                 row[END] = -np.inf if position < min_length else row[END]
                 rows.append(row)
             search.grow(rows, max_length, length_penalty)
-            if search.open:
-                for text, _ in search.running:
-                    repeats[text[-1]] += 1
+            for text, _ in search.running:
+                repeats[text[-1]] += 1
     finished = [text for search in searches for text in search.finished]
     return sorted(finished, key=lambda text: -text[1])
