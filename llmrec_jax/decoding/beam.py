@@ -54,7 +54,9 @@ class DiverseBeam(Beam):
 
     The beams form `groups` that search one after the other at each step; a token loses `diversity_penalty`
     for each beam of the groups before that has just chosen it. Losses stay in a beam's score, and the texts
-    of all groups are ranked together, as in transformers' group beam search.
+    of all groups are ranked together, as in the group beam search that transformers had up to its version 4.
+    A group closes by the rule of `Beam`, where transformers 4 looked one step further at times, and a closed
+    group takes nothing from any token, where there it took from the padding.
 
     Attributes:
       groups: must divide `beam_size`.
