@@ -13,7 +13,7 @@ from llmrec_jax.prompts.tf_ops import TENSORFLOW
 from llmrec_jax.prompts.tf_prompts import prompt_examples, records_dataset
 from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.text.vocabulary_sources import MODEL
-from tasks.prompt_tasks import RENAMED, PromptTask, TaskSet
+from tasks.prompt_tasks import ITEM, ITEM_OF_CANDIDATES, RENAMED, PromptTask, TaskSet
 from tasks.text_metrics import metric_fns
 
 VOCABULARY = 'vocabulary'
@@ -65,15 +65,20 @@ def _register(
     vocabulary: TextVocabulary,
     item_names: Sequence[str],
 ) -> None:
+    def epochs(split: str) -> int:
+        return task.epochs if split == 'train' else 1
+
     def dataset(split: str, shuffle_files: bool = False, seed: int | None = None) -> tf.data.Dataset:
-        return records_dataset(task.records[split], task.epochs if split == 'train' else 1)
+        return records_dataset(task.records[split], epochs(split))
 
     seqio.TaskRegistry.add(
         task.name,
         source=seqio.FunctionDataSource(
             dataset,
             splits=tuple(task.records),
-            num_input_examples={split: len(records) for split, records in task.records.items()},
+            num_input_examples={
+                split: epochs(split) * len(records) for split, records in task.records.items()
+            },
         ),
         preprocessors=[
             functools.partial(prompt_examples, group=task.group, tables=tables, seed=task.seed),
@@ -84,7 +89,9 @@ def _register(
         ],
         output_features=features,
         # Vocabularies read a name or a sentence back as they normalized it.
-        postprocess_fn=functools.partial(_normalized, vocabulary=vocabulary),
+        postprocess_fn=functools.partial(
+            _normalized, vocabulary=vocabulary, ranked=task.answer in (ITEM, ITEM_OF_CANDIDATES)
+        ),
         metric_fns=[] if task.answer is None else _metric_fns(task, item_names),
     )
 
@@ -94,11 +101,19 @@ def _metric_fns(task: PromptTask, item_names: Sequence[str]) -> list[Callable[..
     return metric_fns(task.answer, item_names=item_names, candidates=task.candidates, **scale)
 
 
-def _normalized(answer: str | list[str], *, vocabulary: TextVocabulary, **_: Any) -> str | list[str]:
-    """SeqIO's postprocessor, of a target, a prediction or its beams."""
-    if isinstance(answer, str):
-        return vocabulary.normalized(answer).strip()
-    return [vocabulary.normalized(text).strip() for text in answer]
+def _normalized(
+    answer: str | list[str],
+    *,
+    vocabulary: TextVocabulary,
+    ranked: bool,
+    is_target: bool = False,
+    **_: Any,
+) -> str | list[str]:
+    """SeqIO's postprocessor of a target, a prediction or its beams; one prediction alone is a list of one."""
+    if not isinstance(answer, str):
+        return [vocabulary.normalized(text).strip() for text in answer]
+    text = vocabulary.normalized(answer).strip()
+    return [text] if ranked and not is_target else text
 
 
 def _renamed(example: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -7,15 +7,15 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import seqio
 
 from llmrec_jax import files
 from llmrec_jax.launch import pipeline, stages
-from llmrec_jax.launch.recipe import Recipe
+from llmrec_jax.launch.run_folder import RunFolder
 from llmrec_jax.launch.train_stage import OWNER
-from llmrec_jax.launch.workspace import Workspace
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.t5x.driven_model import trainable
 from llmrec_jax.t5x.partitioner import MeshPartitioner
@@ -24,38 +24,38 @@ from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.schedules import Schedule
 from llmrec_jax.training.trainer import CHECKPOINTS
 
-NEEDED = ('corpus', 'item_vectors', 'semantic_ids', 'tasks')
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PreparedRun:
-    """A recipe and the folder of its run.
+    """A recipe and the folder of its run; of a recipe that recommends by semantic IDs.
 
     Attributes:
-      recipe: what the embedded engine would run.
+      recipe: what the embedded engine would run, of one of `pipeline.KINDS`.
       checkpoints: T5X's `model_dir`, where it trains: stages that are not done are then done. None where it
         evaluates or infers: a checkpoint means nothing without the code table it was trained on, so that a
         stage is not done is then an error.
     """
 
-    recipe: Recipe
+    recipe: Any
     checkpoints: str | None = None
 
     @functools.cached_property
-    def workspace(self) -> Workspace:
+    def workspace(self) -> Any:
         """The run's folder, with the stages before training done.
 
         Raises:
           StageError: when a stage is not done and nothing is trained.
         """
+        kind = pipeline.KINDS[type(self.recipe)]
+        needed = [name for name in kind.to_train if name != 'train']
         if self.checkpoints is not None:
-            workspace, _ = pipeline.run_stages(self.recipe, NEEDED)
+            workspace, _ = pipeline.run_stages(self.recipe, needed)
             self._sign(workspace)
             return workspace
-        workspace = Workspace(self.recipe)
+        workspace = kind.workspace(self.recipe, None)
         every = pipeline.stages_of(workspace)
         done = {record.name for record in stages.run(workspace.root, every, ())}
-        missing = [name for name in NEEDED if name not in done]
+        missing = [name for name in needed if name not in done]
         if missing:
             raise stages.StageError(
                 f'{workspace.root}: stage {missing[0]!r} is not done, or was done otherwise than configured: '
@@ -63,7 +63,7 @@ class PreparedRun:
             )
         return workspace
 
-    def _sign(self, workspace: Workspace) -> None:
+    def _sign(self, workspace: RunFolder) -> None:
         """Says in the run's folder what its checkpoints are of; the embedded engine asks for it."""
         theirs = pathlib.Path(self.checkpoints).absolute() == (workspace.root / CHECKPOINTS).absolute()
         owner = workspace.root / OWNER
