@@ -93,7 +93,7 @@ class TrainedVocabulary:
         and what lists are joined by: ('▁item_', '▁user_', '▁,').
 
     Raises:
-      ValueError: when a size does not fit.
+      ValueError: when a size, the digits of a token or a symbol is none that can be had.
     """
 
     size: int
