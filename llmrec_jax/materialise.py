@@ -11,8 +11,6 @@ output that is there already is replaced once the new one is whole.
 """
 
 import argparse
-import difflib
-import importlib
 import logging
 import sys
 import time
@@ -20,6 +18,7 @@ from collections.abc import Mapping, Sequence
 
 from llmrec_jax.launch import gin_config, pipeline
 from llmrec_jax.launch.recipe import Recipe
+from llmrec_jax.launch.task_modules import registered
 from llmrec_jax.semantic_ids.code_table import CodeTable
 
 LOG = logging.getLogger(__name__)
@@ -39,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             lengths = {**recipe.task.feature_lengths, **lengths}
             name = recipe.task.register()
         else:
-            name = _registered(flags.task, flags.module)
+            name = registered(flags.task, flags.module)
         _write(name, flags, lengths or None, provenance)
 
 
@@ -137,29 +136,6 @@ def _feature_lengths(pairs: Sequence[str]) -> dict[str, int]:
             raise ValueError(f'--feature_lengths {pair!r}: write FEATURE=TOKENS, e.g. inputs=512')
         lengths[name] = int(tokens)
     return lengths
-
-
-def _registered(task: str, modules: Sequence[str]) -> str:
-    import seqio
-
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except ModuleNotFoundError as error:
-            if error.name is None or not f'{module}.'.startswith(f'{error.name}.'):
-                raise
-            raise ValueError(
-                f'--module={module}: {error}; it is looked up in the working directory and in PYTHONPATH'
-            ) from error
-    known = [*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()]
-    if task not in known:
-        close = difflib.get_close_matches(task, known, n=1, cutoff=0.5)
-        names = ', '.join(sorted(known)) or 'none'
-        hint = f'did you mean {close[0]!r}?' if close else f'registered are: {names}'
-        raise ValueError(
-            f'no task or mixture {task!r} after importing {", ".join(modules) or "nothing"}; {hint}'
-        )
-    return task
 
 
 if __name__ == '__main__':

@@ -4,6 +4,7 @@ import functools
 import io
 import random
 
+import numpy as np
 import sentencepiece
 import seqio
 import tensorflow as tf
@@ -68,7 +69,16 @@ def forget(example, seed):
     return {**example, 'inputs': tf.strings.reduce_join(words[kept], separator=' ')}
 
 
-def _register(name: str, *preprocessors) -> None:
+def exact_match(targets, predictions):
+    return {'exact_match': float(np.mean([one == other for one, other in zip(targets, predictions)]))}
+
+
+def mean_likelihood(targets, scores):
+    assert len(targets) == len(scores)
+    return {'mean_likelihood': float(np.mean(scores))}
+
+
+def _register(name: str, *preprocessors, metric_fns=()) -> None:
     feature = seqio.Feature(VOCABULARY, add_eos=True)
     seqio.TaskRegistry.add(
         name,
@@ -79,10 +89,13 @@ def _register(name: str, *preprocessors) -> None:
             seqio.preprocessors.append_eos_after_trim,
         ],
         output_features={'inputs': feature, 'targets': feature},
+        metric_fns=list(metric_fns),
     )
 
 
 _register('next_thing')
+_register('judged_thing', metric_fns=(exact_match, mean_likelihood))
 _register('next_thing_of_a_forgetful_shop', forget)
 _register('colours_alone', functools.partial(tf.data.Dataset.filter, predicate=lambda row: row['user'] < 20))
 seqio.MixtureRegistry.add('things', [('next_thing', 3), ('colours_alone', 1)])
+seqio.MixtureRegistry.add('judged_things', [('judged_thing', 1), ('colours_alone', 1)])

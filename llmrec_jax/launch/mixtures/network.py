@@ -24,16 +24,20 @@ class Network:
     Attributes:
       model: the network.
       params: its parameters, sharded as they were trained or held whole.
-      vocabulary: from texts to its tokens and back.
+      vocabulary: from texts to its tokens and back; None where nobody reads what it writes here.
     """
 
     model: EncoderDecoderModel
     params: PyTree[Array]
-    vocabulary: TextVocabulary
+    vocabulary: TextVocabulary | None = None
 
     def features(self, inputs: Int[np.ndarray, 'batch length']) -> Features:
         """The model's features of padded inputs, dealt out to all devices."""
         return place(self.model.convert_features({'inputs': inputs}), self._over_devices)
+
+    def all_dealt(self, features: Mapping[str, np.ndarray]) -> dict[str, Array]:
+        """Features of the model that are made already, dealt out to all devices."""
+        return place(features, self._over_devices)
 
     def dealt(self, array: Int[np.ndarray, 'batch ...']) -> Int[Array, 'batch ...']:
         """What goes along with the examples of a batch, dealt out like them."""
