@@ -55,7 +55,7 @@ TASKS = {
 MIXTURES = {
     'small_train': ['small_train'],
     'small_eval': list(TASKS),
-    'small_few': ['small_rating_1_6', 'small_sequential_2_3', 'small_direct_5_8'],
+    'small_few': ['small_rating_1_6', 'small_direct_5_8'],
     'small_zero_shot': [name for name, facts in TASKS.items() if facts[2]],
 }
 
