@@ -34,28 +34,45 @@ def text_floors_stage(workspace: TextWorkspace) -> Stage:
     def action(_: str) -> dict:
         # A name that nothing bears is told before hours of training, not after them.
         task_names(workspace)
-        tasks = workspace.task_set
-        fitted: dict[tuple[str, str], FittedFloor] = {}
-        without = []
-        for task in tasks.evaluation:
-            if task.answer not in TEXT_ANSWERS:
-                continue
-            source = _with_training(tasks, task)
-            if source is None:
-                without.append(task.name)
-                continue
-            key = source.group.name, source.template.targets
-            if key not in fitted:
-                LOG.info('fitting the floors of %s, answered by %r', *key)
-                fitted[key] = _fit(workspace, source)
-            # Items of another corpus are not those that training knows by their rows.
-            floor = dataclasses.replace(fitted[key], knows_items=task.group.name == source.group.name)
-            save_floor(floor, workspace.floor_path(task.name))
-        summary = {'fitted': len(fitted), 'tasks_without_floors': without}
+        users = workspace.stage_summary('corpus')['users']
+        floors, without = fitted_floors(workspace.task_set, users, workspace.n_items)
+        for name, floor in floors.items():
+            save_floor(floor, workspace.floor_path(name))
+        summary = {'tasks': len(floors), 'tasks_without_floors': without}
         write_json(workspace.root / SUMMARY, summary)
         return summary
 
     return Stage('floors', ('corpus', 'tasks'), (), (SUMMARY,), action)
+
+
+def fitted_floors(tasks: 'TaskSet', users: int, items: int) -> tuple[dict[str, FittedFloor], list[str]]:
+    """The floors of tasks that evaluate and are answered in words, by name, and the names of those without.
+
+    A task whose records training lacks, as one over the items of another corpus, has the floors of a task
+    whose targets are written alike.
+
+    Args:
+      tasks: with the training records.
+      users: how many training has.
+      items: size of its catalogue.
+    """
+    fitted: dict[tuple[str, str], FittedFloor] = {}
+    floors, without = {}, []
+    for task in tasks.evaluation:
+        if task.answer not in TEXT_ANSWERS:
+            continue
+        source = _with_training(tasks, task)
+        if source is None:
+            without.append(task.name)
+            continue
+        key = source.group.name, source.template.targets
+        if key not in fitted:
+            LOG.info('fitting the floors of %s, answered by %r', *key)
+            fitted[key] = _fit(source, users, items)
+        # Items of another corpus are not those that training knows by their rows.
+        own = task.group.name == source.group.name
+        floors[task.name] = dataclasses.replace(fitted[key], knows_items=own)
+    return floors, without
 
 
 def _with_training(tasks: 'TaskSet', task: 'PromptTask') -> 'PromptTask | None':
@@ -68,20 +85,20 @@ def _with_training(tasks: 'TaskSet', task: 'PromptTask') -> 'PromptTask | None':
     return None
 
 
-def _fit(workspace: TextWorkspace, source: 'PromptTask') -> FittedFloor:
+def _fit(source: 'PromptTask', users: int, items: int) -> FittedFloor:
     """The floors of the answers to all training records of a task."""
     examples = [
         (example['targets'], int(example['user']), int(example['item']))
         for example in source.examples('train')
     ]
-    texts, users, items = zip(*examples, strict=True)
+    texts, of_user, of_item = zip(*examples, strict=True)
     if source.answer != STARS:
-        return TextFloor(FrequentText.fit(texts, items))
+        return TextFloor(FrequentText.fit(texts, of_item))
     ratings = Ratings(
-        user=np.asarray(users, np.int64),
-        item=np.asarray(items, np.int64),
+        user=np.asarray(of_user, np.int64),
+        item=np.asarray(of_item, np.int64),
         stars=true_stars(texts, *source.scale),
-        users=workspace.stage_summary('corpus')['users'],
-        items=workspace.n_items,
+        users=users,
+        items=items,
     )
     return StarsFloors(rating_floors(ratings))
