@@ -12,6 +12,8 @@ from llmrec_jax.training.mesh import MeshShape
 from tests.faults.resume_run import TRAINER, validate
 from tests.training.small_model import SmallModel
 
+MODEL = SmallModel(dropout=0.2)
+
 if __name__ == '__main__':
     parser = argparse.ArgumentParser()
     parser.add_argument('columns')
@@ -24,4 +26,4 @@ if __name__ == '__main__':
     with ending.errors_as_messages('many_hosts_run'):
         (pathlib.Path(flags.workdir) / f'pid.{processes.index()}').write_text(str(os.getpid()))
         trainer = dataclasses.replace(TRAINER, steps=flags.steps, mesh=MeshShape(model=flags.mesh_model))
-        trainer.fit(SmallModel(dropout=0.2), ColumnStore.open(flags.columns), flags.workdir, validate)
+        trainer.fit(MODEL, ColumnStore.open(flags.columns), flags.workdir, validate)

@@ -1,5 +1,6 @@
 """Two processes of four devices each: they train as one process with eight does, die together, and resume."""
 
+import dataclasses
 import os
 import pathlib
 import signal
@@ -11,9 +12,11 @@ import jax
 import numpy as np
 import pytest
 
-from llmrec_jax.training.columns import write_columns
+from llmrec_jax.training.columns import ColumnStore, write_columns
 from llmrec_jax.training.metrics_log import read_json_lines
 from llmrec_jax.training.parameter_restore import load_params
+from tests.faults.many_hosts_run import MODEL
+from tests.faults.resume_run import TRAINER, validate
 from tests.training.small_model import examples
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -67,8 +70,10 @@ def columns(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def alone(columns, tmp_path_factory):
+    """What this process, which has eight devices too, trains."""
     workdir = tmp_path_factory.mktemp('alone')
-    finish(start(columns, workdir, 1))
+    trainer = dataclasses.replace(TRAINER, steps=STEPS)
+    trainer.fit(MODEL, ColumnStore.open(columns), workdir, validate)
     return workdir
 
 

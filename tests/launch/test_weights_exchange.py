@@ -14,13 +14,13 @@ from flax import traverse_util
 from llmrec_jax import export_weights, import_weights
 from llmrec_jax.launch.gin_config import REPOSITORY
 from llmrec_jax.launch.weights_exchange import export_folder
-from llmrec_jax.models.hf_weights import load_hf
+from llmrec_jax.models.hf_weights import load_hf, write_hf
 from llmrec_jax.models.hf_weights.names import parameter_shapes
 from llmrec_jax.training.checkpoint_errors import CheckpointError
 from llmrec_jax.training.checkpoints import Checkpoints
 from llmrec_jax.training.parameter_restore import load_params
 from llmrec_jax.training.train_state import TrainState
-from tests.models.test_hf_weights import CONFIGS, GATED, random_params, readers, write_hf
+from tests.small_t5 import GATED, TIED, random_params, readers
 from tests.training.t5x_files import write_t5x
 
 
@@ -64,7 +64,7 @@ def test_a_checkpoint_of_a_folder_has_its_parameters_and_its_network(hf_folder, 
     for path, leaf in found.items():
         np.testing.assert_array_equal(leaf, expected[path])
     assert (imported / 'spiece.model').read_bytes() == b'pieces'
-    assert 'config.T5Config.dropout_rate = 0.25' in (imported / 'network.gin').read_text()
+    assert 'config.T5Config.dropout_rate = 0.1' in (imported / 'network.gin').read_text()
 
 
 @pytest.mark.parametrize('scan_layers', [False, True])
@@ -127,7 +127,7 @@ def test_of_a_run_the_best_checkpoint_is_exported(hf_folder, tmp_path):
 
 
 def test_t5_1_0_goes_from_its_public_layout_to_hugging_face_s(tmp_path):
-    config = dataclasses.replace(CONFIGS['1.0'], scan_layers=True)
+    config = dataclasses.replace(TIED, scan_layers=True)
     params = random_params(config)
     published = write_t5x(tmp_path / 'checkpoint_1000', traverse_util.unflatten_dict(params, sep='/'))
     export_folder(config, published, tmp_path / 'hf')

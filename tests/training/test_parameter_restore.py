@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.sharding import NamedSharding, PartitionSpec
 
-from llmrec_jax.models.t5 import T5Config, Transformer
+from llmrec_jax.models.t5 import Transformer
 from llmrec_jax.models.t5.layer_stacking import stack_layers
 from llmrec_jax.training.checkpoint_errors import CheckpointError
 from llmrec_jax.training.mesh import (
@@ -31,19 +31,10 @@ from llmrec_jax.training.parameter_restore import load_params, restore_params, r
 from llmrec_jax.training.schedules import Constant
 from llmrec_jax.training.state_tree import to_tree
 from llmrec_jax.training.train_state import TrainState
+from tests.small_t5 import GATED as CONFIG
 from tests.training.bucket_server import BucketServer
 from tests.training.t5x_files import write_t5x
 
-CONFIG = T5Config(
-    vocab_size=32,
-    emb_dim=16,
-    num_heads=2,
-    head_dim=8,
-    mlp_dim=32,
-    num_encoder_layers=3,
-    num_decoder_layers=2,
-    mlp_activations=('gelu', 'linear'),
-)
 MESH = MeshShape(data=4, model=2)
 
 
@@ -107,7 +98,7 @@ def test_every_arrangement_restores_into_either_network_sharded(params, tmp_path
         assert_same(restored, expected)
         jax.tree.map(lambda leaf, shape: leaf.sharding == shape.sharding or pytest.fail(), restored, abstract)
     wi = restored['encoder']['layers']['mlp']['wi_0']['kernel']
-    assert wi.sharding.shard_shape(wi.shape) == (3, 16, 16)
+    assert wi.sharding.shard_shape(wi.shape) == (3, 16, 12)
 
 
 def test_moments_follow_their_parameters_into_stacked_layers(params, tmp_path):
@@ -209,11 +200,11 @@ def test_the_whole_checkpoint_may_lie_in_the_file(params, tmp_path, monkeypatch)
         ({'emb_dim': 24}, r'decoder/decoder_norm/scale has shape \(16,\) there and \(24,\) here; configure'),
         (
             {'mlp_activations': ('relu',)},
-            r'decoder/layers_0/mlp/wi/kernel has shape \(absent\) there and \(16, 32\) here',
+            r'decoder/layers_0/mlp/wi/kernel has shape \(absent\) there and \(16, 24\) here',
         ),
         (
             {'num_encoder_layers': 2},
-            r'encoder/layers_2/attention/key/kernel has shape \(16, 16\) there and \(absent\)',
+            r'encoder/layers_2/attention/key/kernel has shape \(16, 8\) there and \(absent\)',
         ),
         (
             {'num_encoder_layers': 4, 'scan_layers': True},
@@ -243,7 +234,7 @@ def test_another_network_is_one_message_naming_the_first_parameter_that_differs(
 def test_stacked_layers_of_another_depth_are_named_for_the_network_without_them(params, tmp_path):
     checkpoint = write_orbax(tmp_path / 'checkpoint_1', jax.device_get(stack_layers(params)))
     fewer = abstract_params(dataclasses.replace(CONFIG, num_decoder_layers=1))
-    with pytest.raises(CheckpointError, match=r'decoder/layers/.* shape \(2, 16, 16\) there'):
+    with pytest.raises(CheckpointError, match=r'decoder/layers/.* shape \(2, 16, 8\) there'):
         restore_params(checkpoint, fewer)
 
 

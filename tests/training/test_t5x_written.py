@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import core
 
-from llmrec_jax.models.t5 import T5Config, Transformer
+from llmrec_jax.models.t5 import Transformer
 from llmrec_jax.training.checkpoint_errors import CheckpointError
 from llmrec_jax.training.checkpoints import Checkpoints
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape, optimizer_shardings, parameter_shardings
@@ -22,6 +22,7 @@ from llmrec_jax.training.parameter_restore import (
 from llmrec_jax.training.schedules import Constant
 from llmrec_jax.training.state_tree import to_tree
 from llmrec_jax.training.train_state import TrainState
+from tests.small_t5 import GATED as CONFIG
 from tests.training.t5x_files import write_t5x
 
 t5x_checkpoints = pytest.importorskip('t5x.checkpoints')
@@ -30,16 +31,6 @@ partitioning = pytest.importorskip('t5x.partitioning')
 wrapped = pytest.importorskip('llmrec_jax.t5x.optimizer')
 train_state = pytest.importorskip('t5x.train_state')
 
-CONFIG = T5Config(
-    vocab_size=32,
-    emb_dim=16,
-    num_heads=2,
-    head_dim=8,
-    mlp_dim=32,
-    num_encoder_layers=2,
-    num_decoder_layers=2,
-    mlp_activations=('gelu', 'linear'),
-)
 STEP = 12
 OPTIMIZERS = {
     'adamw': AdamW(Constant(0.01)).build(),
