@@ -16,14 +16,19 @@ LOG = logging.getLogger(__name__)
 
 
 def report_mixture(workspace: TextWorkspace, records: Sequence[StageRecord]) -> None:
-    """Writes `report.html` and `report.md` beside the mixture's results, where it was evaluated."""
+    """Writes `report.html` and `report.md` beside the mixture's results, where it was evaluated.
+
+    The page of the mixture that was evaluated last lies in the workdir itself too, as any recipe's does.
+    """
     if 'evaluate' not in {record.name for record in records}:
         return
     path = results_path(workspace)
     report = mixture_report(workspace, MixtureResults.load(path), records)
-    write_text(path.with_name('report.html'), report.page())
-    write_text(path.with_name('report.md'), report.text())
-    for line in report.text().splitlines():
+    page, text = report.page(), report.text()
+    for place in (path.with_name('report.html'), workspace.root / 'report.html'):
+        write_text(place, page)
+    write_text(path.with_name('report.md'), text)
+    for line in text.splitlines():
         LOG.info(line)
     for name in (path.name, 'report.html', 'report.md'):
         LOG.info('%s', path.with_name(name))

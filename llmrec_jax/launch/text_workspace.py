@@ -10,7 +10,8 @@
 | `tasks/<task>/task.json` | `PromptTask.facts` |
 | `floors/<task>.json` | the floors of a task that is answered in words |
 | `evaluation/tasks/<task>/` | `predictions.jsonl`, the answers to a task, and `result.json`, their metrics |
-| `evaluation/<mixture>/` | `results.json` and `report.html` of a mixture |
+| `evaluation/<mixture>/` | `results.json`, `report.html` and `report.md` of a mixture |
+| `report.html` | the report of the mixture that was evaluated last |
 """
 
 import dataclasses
