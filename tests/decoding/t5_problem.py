@@ -1,6 +1,7 @@
 """A small random T5, the histories of some users, and a catalogue to search."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -51,7 +52,6 @@ def t5_problem(users: int = 2, n_items: int = 300, **config) -> T5Problem:
         history = tokens[random.integers(0, n_items, 1 + user % 3)].reshape(-1)
         inputs[user, : 1 + len(history)] = [LAYOUT.user_offset + user, *history]
     targets = jnp.ones((users, len(SIZES)), jnp.int32)
-    variables = Transformer(config).init(
-        jax.random.key(0), jnp.asarray(inputs), targets, targets, enable_dropout=False
-    )
+    init = jax.jit(functools.partial(Transformer(config).init, enable_dropout=False))
+    variables = init(jax.random.key(0), jnp.asarray(inputs), targets, targets)
     return T5Problem(config, variables['params'], inputs, tokens)

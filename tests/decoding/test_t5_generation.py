@@ -47,7 +47,6 @@ def decode(model):
             'samples': model.generate(params, batch, SAMPLES, key),
             'names': model.recommend(params, batch, trie, candidates=candidates),
             'scores': model.score_candidates(params, batch, candidate_tokens, chunk_size=8),
-            'first': model.first_step_log_probs(params, batch, jnp.array([5, 4])),
         }
 
     return decode

@@ -1,5 +1,6 @@
 """Names of different lengths as one trie."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ def test_every_name_is_found_by_its_pieces_its_end_and_padding():
     # The second name begins with the whole of the first.
     trie = name_trie([[5, 6], [5, 6, 7], [9], [30_000, 6]], eos_id=1)
     rows = [[5, 6, 1, 0], [5, 6, 7, 1], [9, 1, 0, 0], [30_000, 6, 1, 0], [5, 6, 0, 0], [9, 1, 1, 0]]
-    np.testing.assert_array_equal(find_items(trie, jnp.array(rows)), [0, 1, 2, 3, -1, -1])
+    np.testing.assert_array_equal(jax.jit(find_items)(trie, jnp.array(rows)), [0, 1, 2, 3, -1, -1])
 
 
 def test_a_wide_vocabulary_makes_no_wide_table():
