@@ -42,8 +42,7 @@ def t5_problem(users: int = 2, n_items: int = 300, **config) -> T5Problem:
         head_dim=8,
         mlp_dim=32,
         num_encoder_layers=1,
-        num_decoder_layers=2,
-        **{'logits_via_embedding': True, **config},
+        **{'num_decoder_layers': 2, 'logits_via_embedding': True, **config},
     )
     tokens = random_tokens(n_items, SIZES)
     random = np.random.default_rng(0)

@@ -21,7 +21,7 @@ SAMPLES = Sampling(6, top_k=9, top_p=0.9, samples=2)
 
 @pytest.fixture(scope='module')
 def problem():
-    return t5_problem(users=ROWS)
+    return t5_problem(users=ROWS, num_decoder_layers=1)
 
 
 @pytest.fixture(scope='module')
