@@ -86,7 +86,7 @@ def test_a_texts_score_is_that_of_its_tokens(model, problem, decoded):
     scores = np.asarray(jax.jit(model.score_candidates)(problem.params, problem.batch, texts.tokens))
     # A padding token that the model itself chose counts as a token there, and as no token here.
     unpadded = (texts.tokens > 0).sum(axis=-1) == texts.lengths
-    assert unpadded.mean() > 0.5
+    assert unpadded.sum() >= 8
     np.testing.assert_allclose(texts.scores[unpadded], scores[unpadded], atol=1e-5)
 
 
