@@ -28,7 +28,7 @@ SECONDS = 900
 
 def t5x(program: str, run_file: str, model_dir: pathlib.Path, *arguments: str) -> None:
     """`python -m t5x.<program>` on the recipe and a run file."""
-    _run(
+    run_module(
         f't5x.{program}',
         f'--gin_file={RECIPE}',
         f'--gin_file=gin_configs/runs/{run_file}.gin',
@@ -40,7 +40,7 @@ def t5x(program: str, run_file: str, model_dir: pathlib.Path, *arguments: str) -
 
 def ours(launcher: str, workdir: pathlib.Path, *arguments: str) -> None:
     """`python -m llmrec_jax.<launcher>` on the same recipe."""
-    _run(
+    run_module(
         f'llmrec_jax.{launcher}',
         f'--gin_file={RECIPE}',
         f'--gin.WORKDIR={workdir}',
@@ -69,7 +69,8 @@ def our_losses(workdir: pathlib.Path) -> dict[int, float]:
     return {row['step']: row['loss'] for row in rows}
 
 
-def _run(module: str, *arguments: str) -> None:
+def run_module(module: str, *arguments: str) -> None:
+    """`python -m <module>` from the repository's root."""
     # One device, as a user's laptop has, and the compiler's own optimisation.
     environment = {name: value for name, value in os.environ.items() if name != 'XLA_FLAGS'}
     environment['PYTHONPATH'] = os.pathsep.join([str(ROOT), *sys.path])
