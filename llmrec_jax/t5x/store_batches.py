@@ -99,6 +99,4 @@ class StoreBatches:
         )
         size = cfg.batch_size // num_shards
         step = checkpoints.latest_step(self.model_dir) or 0
-        return StoreIterator(
-            batches, self.run.recipe.model, step, slice(shard_id * size, (shard_id + 1) * size)
-        )
+        return StoreIterator(batches, self.run.model, step, slice(shard_id * size, (shard_id + 1) * size))
