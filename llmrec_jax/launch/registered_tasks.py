@@ -16,6 +16,7 @@ import tensorflow as tf
 from jaxtyping import Array, Float
 
 from llmrec_jax.files import write_json
+from llmrec_jax.launch.mixtures.answering import check_batch
 from llmrec_jax.launch.mixtures.network import Features, Network, on_every_process
 from llmrec_jax.launch.mixtures.text_answers import written
 from llmrec_jax.launch.run_folder import RunFolder
@@ -44,9 +45,10 @@ def evaluate_registered(
       Name of a task to its metrics.
 
     Raises:
-      ValueError: when no task of that name has the split and metrics.
+      ValueError: when no task of that name has the split and metrics, or the devices cannot share a batch.
       CheckpointError: as `restore_params` raises it.
     """
+    check_batch(batch_size, 'Trainer.batch_size or Trainer.microbatches')
     model = folder.model
     with_metrics = [task for task in seqio.get_subtasks(seqio.get_mixture_or_task(name)) if task.metric_fns]
     if not any(split in task.splits for task in with_metrics):

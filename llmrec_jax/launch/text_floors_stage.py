@@ -15,6 +15,7 @@ from llmrec_jax.evaluation.floors.rating_means import Ratings, rating_floors
 from llmrec_jax.evaluation.rating_metrics import true_stars
 from llmrec_jax.evaluation.text_answers import TEXT_ANSWERS
 from llmrec_jax.files import write_json
+from llmrec_jax.launch.mixtures.catalogue import Catalogue
 from llmrec_jax.launch.mixtures.evaluation_task import STARS
 from llmrec_jax.launch.mixtures.fitted_floors import FittedFloor, StarsFloors, TextFloor, save_floor
 from llmrec_jax.launch.mixtures.mixture_run import task_names
@@ -32,8 +33,10 @@ def text_floors_stage(workspace: TextWorkspace) -> Stage:
     """Floors of every task that evaluates and is answered in words."""
 
     def action(_: str) -> dict:
-        # A name that nothing bears is told before hours of training, not after them.
+        # What cannot be evaluated is told before hours of training, not after them.
         task_names(workspace)
+        catalogue = Catalogue(workspace.item_names, workspace.vocabulary)
+        workspace.recipe.answering.check_names(catalogue.longest)
         users = workspace.stage_summary('corpus')['users']
         floors, without = fitted_floors(workspace.task_set, users, workspace.n_items)
         for name, floor in floors.items():

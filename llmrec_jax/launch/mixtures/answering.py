@@ -65,12 +65,41 @@ class Answering:
         Raises:
           ValueError: when it cannot.
         """
-        if self.batch_size % jax.device_count():
+        check_batch(self.batch_size, 'Answering.batch_size')
+
+    def check_names(self, longest: int) -> None:
+        """Checks that beams over all texts have room for the name of every item.
+
+        Args:
+          longest: tokens of the longest name, its end token included.
+
+        Raises:
+          ValueError: when they have not.
+        """
+        if self.unconstrained is not None and self.unconstrained.max_length < longest:
             raise ValueError(
-                f'{self.batch_size} questions at once do not divide over {jax.device_count()} devices: '
-                'change Answering.batch_size'
+                f'the longest name of an item has {longest} tokens, but Answering.unconstrained writes '
+                f'{self.unconstrained.max_length} at most: raise its max_length (NAME_LENGTH), or set '
+                'Answering.unconstrained to None'
             )
 
     def text_decoder(self, template: str) -> Any:
         """The decoder of a template's texts."""
         return self.text_of_templates.get(template, self.text)
+
+
+def check_batch(batch_size: int, setting: str) -> None:
+    """Checks that a batch can be dealt out to all devices.
+
+    Args:
+      batch_size: questions at once.
+      setting: what the configuration calls it.
+
+    Raises:
+      ValueError: when it cannot.
+    """
+    if batch_size % jax.device_count():
+        raise ValueError(
+            f'{batch_size} questions at once do not divide over {jax.device_count()} devices: '
+            f'change {setting}'
+        )

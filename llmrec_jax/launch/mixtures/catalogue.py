@@ -30,6 +30,11 @@ class Catalogue:
         """Tokens of each name, ended by EOS and padded with 0."""
         return padded_names(self.vocabulary, self.names)
 
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest name, its end token included."""
+        return self.name_tokens.shape[1]
+
     @functools.cached_property
     def trie(self) -> Trie:
         """All names as the constraint of a search."""

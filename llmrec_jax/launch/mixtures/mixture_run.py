@@ -35,13 +35,15 @@ def evaluate_mixture(workspace: TextWorkspace) -> MixtureResults:
     """
     recipe = workspace.recipe
     tasks = [EvaluationTask.of(workspace, name, SPLIT) for name in task_names(workspace)]
+    catalogue = Catalogue(workspace.item_names, workspace.vocabulary)
+    recipe.answering.check_names(catalogue.longest)
     params = workspace.params
     parameters = params_fingerprint(params)
     vocabulary = workspace.vocabulary
     examination = Examination(
         respondents=Respondents(
             Network(workspace.model, params, vocabulary),
-            Catalogue(workspace.item_names, vocabulary),
+            catalogue,
             recipe.answering,
         ),
         identity=fingerprint(parameters, recipe.model, vocabulary.fingerprint),

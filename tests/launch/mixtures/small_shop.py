@@ -38,7 +38,7 @@ ITEMS = [f'item_{number}' for number in (7, 31, 4, 118, 52, 9, 66, 203, 17, 80, 
 QUESTIONS, CANDIDATES = 11, 4
 TARGETS = np.random.default_rng(7).integers(len(ITEMS), size=QUESTIONS)
 LENGTHS = {'inputs': 40, 'targets': 16}
-VOCABULARY = TrainedVocabulary(size=295, extra_ids=0, symbols=('▁yes', '▁no', '▁item_', '▁user_'))
+VOCABULARY = TrainedVocabulary(size=400, extra_ids=0, symbols=('▁yes', '▁no', '▁item_', '▁user_'))
 SENTENCES = ['a fine thing', 'broke at once']
 # Name of the task: family, template, held out, kind of answer.
 TASKS = {

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from llmrec_jax.decoding.beam import Beam
 from llmrec_jax.launch.mixtures.journal import Journal
 from llmrec_jax.launch.mixtures.mixture_results import MixtureResults
 from llmrec_jax.launch.mixtures.mixture_run import evaluate_mixture
@@ -200,6 +201,17 @@ def test_a_checkpoint_of_other_shapes_is_told_once(prepared):
     recipe = small_shop.recipe(prepared, emb_dim=24)
     with pytest.raises(CheckpointError, match=r'has shape .*16.* there and .*24.* here'):
         evaluate_mixture(TextWorkspace(recipe, str(prepared / 'checkpoints' / 'checkpoint_1')))
+
+
+def test_names_that_free_beams_have_no_room_for_are_told_before_a_checkpoint_is_read(prepared):
+    recipe = small_shop.recipe(prepared, unconstrained=Beam(max_length=3, beam_size=4))
+    with pytest.raises(ValueError, match='the longest name of an item has 4 tokens, .* writes 3 at most'):
+        evaluate_mixture(TextWorkspace(recipe, 'no/such/checkpoint'))
+
+
+def test_a_batch_that_the_devices_cannot_share_is_told(prepared):
+    with pytest.raises(ValueError, match='7 questions at once do not divide over 8 devices'):
+        small_shop.recipe(prepared, batch_size=7).answering.check_devices()
 
 
 def test_diverged_parameters_are_no_ranking(prepared, tmp_path):
