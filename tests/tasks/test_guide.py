@@ -71,4 +71,6 @@ def test_the_commands_train_and_evaluate_it(folder):
         done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=1200)
         assert done.returncode == 0, done.stderr[-3000:]
         assert '1-11' in done.stderr
-    assert (folder / 'runs' / 'my_task' / 'report.html').exists()
+    evaluation = folder / 'runs' / 'my_task' / 'evaluation'
+    for name in ('p5_simulated_shop_eval', 'p5_simulated_shop_rating_1_11'):
+        assert (evaluation / name / 'report.html').exists()
