@@ -89,6 +89,8 @@ class TrainedVocabulary:
       digits_per_token: into groups of how many digits a number is split from its left, each a token: by 2,
         'item_7391' ends in '73', '91' and 'item_739' in '73', '9'. Numbers of no text are known too, and 100
         candidates fit a prompt of 512 tokens; 1 takes fewer tokens of the vocabulary, 3 a thousand more.
+        None for none: letters, digits and signs may share a token, so that a name that comes often enough,
+        such as 'item_73', is one, to be learned by heart.
       symbols: texts that are one token wherever they stand, with '▁' for a space, e.g. the beginning of names
         and what lists are joined by: ('▁item_', '▁user_', '▁,').
 
@@ -98,7 +100,7 @@ class TrainedVocabulary:
 
     size: int
     extra_ids: int = 100
-    digits_per_token: int = 2
+    digits_per_token: int | None = 2
     symbols: Sequence[str] = ()
 
     def __post_init__(self):
@@ -108,9 +110,9 @@ class TrainedVocabulary:
             raise ValueError(
                 f'TrainedVocabulary.size={self.size} must be more than its extra_ids={self.extra_ids}'
             )
-        if not 1 <= self.digits_per_token <= 3:
+        if self.digits_per_token not in (None, 1, 2, 3):
             raise ValueError(
-                f'TrainedVocabulary.digits_per_token must be 1, 2 or 3, not {self.digits_per_token}'
+                f'TrainedVocabulary.digits_per_token must be 1, 2, 3 or None, not {self.digits_per_token}'
             )
         unfit = [symbol for symbol in self.symbols if not symbol or any(map(str.isspace, symbol))]
         if unfit:
@@ -149,7 +151,9 @@ class TrainedVocabulary:
                 unk_id=UNK,
                 bos_id=-1,
                 byte_fallback=True,
-                split_digits=True,
+                split_digits=self.digits_per_token is not None,
+                split_by_number=self.digits_per_token is not None,
+                split_by_unicode_script=self.digits_per_token is not None,
                 required_chars=string.digits,
                 user_defined_symbols=[*self.symbols, *self._groups()],
                 max_sentence_length=LONGEST_TEXT,
@@ -161,7 +165,7 @@ class TrainedVocabulary:
         return written.getvalue()
 
     def _groups(self) -> list[str]:
-        sizes = range(2, self.digits_per_token + 1)
+        sizes = range(2, (self.digits_per_token or 1) + 1)
         return [f'{number:0{digits}}' for digits in sizes for number in range(10**digits)]
 
     def _what_does_not_fit(self, message: str) -> str:

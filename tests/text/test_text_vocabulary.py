@@ -64,6 +64,9 @@ def test_a_trained_vocabulary_splits_ids_into_their_prefix_and_pairs_of_digits(t
     triples = TrainedVocabulary(2000, digits_per_token=3).make_at(tmp_path / 'triples', texts)
     assert triples.pieces('item_7391')[-3:] == ['_', '739', '1']
     assert triples.pieces('item_73915')[-3:] == ['_', '739', '15']
+    often = [f'user_{row % 7} has item_{row % 9} , item_{row % 5}' for row in range(900)]
+    by_heart = TrainedVocabulary(330, extra_ids=0, digits_per_token=None).make_at(tmp_path / 'heart', often)
+    assert by_heart.pieces('user_6 has item_8 , item_1') == ['▁user_6', '▁has', '▁item_8', '▁,', '▁item_1']
     codes = TrainedVocabulary(SIZE, symbols=('<0_12>', '<1_55>')).make_at(tmp_path / 'codes', texts)
     assert codes.pieces('<0_12><1_55>') == ['▁', '<0_12>', '<1_55>']
 
@@ -248,7 +251,7 @@ def test_a_size_that_does_not_fit_the_texts_has_its_message(texts, tmp_path):
         TrainedVocabulary(300).train(texts, path)
     with pytest.raises(ValueError, match='no text'):
         TrainedVocabulary(SIZE).train(['', ' '], path)
-    with pytest.raises(ValueError, match='digits_per_token must be 1, 2 or 3, not 4'):
+    with pytest.raises(ValueError, match='digits_per_token must be 1, 2, 3 or None, not 4'):
         TrainedVocabulary(SIZE, digits_per_token=4)
     with pytest.raises(ValueError, match="cannot have ' item_': .* a space in it is written '▁'"):
         TrainedVocabulary(SIZE, symbols=(' item_',))
