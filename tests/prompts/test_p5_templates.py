@@ -103,6 +103,15 @@ def test_the_rates_are_those_of_the_paper():
     assert rates['rating_stars'] == rates['explanation_sentence'] == rates['review_review'] == 1
 
 
+def test_a_recipe_may_ask_other_rates_of_some_groups_in_training_alone():
+    prompts = P5Prompts(rates={'sequential_next_item': 20})
+    rates = {name: group.rate for name, group in prompts.groups(training=True).items()}
+    assert rates == {**RATES, 'sequential_next_item': 20}
+    assert {group.rate for group in prompts.groups(training=False).values()} == {1}
+    with pytest.raises(ValueError, match="rates names the group 'sequential'; P5 has rating_stars, "):
+        P5Prompts(rates={'sequential': 20})
+
+
 @pytest.mark.parametrize('name', [name for name in RATES if name != 'zero_shot_transfer'])
 def test_training_draws_the_seen_templates_equally_often_and_never_one_held_out(name):
     group = P5Prompts().groups(training=True)[name].seen()

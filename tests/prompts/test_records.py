@@ -93,7 +93,7 @@ def test_training_windows_end_in_the_last_three_items_and_begin_in_the_first_thr
     corpus = corpus_of([[*history, 18, 19]], _TITLES)
     splits = leave_last_out(corpus)
     own = histories.distinct_items(Sequences(corpus.events.item, corpus.user_offsets))
-    records = histories.sequential_training(splits.train, own)
+    records = histories.sequential_training(splits.train, own, 3)
     seen = set()
     for repetition in range(120):
         example = _sequential_example(records, repetition=repetition)
@@ -117,9 +117,16 @@ def test_training_windows_end_in_the_last_three_items_and_begin_in_the_first_thr
 def test_short_histories_show_two_items_where_there_are_two(history, windows):
     corpus = corpus_of([history], _TITLES)
     splits = leave_last_out(corpus)
-    records = histories.sequential_training(splits.train, histories.distinct_items(splits.train))
+    records = histories.sequential_training(splits.train, histories.distinct_items(splits.train), 3)
     examples = [_sequential_example(records, repetition=repetition) for repetition in range(40)]
     assert {(int(row['history'][0]), int(row['item'])) for row in examples} == windows
+
+
+def test_any_item_but_the_first_two_is_a_target_where_all_may_be():
+    splits = leave_last_out(corpus_of([[5, 6, 7, 8, 9, 0, 1]], _TITLES))
+    records = histories.sequential_training(splits.train, histories.distinct_items(splits.train), 100)
+    examples = [_sequential_example(records, repetition=repetition) for repetition in range(60)]
+    assert {int(row['item']) for row in examples} == {7, 8, 9}
 
 
 def test_an_evaluation_case_shows_the_newest_of_the_whole_history_and_asks_for_the_target():
@@ -141,7 +148,7 @@ def test_users_without_enough_items_give_no_record():
     corpus = corpus_of([[1, 2, 3], [4], [5, 6, 7, 8]], _TITLES)
     train = leave_last_out(corpus).train
     own = histories.distinct_items(train)
-    assert histories.sequential_training(train, own).columns['user'].tolist() == [2]
+    assert histories.sequential_training(train, own, 3).columns['user'].tolist() == [2]
     assert histories.direct_training(train, own).columns['user'].tolist() == [0, 1, 2]
 
 
@@ -231,6 +238,7 @@ def test_words_say_what_is_unknown_and_long_titles_are_cut_with_one_message(capl
     assert tables['price'] == ['0.00', 'unknown price', '2.00']
     assert tables['user_name'] == ['a woman']
     assert word_tables(corpus, ['a', 'b', 'c'], ['u'])['user_name'] == ['U0']
+    assert word_tables(corpus, ['a', 'b', 'c'], ['u'], called='user')['user_name'] == ['u']
     assert caplog.text.count('are longer than 5 characters') == 1
     assert 'the longest, that of B0, has 10000' in caplog.text
 

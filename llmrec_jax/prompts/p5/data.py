@@ -78,6 +78,7 @@ class P5:
         the user ever had, held-out items included; 'outside_training', what training knows of alone. The
         first keeps held-out pairs out of every prompt, and is itself knowledge of them: given many epochs
         over a small catalogue, what never comes as a negative must be what is held out.
+      sequential_targets: the last items of a training history that may be the target; 3 as published.
       called: see `records.words.word_tables`.
       max_title: characters of a title.
       max_review: characters of a review.
@@ -89,6 +90,7 @@ class P5:
     review_split: str = 'leave_last_out'
     review_split_seed: int = 0
     negatives: str = 'outside_history'
+    sequential_targets: int = 3
     called: str = 'source_id'
     max_title: int = 200
     max_review: int = 1500
@@ -99,6 +101,8 @@ class P5:
                 raise ValueError(
                     f'P5.{field} is {getattr(self, field)!r}; expected one of {", ".join(map(repr, allowed))}'
                 )
+        if self.sequential_targets < 1:
+            raise ValueError(f'P5.sequential_targets={self.sequential_targets} must be at least 1')
 
     def build(self, corpus: Corpus) -> P5Data:
         """The groups that `corpus` can fill, and their records; says which templates it cannot, and why.
@@ -173,7 +177,7 @@ class P5:
         in_training = whole if self.negatives == 'outside_history' else histories.distinct_items(splits.train)
         purchases = {
             'train': (
-                histories.sequential_training(splits.train, in_training),
+                histories.sequential_training(splits.train, in_training, self.sequential_targets),
                 histories.direct_training(splits.train, in_training),
             ),
             **{

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections import defaultdict
+from collections.abc import Mapping
 
 from llmrec_jax.prompts.p5 import direct, explanation, rating, review, sequential, zero_shot
 from llmrec_jax.prompts.prompt_group import Form, PromptGroup
@@ -16,7 +17,7 @@ TEMPLATES = (
     *direct.TEMPLATES,
     *zero_shot.TEMPLATES,
 )
-# Examples of each record in an epoch.
+# Examples of each record in an epoch, as published.
 RATES = {
     'rating_stars': 1,
     'sequential_next_item': 5,
@@ -44,18 +45,28 @@ class P5Prompts:
       candidates: items to choose from, the right one among them.
       scale: the ratings that there are.
       templates: those in use; a template of one's own is one more.
+      rates: group to examples of each record in an epoch of training; `RATES` for groups that it lacks.
+
+    Raises:
+      ValueError: when a rate is of no group.
     """
 
     max_history: int = 20
     candidates: int = 100
     scale: RatingScale = dataclasses.field(default_factory=RatingScale)
     templates: tuple[Template, ...] = TEMPLATES
+    rates: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        unknown = sorted(set(self.rates) - set(RATES))
+        if unknown:
+            raise ValueError(f'P5Prompts.rates names the group {unknown[0]!r}; P5 has {", ".join(RATES)}')
 
     def groups(self, *, training: bool) -> dict[str, PromptGroup]:
         """Every group by its name, with all its templates; `PromptGroup.seen` leaves out those held out.
 
         Args:
-          training: whether ratings as targets get P5's noise, and records are asked as often as `RATES` says;
+          training: whether ratings as targets get P5's noise, and records are asked as often as `rates` says;
             else every record is asked once.
 
         Raises:
@@ -63,7 +74,7 @@ class P5Prompts:
             one belongs to no group of P5.
         """
         by_id(self.templates)
-        forms = self._forms(training)
+        forms, rates = self._forms(training), {**RATES, **self.rates}
         members = defaultdict(list)
         for template in self.templates:
             name = f'{template.family}_{template.group}'
@@ -73,7 +84,7 @@ class P5Prompts:
                 )
             members[name].append(template)
         return {
-            name: PromptGroup(form, tuple(members[name]), RATES[name] if training else 1)
+            name: PromptGroup(form, tuple(members[name]), rates[name] if training else 1)
             for name, form in forms.items()
             if name in members
         }

@@ -9,9 +9,8 @@ from llmrec_jax.prompts.candidates import with_negatives
 from llmrec_jax.prompts.draws import Draws
 from llmrec_jax.prompts.records.record_table import Records, take_rows
 
-# P5 draws the target among the last three items and the window's start among the first three, and shows a
-# history of two items or more.
-_TARGETS, _STARTS, _SHORTEST = 3, 3, 2
+# P5 draws the window's start among the first three items, and shows a history of two items or more.
+_STARTS, _SHORTEST = 3, 2
 _FEWEST_ITEMS = 2
 
 
@@ -23,12 +22,13 @@ def distinct_items(histories: Sequences) -> Sequences:
     return Sequences(pairs[1], np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
 
-def sequential_training(train: Sequences, own: Sequences) -> Records:
+def sequential_training(train: Sequences, own: Sequences, targets: int) -> Records:
     """Windows over the training histories; users of a single item have nothing to predict.
 
     Args:
       train: training history of each user.
       own: of each user, the items that are no negatives.
+      targets: how many of the last items may be drawn as the target.
     """
     users = np.flatnonzero(train.lengths >= _FEWEST_ITEMS)
     return Records(
@@ -36,7 +36,7 @@ def sequential_training(train: Sequences, own: Sequences) -> Records:
             'user': users,
             'items': take_rows(train, users),
             'first_target': np.minimum(
-                np.maximum(train.lengths[users] - _TARGETS, _SHORTEST), train.lengths[users] - 1
+                np.maximum(train.lengths[users] - targets, _SHORTEST), train.lengths[users] - 1
             ),
             'last_start': np.full(len(users), _STARTS - 1),
             'own': take_rows(own, users),

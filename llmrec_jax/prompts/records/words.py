@@ -10,7 +10,7 @@ from llmrec_jax.prompts.array_ops import Array, ArrayOps
 LOG = logging.getLogger(__name__)
 
 UNKNOWN = {'title': 'unknown title', 'brand': 'unknown brand', 'price': 'unknown price'}
-USER_NAMES = ('source_id', 'profile')
+USER_NAMES = ('source_id', 'profile', 'user')
 
 
 def one_line(text: str) -> str:
@@ -46,11 +46,12 @@ def word_tables(
       item_names: of the naming scheme.
       user_names: of the naming scheme.
       called: what `user_name` is, in place of the display names that published corpora no longer have:
-        'source_id', the source's own id, or 'profile', what is known of the user (several may have the same).
+        'source_id', the source's own id, 'profile', what is known of the user (several may have the same), or
+        'user', the same as `user`, which halves what a model must learn by heart.
       max_title: characters of a title; more are cut off.
 
     Raises:
-      ValueError: when the names are not one an item and one a user, or `called` is neither.
+      ValueError: when the names are not one an item and one a user, or `called` is none of these.
     """
     items, users = corpus.items, corpus.users
     for what, names, rows in (('items', item_names, len(items)), ('users', user_names, len(users))):
@@ -58,6 +59,7 @@ def word_tables(
             raise ValueError(f'{corpus.name}: {len(names)} names for {rows} {what}')
     if called not in USER_NAMES:
         raise ValueError(f'user_name can be {" or ".join(USER_NAMES)}, not {called!r}')
+    profiles = users.profile if called == 'profile' else [''] * len(users)
     titles = cut_texts(
         [one_line(title) for title in items.title], max_title, f'{corpus.name}: titles', items.item_id
     )
@@ -69,10 +71,9 @@ def word_tables(
             UNKNOWN['price'] if math.isnan(price) else f'{price:.2f}' for price in items.price.tolist()
         ],
         'user': list(user_names),
-        'user_name': [
-            one_line(profile) if called == 'profile' and profile.strip() else user_id
-            for user_id, profile in zip(users.user_id, users.profile)
-        ],
+        'user_name': list(user_names)
+        if called == 'user'
+        else [one_line(profile) or user_id for user_id, profile in zip(users.user_id, profiles)],
     }
 
 
