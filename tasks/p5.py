@@ -77,6 +77,9 @@ class P5Tasks:
       epochs: passes over the training records, each with draws of its own, before draws come again.
       feature_lengths: tokens of inputs and targets; longer ones are cut, but for the end-of-sequence token.
       transfer_to: the corpus whose items users meet zero-shot (Z-1 to Z-7); None for none.
+      families: those in the mixture that is trained on; None for all. The vocabulary is learned from all in
+        any case, so that a family trained alone reads as it does among others.
+      vocabulary_examples: about so many training examples are what a vocabulary is learned from.
       evaluated: ids of the templates in the mixture `p5_<corpus>_eval`.
       cases: most records that a task evaluates, drawn by `seed`; None for all of the split.
       ranked_cases: likewise of the tasks that rank candidates by 'yes', which ask about each of them.
@@ -93,6 +96,8 @@ class P5Tasks:
         default_factory=lambda: {'inputs': 512, 'targets': 64}
     )
     transfer_to: 'CorpusSource | None' = None
+    families: tuple[str, ...] | None = None
+    vocabulary_examples: int = 20_000
     evaluated: tuple[str, ...] = EVALUATED
     cases: int | None = 1000
     ranked_cases: int | None = 100
@@ -107,7 +112,7 @@ class P5Tasks:
                 f"P5Tasks.feature_lengths must give 'inputs' and 'targets' two tokens or more, not "
                 f'{dict(self.feature_lengths)}'
             )
-        for field in ('epochs', 'cases', 'ranked_cases'):
+        for field in ('epochs', 'vocabulary_examples', 'cases', 'ranked_cases'):
             if getattr(self, field) is not None and getattr(self, field) < 1:
                 raise ValueError(f'P5Tasks.{field}={getattr(self, field)} must be at least 1')
 
@@ -163,7 +168,7 @@ class P5Tasks:
         return TaskSet(
             name=self.name,
             training=training,
-            rates={f'{self.name}_train_{name}': examples for name, examples in data.epoch_sizes().items()},
+            rates=self._rates(data),
             evaluation=evaluation,
             mixtures={
                 f'{self.name}_eval': tuple(
@@ -179,6 +184,7 @@ class P5Tasks:
                 'names_leak': self.p5.item_naming.leaks,
                 'review_split': self.p5.review_split,
             },
+            vocabulary_examples=self.vocabulary_examples,
         )
 
     def register(self) -> TaskSet:
@@ -189,6 +195,20 @@ class P5Tasks:
         from tasks import prompt_pipeline
 
         return prompt_pipeline.register_over(self)
+
+    def _rates(self, data: P5Data) -> dict[str, int]:
+        families = {group.family for group in data.training_groups.values()}
+        chosen = families if self.families is None else set(self.families)
+        if absent := sorted(chosen - families):
+            raise ValueError(
+                f'P5Tasks.families names {absent[0]!r}, of which the corpus has no training records; it has '
+                f'those of {", ".join(sorted(families))}'
+            )
+        return {
+            f'{self.name}_train_{name}': examples
+            for name, examples in data.epoch_sizes().items()
+            if data.training_groups[name].family in chosen
+        }
 
     def _evaluation(self, data: P5Data) -> tuple[PromptTask, ...]:
         splits = {split: records for split, records in data.records.items() if split != 'train'}

@@ -25,8 +25,6 @@ ANSWERS = (STARS, YES_NO, LIKE, SENTENCE, ITEM, ITEM_OF_CANDIDATES, YES_NO_RANKI
 # What forms call an item is the answer's row in the catalogue, or that of the item asked about.
 RENAMED = {'item': 'target'}
 _TEXTS = ('inputs', 'targets', 'template')
-# Examples that a vocabulary is learned from: more of them change it little.
-TEXTS = 20_000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -108,12 +106,13 @@ class TaskSet:
 
     Attributes:
       name: what its tasks' and mixtures' names begin with, e.g. 'p5_simulated_shop'.
-      training: the tasks that are trained on together.
-      rates: of each of them by its name, the examples of an epoch: its share of the mixture.
+      training: the tasks that can be trained on.
+      rates: of those in the training mixture by name, the examples of an epoch: the share of the mixture.
       evaluation: the tasks that evaluate.
       mixtures: further mixtures by name, each of names of `evaluation`.
       item_names: what each item of the catalogue is called.
       facts: what the corpus did to the tasks, as JSON, for reports.
+      vocabulary_examples: about so many examples of `training` are what a vocabulary is learned from.
     """
 
     name: str
@@ -123,6 +122,7 @@ class TaskSet:
     mixtures: Mapping[str, tuple[str, ...]]
     item_names: Sequence[str]
     facts: Mapping[str, Any]
+    vocabulary_examples: int
 
     @property
     def training_mixture(self) -> str:
@@ -147,7 +147,8 @@ class TaskSet:
 
     def training_texts(self) -> Iterator[str]:
         """Inputs and targets of training, by the mixture's rates: what a vocabulary is learned from."""
-        share = min(1.0, TEXTS / self.epoch_size)
+        epoch = sum(task.group.rate * len(task.records['train']) for task in self.training)
+        share = min(1.0, self.vocabulary_examples / epoch)
         for task in self.training:
             records = task.records['train']
             for record in drawn(records, math.ceil(share * len(records)), task.seed):

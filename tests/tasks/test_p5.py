@@ -247,11 +247,24 @@ def test_a_template_that_names_an_absent_field_is_refused(corpus):
         ({'feature_lengths': {'inputs': 512}}, "must give 'inputs' and 'targets' two tokens or more"),
         ({'epochs': 0}, 'P5Tasks.epochs=0 must be at least 1'),
         ({'cases': 0}, 'P5Tasks.cases=0 must be at least 1'),
+        ({'vocabulary_examples': 0}, 'P5Tasks.vocabulary_examples=0 must be at least 1'),
     ],
 )
 def test_settings_that_cannot_be_are_refused(changed, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         tasks_of(**changed)
+
+
+def test_a_family_trained_alone_has_its_share_of_the_mixture_and_reads_the_same_vocabulary(corpus):
+    together = tasks_of().build_over(corpus)
+    alone = tasks_of(families=('rating', 'review')).build_over(corpus)
+    assert (
+        alone.rates == {name: rate for name, rate in together.rates.items() if '_train_r' in name}
+        and len(alone.rates) == 2
+    )
+    assert list(alone.training_texts()) == list(together.training_texts())
+    with pytest.raises(ValueError, match="names 'ratings', of which the corpus has no training records"):
+        tasks_of(families=('ratings',)).build_over(corpus)
 
 
 def test_an_answer_that_cannot_be_told_is_refused(corpus):
