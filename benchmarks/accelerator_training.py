@@ -37,7 +37,7 @@ from accelerator_workloads import Workload, flan_t5_base, read_histories, read_t
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.t5 import Transformer
 from llmrec_jax.models.t5.flops import train_flops
-from llmrec_jax.training.batches import Batches
+from llmrec_jax.training.batches import Batches, Shape
 from llmrec_jax.training.chips import chip_of
 from llmrec_jax.training.columns import ColumnStore, write_columns
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape, batch_sharding, place
@@ -61,16 +61,16 @@ def our_side(
     mesh = MeshShape(data=1).build()
     placement = batch_sharding(mesh, STANDARD_RULES)
 
-    def shapes(length: int) -> dict[str, jax.ShapeDtypeStruct]:
-        widths = {**workload.feature_lengths, 'inputs': length}
+    def shapes(shape: Shape) -> dict[str, jax.ShapeDtypeStruct]:
+        widths = batches.padded_lengths(shape)
         blank = {name: np.zeros((batches.microbatch_size, width), np.int32) for name, width in widths.items()}
         return {
             name: jax.ShapeDtypeStruct(feature.shape, feature.dtype, sharding=placement)
             for name, feature in model.convert_features(blank).items()
         }
 
-    features = {length: shapes(length) for length in batches.lengths}
-    widest = features[batches.lengths[-1]]
+    features = {shape: shapes(shape) for shape in batches.shapes}
+    widest = features[batches.shapes[-1]]
     with jax.set_mesh(mesh):
         abstract = abstract_state(model, optimizer, widest, mesh, STANDARD_RULES)
         state = initial_state(model, optimizer, widest, 0, abstract, STANDARD_RULES)
@@ -83,7 +83,7 @@ def our_side(
         start = time.perf_counter()
         for step in steps:
             parts = [
-                (part.length, place(model.convert_features(part.features), placement))
+                (part.shape, place(model.convert_features(part.features), placement))
                 for part in batches.batch(step)
             ]
             held[0], metrics = train(held[0], step, parts)

@@ -85,15 +85,18 @@ def our_steps(
     mesh = MeshShape(data=1).build()
     placement = batch_sharding(mesh, STANDARD_RULES)
     shapes = {}
-    for length in batches.lengths:
-        blank = {'inputs': (batches.microbatch_size, length), 'targets': (batches.microbatch_size, LEVELS)}
-        converted = model.convert_features({name: np.zeros(shape, np.int32) for name, shape in blank.items()})
-        shapes[length] = {
+    for shape in batches.shapes:
+        blank = {
+            name: np.zeros((batches.microbatch_size, width), np.int32)
+            for name, width in batches.padded_lengths(shape).items()
+        }
+        converted = model.convert_features(blank)
+        shapes[shape] = {
             name: jax.ShapeDtypeStruct(feature.shape, feature.dtype, sharding=placement)
             for name, feature in converted.items()
         }
     with jax.set_mesh(mesh):
-        widest = shapes[batches.lengths[-1]]
+        widest = shapes[batches.shapes[-1]]
         abstract = abstract_state(model, optimizer, widest, mesh, STANDARD_RULES)
         state = initial_state(model, optimizer, widest, 0, abstract, STANDARD_RULES)
         train = compile_step(
@@ -111,7 +114,7 @@ def our_steps(
     def run(step: int) -> float:
         start = time.perf_counter()
         parts = [
-            (part.length, place(model.convert_features(part.features), placement))
+            (part.shape, place(model.convert_features(part.features), placement))
             for part in batches.batch(step)
         ]
         held[0], metrics = train(held[0], step, parts)

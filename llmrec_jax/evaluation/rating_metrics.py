@@ -100,6 +100,37 @@ def predicted_rating_tally(
     return _tally(truth, np.clip(predictions, lowest, highest), lowest, highest)
 
 
+def expected_rating_tally(
+    targets: Sequence[str],
+    predictions: Sequence[str],
+    expected: Float[np.ndarray, 'examples'],
+    lowest: float = 1.0,
+    highest: float = 5.0,
+) -> Tally:
+    """Errors of ratings as texts, and beside them those of the expectation over all the ratings there are.
+
+    The text that is most probable is the mode of what a model believes; squared errors are least at the mean.
+    P5 judges the text alone.
+
+    Metrics, in stars: those of `rating_tally`, and
+      rmse_of_expectation, mae_of_expectation: of `expected`.
+
+    Args:
+      targets: the ratings given.
+      predictions: the answers.
+      expected: the mean rating by the model's own probabilities.
+      lowest: fewest stars on the scale.
+      highest: most stars.
+
+    Raises:
+      ValueError: as `rating_tally` and `predicted_rating_tally` raise it.
+    """
+    texts = rating_tally(targets, predictions, lowest, highest)
+    means = predicted_rating_tally(true_stars(targets, lowest, highest), expected, lowest, highest)
+    columns = {f'{name}_of_expectation': means.columns[name] for name in ('squared', 'absolute')}
+    return Tally({**texts.columns, **columns}, _metrics_with_expectation)
+
+
 def _tally(
     truth: Float[np.ndarray, 'examples'],
     answers: Float[np.ndarray, 'examples'],
@@ -119,6 +150,14 @@ def _tally(
         },
         _metrics,
     )
+
+
+def _metrics_with_expectation(means: Means) -> dict[str, Float[np.ndarray, 'resamples']]:
+    return {
+        **_metrics(means),
+        'rmse_of_expectation': np.sqrt(means['squared_of_expectation']),
+        'mae_of_expectation': means['absolute_of_expectation'],
+    }
 
 
 def _metrics(means: Means) -> dict[str, Float[np.ndarray, 'resamples']]:

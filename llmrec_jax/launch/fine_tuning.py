@@ -65,6 +65,7 @@ def fine_tune(recipe: FineTuning) -> TrainResult:
                 trainer.microbatches,
                 trainer.length_buckets,
                 trainer.bucketed_feature,
+                trainer.other_buckets,
             ),
             trainer.mesh.build(),
             trainer.logical_axis_rules,

@@ -106,6 +106,7 @@ def _validation(workspace: TextWorkspace) -> Validate:
         trainer.microbatches,
         trainer.length_buckets,
         trainer.bucketed_feature,
+        trainer.other_buckets,
     )
     return ValidationLoss(workspace.model, batches, trainer.mesh.build(), trainer.logical_axis_rules)
 

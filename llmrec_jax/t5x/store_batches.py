@@ -37,8 +37,7 @@ class StoreIterator(dataset_iterator.DatasetIterator):
     def element_spec(self) -> Mapping[str, dataset_iterator.ArraySpec]:
         """Shapes and types of one host's rows."""
         rows = len(range(self._batches.batch_size)[self._rows])
-        full = self._batches.feature_lengths[self._batches.bucketed_feature]
-        lengths = self._batches.padded_lengths(full)
+        lengths = self._batches.padded_lengths(self._batches.shapes[-1])
         blank = {name: np.zeros((rows, length), np.int32) for name, length in lengths.items()}
         features = self._model.convert_features(blank)
         return {

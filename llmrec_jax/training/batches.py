@@ -8,6 +8,7 @@ the tokens of its own rows alone.
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -21,20 +22,27 @@ from llmrec_jax.training.packing import companions
 # Rounds of the cipher behind the permutation, as many as Grain's own shuffle makes.
 ROUNDS = 4
 WHOLE = slice(None)
+# Tokens that the bucketed feature is padded to, and the bucket of the other features.
+Shape = tuple[int, int]
 
 
 class Microbatch(NamedTuple):
-    """A part of a batch in which every row is padded to one length, or one host's rows of it.
+    """A part of a batch in which every row is padded to one shape, or one host's rows of it.
 
     Attributes:
       rows: which examples of the store.
       features: the examples, feature name to padded tokens.
-      length: what the bucketed feature is padded to, the same on every host.
+      shape: what the bucketed feature and the others are padded to, the same on every host.
     """
 
     rows: Int[np.ndarray, 'rows']
     features: Mapping[str, Int[np.ndarray, 'rows _']]
-    length: int
+    shape: Shape
+
+    @property
+    def length(self) -> int:
+        """What the bucketed feature is padded to."""
+        return self.shape[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +52,8 @@ class Batches:
     Examples run by in epochs, each a permutation drawn from (seed, epoch), which is computed one place at a
     time: its memory does not grow with the store. A batch is sorted by the length of one feature and cut into
     microbatches, and each microbatch is padded only to the shortest bucket that holds it: the batch is the
-    same as one padded to the full length, with most of the padding left out.
+    same as one padded to the full length, with most of the padding left out. Where the other features have
+    buckets too, it is sorted by these first, so that answers of a word and answers of a sentence are apart.
 
     Of a packed store (see `packing`), the segment ids and positions of each feature come along.
 
@@ -55,6 +64,7 @@ class Batches:
       microbatches: how many equal parts a batch is cut into.
       length_buckets: shorter lengths that `bucketed_feature` may be padded to.
       bucketed_feature: the feature whose length decides the order and the bucket.
+      other_buckets: lengths that the other features may be padded to, where they are shorter in full.
       seed: of the order of examples.
 
     Raises:
@@ -67,6 +77,7 @@ class Batches:
     microbatches: int = 1
     length_buckets: tuple[int, ...] = ()
     bucketed_feature: str = 'inputs'
+    other_buckets: tuple[int, ...] = ()
     seed: int = 0
 
     def __post_init__(self):
@@ -85,6 +96,8 @@ class Batches:
                 f'length_buckets={self.length_buckets} must lie between 1 and the {full} tokens of '
                 f'{self.bucketed_feature!r}'
             )
+        if any(bucket < 1 for bucket in self.other_buckets):
+            raise ValueError(f'other_buckets={self.other_buckets} must be 1 or more')
         for feature, length in self.feature_lengths.items():
             longest, row = self.columns.longest(feature)
             if longest > length:
@@ -99,20 +112,64 @@ class Batches:
         return self.batch_size // self.microbatches
 
     @functools.cached_property
-    def lengths(self) -> tuple[int, ...]:
-        """The padded lengths that can occur, ascending."""
-        buckets = np.unique([*self.length_buckets, self.feature_lengths[self.bucketed_feature]])
-        taken = np.searchsorted(buckets, [*self.columns.length_counts(self.bucketed_feature)])
+    def shapes(self) -> tuple[Shape, ...]:
+        """The padded shapes that can occur, the widest last."""
+        return tuple(itertools.product(self._occurring(self.bucketed_feature), self._other_lengths))
+
+    @functools.cached_property
+    def _other_lengths(self) -> tuple[int, ...]:
+        """Buckets of the other features that can occur, ascending."""
+        found = {length for feature in self._others for length in self._occurring(feature)}
+        return tuple(sorted(found)) or (0,)
+
+    @property
+    def _others(self) -> tuple[str, ...]:
+        return tuple(feature for feature in self.feature_lengths if feature != self.bucketed_feature)
+
+    def _buckets(self, feature: str) -> Int[np.ndarray, 'buckets']:
+        chosen = self.length_buckets if feature == self.bucketed_feature else self.other_buckets
+        full = self.feature_lengths[feature]
+        return np.unique([*(bucket for bucket in chosen if bucket < full), full])
+
+    def _occurring(self, feature: str) -> tuple[int, ...]:
+        buckets = self._buckets(feature)
+        taken = np.searchsorted(buckets, [*self.columns.length_counts(feature)])
         return tuple(int(length) for length in buckets[np.unique(taken)])
 
-    def padded_lengths(self, length: int) -> dict[str, int]:
-        """Tokens of every feature in a microbatch whose bucketed feature is padded to `length`."""
+    def padded_lengths(self, shape: Shape) -> dict[str, int]:
+        """Tokens of every feature in a microbatch of a shape."""
         padded = {}
         for feature, full in self.feature_lengths.items():
             along = [name for name in companions(feature) if name in self.columns.features]
-            width = length if feature == self.bucketed_feature else full
+            width = shape[0] if feature == self.bucketed_feature else min(shape[1], full)
             padded |= dict.fromkeys((feature, *along), width)
         return padded
+
+    def shape_of(self, rows: Int[np.ndarray, 'rows']) -> Shape:
+        """The smallest shape that holds some examples."""
+        lengths = self.columns.lengths(self.bucketed_feature, rows)
+        own = self._occurring(self.bucketed_feature)
+        longest = int(lengths.max())
+        return (
+            next(length for length in own if length >= longest),
+            int(self._other_bucket(rows).max()),
+        )
+
+    def order(self, rows: Int[np.ndarray, 'rows']) -> Int[np.ndarray, 'rows']:
+        """The places of examples by their bucket in the other features, and then by their length."""
+        lengths = self.columns.lengths(self.bucketed_feature, rows)
+        return np.lexsort((lengths, self._other_bucket(rows)))
+
+    def _other_bucket(self, rows: Int[np.ndarray, 'rows']) -> Int[np.ndarray, 'rows']:
+        """The bucket that holds an example's other features, all of them."""
+        found = np.zeros(len(rows), np.int64)
+        if len(self._other_lengths) == 1:
+            return found + self._other_lengths[0]
+        for feature in self._others:
+            buckets = self._buckets(feature)
+            lengths = self.columns.lengths(feature, rows)
+            found = np.maximum(found, buckets[np.searchsorted(buckets, lengths)])
+        return found
 
     def rows(self, step: int) -> Int[np.ndarray, 'batch']:
         """The examples of step `step`, in the order of the stream; steps count from 0."""
@@ -135,13 +192,11 @@ class Batches:
           The microbatches, each cut down to `rows_of`.
         """
         rows = self.rows(step)
-        lengths = self.columns.lengths(self.bucketed_feature, rows)
-        order = np.argsort(lengths, kind='stable').reshape(self.microbatches, -1)
-        return [self._microbatch(rows[part[rows_of]], int(lengths[part[-1]])) for part in order]
+        parts = rows[self.order(rows)].reshape(self.microbatches, -1)
+        return [self._microbatch(part[rows_of], self.shape_of(part)) for part in parts]
 
-    def _microbatch(self, rows: np.ndarray, longest: int) -> Microbatch:
-        length = next(length for length in self.lengths if length >= longest)
-        return Microbatch(rows, self.columns.batch(rows, self.padded_lengths(length)), length)
+    def _microbatch(self, rows: np.ndarray, shape: Shape) -> Microbatch:
+        return Microbatch(rows, self.columns.batch(rows, self.padded_lengths(shape)), shape)
 
 
 @functools.lru_cache(maxsize=16)

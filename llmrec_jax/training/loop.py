@@ -6,7 +6,7 @@ import math
 import pathlib
 import resource
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Protocol, runtime_checkable
 
 import jax
@@ -24,7 +24,7 @@ from llmrec_jax.training.step_profile import StepProfile
 from llmrec_jax.training.train_state import TrainState
 from llmrec_jax.training.utilization import FlopsCounter
 
-Feed = list[tuple[int, Mapping[str, Array]]]
+Feed = list[tuple[Hashable, Mapping[str, Array]]]
 Validate = Callable[[PyTree[Array], int], Mapping[str, float]]
 
 

@@ -1,7 +1,7 @@
 """One update: gradients summed over microbatches, then applied."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -49,19 +49,19 @@ class StepPrograms:
     full length would make, dropout aside.
 
     Attributes:
-      update: padded length to the program that makes the whole update; empty for several microbatches.
-      accumulate: padded length to the program that adds a microbatch's sums; empty for one microbatch.
+      update: padded shape to the program that makes the whole update; empty for several microbatches.
+      accumulate: padded shape to the program that adds a microbatch's sums; empty for one microbatch.
       zero: makes empty sums; None for one microbatch.
       apply: turns the state and the sums into the next state and the step's metrics; likewise.
     """
 
-    update: Mapping[int, Any]
-    accumulate: Mapping[int, Any]
+    update: Mapping[Hashable, Any]
+    accumulate: Mapping[Hashable, Any]
     zero: Any = None
     apply: Any = None
 
     def named(self) -> dict[str, Any]:
-        """The programs by name: 'update_<length>', or 'accumulate_<length>', 'zero' and 'apply'."""
+        """The programs by name: 'update_<shape>', or 'accumulate_<shape>', 'zero' and 'apply'."""
         programs = {f'update_{length}': program for length, program in self.update.items()}
         programs |= {f'accumulate_{length}': program for length, program in self.accumulate.items()}
         return programs | ({'zero': self.zero, 'apply': self.apply} if self.accumulate else {})
@@ -88,14 +88,14 @@ class TrainStep(StepPrograms):
     """The programs of one update, compiled."""
 
     def __call__(
-        self, state: TrainState, step: int, microbatches: Sequence[tuple[int, Mapping[str, Array]]]
+        self, state: TrainState, step: int, microbatches: Sequence[tuple[Hashable, Mapping[str, Array]]]
     ) -> tuple[TrainState, dict[str, Float[Array, '']]]:
         """Makes update number `step`, counted from 0.
 
         Args:
           state: is donated; use the one returned.
           step: updates made before.
-          microbatches: padded length and model features of each, as many as the step was made for.
+          microbatches: padded shape and model features of each, as many as the step was made for.
 
         Returns:
           The next state, and `loss`, `grad_norm` and the model's own metrics, all divided by the loss
@@ -119,7 +119,7 @@ def lower_step(
     model: TrainableModel,
     optimizer: optax.GradientTransformation,
     abstract: TrainState,
-    features: Mapping[int, Mapping[str, jax.ShapeDtypeStruct]],
+    features: Mapping[Hashable, Mapping[str, jax.ShapeDtypeStruct]],
     rules: LogicalRules,
     seed: int,
     dropout_bits: str,
@@ -127,13 +127,13 @@ def lower_step(
     microbatches: int,
     optimizer_sharding: str = PARAMETERS,
 ) -> LoweredStep:
-    """Lowers the update for every padded length; call it under the mesh (`jax.set_mesh`).
+    """Lowers the update for every padded shape; call it under the mesh (`jax.set_mesh`).
 
     Args:
       model: the model.
       optimizer: the optimizer.
       abstract: shapes and shardings of the state; the devices need not be at hand.
-      features: padded length to the shapes and shardings of the model's features.
+      features: padded shape (or any key) to the shapes and shardings of the model's features.
       rules: logical axis rules for the model's activations.
       seed: of dropout; the key of a microbatch depends on the seed, the step and its place in the batch
         alone.

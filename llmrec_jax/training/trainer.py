@@ -12,7 +12,7 @@ import numpy as np
 
 from llmrec_jax import files
 from llmrec_jax.training import processes
-from llmrec_jax.training.batches import Batches
+from llmrec_jax.training.batches import Batches, Shape
 from llmrec_jax.training.checkpoints import Checkpoints
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.early_stopping import BestMetric, EarlyStopping
@@ -61,6 +61,8 @@ class Trainer:
       length_buckets: lengths shorter than the full one that a microbatch's inputs may be padded to. Each
         costs a compilation, and saves the padding above it.
       bucketed_feature: the task feature those lengths are for.
+      other_buckets: shorter lengths that the other features may be padded to, e.g. where most targets are a
+        word and some a sentence; each multiplies the compilations.
       seed: of the initial parameters, the order of examples and dropout.
       mesh: how devices share batch and model.
       logical_axis_rules: logical axis of parameters and activations to mesh axis, or a name: 'standard'
@@ -94,6 +96,7 @@ class Trainer:
     microbatches: int = 1
     length_buckets: tuple[int, ...] = ()
     bucketed_feature: str = 'inputs'
+    other_buckets: tuple[int, ...] = ()
     seed: int = 0
     mesh: MeshShape = dataclasses.field(default_factory=MeshShape)
     logical_axis_rules: LogicalRules | str = STANDARD_RULES
@@ -162,6 +165,7 @@ class Trainer:
             self.microbatches,
             self.length_buckets,
             self.bucketed_feature,
+            self.other_buckets,
             self.seed,
         )
         check_batch(mesh, self.logical_axis_rules, batches.microbatch_size)
@@ -180,13 +184,13 @@ class Trainer:
         rules, optimizer = self.logical_axis_rules, self.optimizer.build()
         placement = batch_sharding(mesh, rules)
         features = {
-            length: {
+            shape: {
                 name: jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=placement)
-                for name, array in model.convert_features(_blank(batches, length)).items()
+                for name, array in model.convert_features(_blank(batches, shape)).items()
             }
-            for length in batches.lengths
+            for shape in batches.shapes
         }
-        widest = features[batches.lengths[-1]]
+        widest = features[batches.shapes[-1]]
         saved = processes.from_first(checkpoints.steps)
         first = saved[-1] if saved else 0
         processes.from_first(lambda: self._check_input(workdir, batches, first))
@@ -221,7 +225,7 @@ class Trainer:
 
         def feed(step: int) -> Feed:
             return [
-                (part.length, place(model.convert_features(part.features), placement, own, size))
+                (part.shape, place(model.convert_features(part.features), placement, own, size))
                 for part in batches.batch(step, own)
             ]
 
@@ -250,6 +254,6 @@ class Trainer:
         files.write_json(path, here)
 
 
-def _blank(batches: Batches, length: int) -> dict[str, np.ndarray]:
-    widths = batches.padded_lengths(length)
+def _blank(batches: Batches, shape: Shape) -> dict[str, np.ndarray]:
+    widths = batches.padded_lengths(shape)
     return {name: np.zeros((batches.microbatch_size, width), np.int32) for name, width in widths.items()}

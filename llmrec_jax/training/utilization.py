@@ -1,6 +1,6 @@
 """How fast a run computes, and what share of its devices' peak that is."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -23,24 +23,24 @@ class FlopsCounter:
     def __init__(
         self,
         model: object,
-        features: Mapping[int, Mapping[str, jax.ShapeDtypeStruct]],
+        features: Mapping[Hashable, Mapping[str, jax.ShapeDtypeStruct]],
         device_kinds: Iterable[str],
     ):
-        """Counts once for every padded length.
+        """Counts once for every padded shape.
 
         Args:
           model: the model.
-          features: padded length to the shapes of a microbatch's features.
+          features: padded shape to the shapes of a microbatch's features.
           device_kinds: what JAX calls each device of the mesh.
         """
         counts = isinstance(model, CountsFlops)
-        self._flops = {length: model.train_flops(shapes) for length, shapes in features.items() if counts}
+        self._flops = {shape: model.train_flops(sizes) for shape, sizes in features.items() if counts}
         chips = [chip_of(kind) for kind in device_kinds]
         self._peak = None if None in chips else sum(chip.peak_flops for chip in chips)
 
-    def of(self, lengths: Iterable[int]) -> int:
-        """Model FLOPs of a step whose microbatches are padded to these lengths."""
-        return sum(self._flops.get(length, 0) for length in lengths)
+    def of(self, shapes: Iterable[Hashable]) -> int:
+        """Model FLOPs of a step whose microbatches are padded to these shapes."""
+        return sum(self._flops.get(shape, 0) for shape in shapes)
 
     def rates(self, flops: int, seconds: float) -> dict[str, float]:
         """What the log says of `flops` made in `seconds`.

@@ -71,12 +71,11 @@ class ValidationLoss:
         examples, size = self.examples, self.examples.microbatch_size
         sharding = batch_sharding(self.mesh, self.rules)
         own = rows_of_this_process(sharding, size)
-        lengths = examples.columns.lengths(examples.bucketed_feature)
-        order = np.argsort(lengths, kind='stable')
+        order = examples.order(np.arange(len(examples.columns)))
         for start in range(0, len(order), size):
             rows = order[start : start + size]
-            length = next(one for one in examples.lengths if one >= lengths[rows[-1]])
-            features = examples.columns.batch(rows[own], examples.padded_lengths(length))
+            widths = examples.padded_lengths(examples.shape_of(rows))
+            features = examples.columns.batch(rows[own], widths)
             filled = {name: _filled(feature, own.stop - own.start) for name, feature in features.items()}
             yield place(self.model.convert_features(filled), sharding, own, size)
 

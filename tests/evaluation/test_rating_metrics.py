@@ -6,7 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrec_jax.evaluation.bootstrap import Bootstrap
-from llmrec_jax.evaluation.rating_metrics import parse_stars, predicted_rating_tally, rating_tally
+from llmrec_jax.evaluation.rating_metrics import (
+    expected_rating_tally,
+    parse_stars,
+    predicted_rating_tally,
+    rating_tally,
+)
 
 TENTHS = tuple(f'{tenth / 10:.1f}' for tenth in range(10, 51))
 
@@ -135,3 +140,11 @@ def test_what_cannot_be_judged_is_refused(targets, predictions, message):
 def test_a_prediction_that_is_no_number_is_refused():
     with pytest.raises(ValueError, match='the prediction of example 1 is nan'):
         predicted_rating_tally(np.array([1.0, 2.0]), np.array([1.0, np.nan]))
+
+
+def test_the_expectation_is_judged_beside_the_text_and_changes_nothing_of_it():
+    targets, texts = ['5.0', '4.0', '1'], ['5.0', 'good', '2.0']
+    found = expected_rating_tally(targets, texts, np.array([4.0, 4.5, 3.0])).metrics()
+    assert found['rmse_of_expectation'] == pytest.approx(math.sqrt((1 + 0.25 + 4) / 3))
+    assert found['mae_of_expectation'] == pytest.approx(3.5 / 3)
+    assert rating_tally(targets, texts).metrics().items() <= found.items()

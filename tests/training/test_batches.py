@@ -1,3 +1,4 @@
+import itertools
 import pathlib
 
 import numpy as np
@@ -68,7 +69,7 @@ def test_microbatches_are_the_batch_sorted_and_padded_to_the_smallest_bucket(
     for part in parts:
         longest = columns.lengths('inputs')[part.rows].max()
         assert part.length == min(bucket for bucket in {*buckets, 12} if bucket >= longest)
-        assert part.length in batches.lengths
+        assert part.shape in batches.shapes
         full = columns.batch(part.rows, LENGTHS)
         assert (full['inputs'][:, : part.length] == part.features['inputs']).all()
         assert (full['inputs'][:, part.length :] == 0).all()
@@ -96,10 +97,30 @@ def test_billions_of_examples_are_shuffled_without_a_table():
     assert np.quantile(rows, [0.25, 0.5, 0.75]) / 2**33 == pytest.approx([0.25, 0.5, 0.75], abs=0.06)
 
 
+def test_short_targets_stand_apart_from_long_ones_and_get_no_padding_of_theirs(tmp_path):
+    rng = np.random.default_rng(0)
+    lengths = {'inputs': rng.integers(1, 13, 64), 'targets': rng.choice([1, 2, 7], 64)}
+    rows = {name: [[1] * length for length in chosen.tolist()] for name, chosen in lengths.items()}
+    store = write_columns(tmp_path / 'store', rows, {})
+    batches = Batches(store, 32, {'inputs': 12, 'targets': 8}, 8, (4, 8), other_buckets=(2,))
+    assert batches.shapes == tuple(itertools.product((4, 8, 12), (2, 8)))
+    parts = batches.batch(0)
+    whole = np.concatenate([part.rows for part in parts])
+    assert sorted(whole) == sorted(batches.rows(0))
+    bucket = np.where(lengths['targets'][whole] <= 2, 2, 8)
+    assert (np.diff(bucket) >= 0).all() and set(bucket) == {2, 8}
+    for part in parts:
+        widths = tuple(part.features[name].shape[1] for name in ('inputs', 'targets'))
+        assert widths == part.shape and part.shape in batches.shapes
+        assert part.shape[1] == (2 if lengths['targets'][part.rows].max() <= 2 else 8)
+        for name, feature in part.features.items():
+            assert (feature.sum(axis=1) == lengths[name][part.rows]).all()
+
+
 def test_only_lengths_that_occur_are_compiled_for(tmp_path):
     store = write_columns(tmp_path / 'store', {'inputs': [[1], [1, 2]], 'targets': [[1], [2]]}, {})
-    assert Batches(store, 2, {'inputs': 9, 'targets': 1}, 1, (2, 4)).lengths == (2,)
-    assert Batches(store, 2, {'inputs': 9, 'targets': 1}, 1, (1, 4)).lengths == (1, 4)
+    assert Batches(store, 2, {'inputs': 9, 'targets': 1}, 1, (2, 4)).shapes == ((2, 1),)
+    assert Batches(store, 2, {'inputs': 9, 'targets': 1}, 1, (1, 4)).shapes == ((1, 1), (4, 1))
 
 
 @pytest.mark.parametrize(

@@ -163,4 +163,4 @@ def test_a_batch_of_a_packed_store_brings_segments_and_positions(tmp_path):
     )
     assert part.features.keys() == expected.keys()
     assert all((part.features[name] == feature).all() for name, feature in expected.items())
-    assert Batches(store, 2, LENGTHS, 1, (5,)).padded_lengths(5)['inputs_segment_ids'] == 5
+    assert Batches(store, 2, LENGTHS, 1, (5,)).padded_lengths((5, 9))['inputs_segment_ids'] == 5

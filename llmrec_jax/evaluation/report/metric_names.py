@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 # Of the metrics of an answer, those that a table shows; the first is what the task is about. Cut-offs and the
 # number of candidates stand behind a name; '*' is any cut-off.
 _SHOWN = {
-    'stars': ('rmse', 'mae', 'parse_rate', 'rmse_of_parsed'),
+    'stars': ('rmse', 'mae', 'parse_rate', 'rmse_of_expectation', 'rmse_of_parsed'),
     'yes_no': ('accuracy', 'auc', 'parse_rate'),
     'like': ('accuracy', 'auc', 'parse_rate'),
     'sentence': ('bleu4', 'bleu2', 'rouge1', 'rouge2', 'rougeL', 'exact_match'),
@@ -15,8 +15,10 @@ _RANKING = ('hit_rate', 'ndcg', 'valid_id_rate', 'duplicate_rate')
 _TITLES = {
     'rmse': 'RMSE',
     'mae': 'MAE',
+    'rmse_of_expectation': 'RMSE of expectation',
     'rmse_of_parsed': 'RMSE of parsed',
     'mae_of_parsed': 'MAE of parsed',
+    'mae_of_expectation': 'MAE of expectation',
     'parse_rate': 'Parsed',
     'accuracy': 'Accuracy',
     'accuracy_of_parsed': 'Accuracy of parsed',
@@ -94,7 +96,8 @@ def which_is_best(metric: str, values: Sequence[float]) -> int | None:
 
 
 def _lower(metric: str) -> bool:
-    return _parts(metric)['name'].removesuffix('_of_parsed') in _LOWER
+    name = _parts(metric)['name']
+    return name.removesuffix('_of_parsed').removesuffix('_of_expectation') in _LOWER
 
 
 def _ranking_order(metric: str) -> tuple[bool, int, int, str]:

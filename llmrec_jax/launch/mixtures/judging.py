@@ -12,7 +12,7 @@ from llmrec_jax.evaluation.item_name_metrics import (
     scored_candidates_tally,
 )
 from llmrec_jax.evaluation.measured import Tally, plain_means
-from llmrec_jax.evaluation.rating_metrics import rating_tally
+from llmrec_jax.evaluation.rating_metrics import expected_rating_tally
 from llmrec_jax.evaluation.text_answers import CHOICES, text_tally
 from llmrec_jax.launch.mixtures.catalogue import Catalogue
 from llmrec_jax.launch.mixtures.evaluation_task import (
@@ -69,7 +69,8 @@ def judged(
     targets = [task.references[row] for row in rows]
     texts = [answer['text'] for answer in answers]
     if task.answer == STARS:
-        return rating_tally(targets, texts, *task.scale)
+        expected = np.asarray([answer['expected'] for answer in answers], np.float64)
+        return expected_rating_tally(targets, texts, expected, *task.scale)
     return text_tally(task.answer, targets, texts, scores=scores)
 
 

@@ -9,6 +9,7 @@ from llmrec_jax.launch.mixtures.catalogue import Catalogue
 from llmrec_jax.launch.mixtures.evaluation_task import (
     ITEM,
     ITEM_OF_CANDIDATES,
+    STARS,
     YES_NO_RANKING,
     EvaluationTask,
 )
@@ -21,7 +22,7 @@ from llmrec_jax.launch.mixtures.item_answers import (
 )
 from llmrec_jax.launch.mixtures.network import Network
 from llmrec_jax.launch.mixtures.questions import Questions
-from llmrec_jax.launch.mixtures.text_answers import Answered, ChoiceAnswers, TextAnswers
+from llmrec_jax.launch.mixtures.text_answers import Answered, ChoiceAnswers, StarAnswers, TextAnswers
 
 
 @runtime_checkable
@@ -64,6 +65,8 @@ class Respondents:
         if task.answer == YES_NO_RANKING:
             return YesProbability.of(self.network)
         texts = TextAnswers(self.network, answering.text_decoder(task.template), answering.seed)
+        if task.answer == STARS:
+            return StarAnswers.on(texts, task.scale)
         return ChoiceAnswers(texts, CHOICES[task.answer]) if task.answer in CHOICES else texts
 
     def settings(self, task: EvaluationTask) -> object:
@@ -75,4 +78,6 @@ class Respondents:
             return answering.items, answering.candidates
         if task.answer == YES_NO_RANKING:
             return ()
+        if task.answer == STARS:
+            return answering.text_decoder(task.template), answering.seed, task.scale
         return answering.text_decoder(task.template), answering.seed

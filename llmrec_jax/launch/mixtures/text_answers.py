@@ -83,6 +83,47 @@ class ChoiceAnswers:
         return self.texts.read(answered, place) | {'preference': float(answered['preference'][place])}
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class StarAnswers:
+    """A rating as the decoder writes it, and the mean of all ratings by the model's own probabilities.
+
+    Attributes:
+      texts: writes the answer.
+      ratings: the ratings that there are, as texts.
+    """
+
+    texts: TextAnswers
+    ratings: tuple[str, ...]
+
+    @classmethod
+    def on(cls, texts: TextAnswers, scale: tuple[float, float]) -> 'StarAnswers':
+        """Of a scale: its tenths, and its whole stars as templates 4-2 and 4-4 write them."""
+        lowest, highest = scale
+        tenths = range(round(10 * lowest), round(10 * highest) + 1)
+        whole = [f'{tenth // 10}' for tenth in tenths if tenth % 10 == 0]
+        return cls(texts, (*(f'{tenth / 10:.1f}' for tenth in tenths), *whole))
+
+    def ask(self, questions: Questions) -> Answered:
+        """Answers on the devices."""
+        network = self.texts.network
+        words = padded_names(network.vocabulary, self.ratings)
+        scores = likelihoods(
+            network.model,
+            network.params,
+            network.features(questions.inputs),
+            network.dealt(np.broadcast_to(words, (len(questions.inputs), *words.shape))),
+        )
+        return self.texts.ask(questions) | {'ratings': scores}
+
+    def read(self, answered: Answered, place: int) -> dict[str, Any]:
+        """The answer, and the mean rating."""
+        scores = np.asarray(answered['ratings'][place], np.float64)
+        check_numbers(scores)
+        shares = np.exp(scores - scores.max())
+        expected = shares @ np.asarray(self.ratings, np.float64) / shares.sum()
+        return self.texts.read(answered, place) | {'expected': float(expected)}
+
+
 def check_numbers(scores: Float[np.ndarray, '...'] | np.floating) -> None:
     """Looks whether a network gave scores that can be ranked.
 
