@@ -19,7 +19,7 @@ SHORT = (
     '--gin_file=gin_configs/p5/amazon_musical_instruments.gin',
     '--gin_file=gin_configs/models/tiger_tiny.gin',
     '--gin.CATEGORY=Small',
-    '--gin.VOCABULARY_SIZE=390',
+    '--gin.VOCABULARY_SIZE=440',
     '--gin.CANDIDATES=10',
     '--gin.EPOCHS=2',
     "--gin.TASK_FEATURE_LENGTHS={'inputs': 96, 'targets': 8}",
@@ -166,7 +166,7 @@ def test_materialising_goes_on_after_a_kill_with_what_is_not_complete(made, flag
 def test_a_vocabulary_larger_than_the_network_is_found_out_before_any_task_is_made(flags, tmp_path, capsys):
     with pytest.raises(SystemExit):
         train.main([*flags, f'--gin.WORKDIR={tmp_path}', '--gin.config.T5Config.vocab_size=300'])
-    assert 'the vocabulary has 390 tokens, but the network has room for 300' in capsys.readouterr().err
+    assert 'the vocabulary has 440 tokens, but the network has room for 300' in capsys.readouterr().err
     assert not (tmp_path / 'tasks').exists()
 
 

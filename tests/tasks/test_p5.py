@@ -23,7 +23,7 @@ from tasks.p5 import EVALUATED, P5Tasks
 from tasks.prompt_tasks import TaskSet
 from tests.prompts.corpora import corpus_of
 
-LENGTHS = {'inputs': 100, 'targets': 16}
+LENGTHS = {'inputs': 130, 'targets': 28}
 FAMILIES = {'rating', 'sequential', 'explanation', 'review', 'direct'}
 VOCABULARY = TrainedVocabulary(size=420, extra_ids=0)
 

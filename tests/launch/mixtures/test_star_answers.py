@@ -1,15 +1,16 @@
 """A rating as text and as the mean of the ratings, by the model's own probabilities."""
 
-import types
-
 import numpy as np
 import pytest
 
-from llmrec_jax.launch.mixtures.text_answers import StarAnswers
+from llmrec_jax.launch.mixtures.text_answers import StarAnswers, TextAnswers
 
 
-class Writer:
+class Writer(TextAnswers):
     """Reads the same text at every place."""
+
+    def __init__(self):
+        pass
 
     def read(self, answered, place):
         return {'text': '4.0'}
@@ -35,6 +36,6 @@ def test_the_mean_weighs_ratings_by_their_probability_whatever_their_sum():
 
 
 def test_scores_that_are_no_numbers_are_no_rating():
-    answers = StarAnswers(types.SimpleNamespace(read=None), ('1.0',))
+    answers = StarAnswers(Writer(), ('1.0',))
     with pytest.raises(ValueError, match='diverged'):
         answers.read({'ratings': np.array([[np.nan]])}, 0)
