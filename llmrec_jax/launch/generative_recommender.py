@@ -8,7 +8,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 from jaxtyping import Array, Int
 
 from llmrec_jax.corpora.splits import RankingCases
@@ -17,7 +17,7 @@ from llmrec_jax.evaluation.recommendations import Recommendations, from_ranked_l
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.semantic_ids.trie import Trie
 from llmrec_jax.training.columns import ColumnStore
-from llmrec_jax.training.mesh import place
+from llmrec_jax.training.mesh import over_devices_of, place
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -106,12 +106,7 @@ class GenerativeRecommender:
     @functools.cached_property
     def _over_devices(self) -> NamedSharding:
         """Users dealt out to all devices, in the mesh that the parameters lie in."""
-        placed = getattr(jax.tree.leaves(self.params)[0], 'sharding', None)
-        if isinstance(placed, NamedSharding):
-            mesh = placed.mesh
-        else:
-            mesh = jax.make_mesh((jax.device_count(),), ('data',), axis_types=(AxisType.Auto,))
-        return NamedSharding(mesh, PartitionSpec(tuple(mesh.axis_names)))
+        return over_devices_of(self.params)
 
 
 def check_users_at_once(batch_size: int) -> None:

@@ -181,7 +181,7 @@ class Batches:
         return rows
 
     def batch(self, step: int, rows_of: slice = WHOLE) -> list[Microbatch]:
-        """The batch of step `step`, shortest microbatch first; depends on nothing but the step.
+        """The batch of step `step`, in the order of `order`; depends on nothing but the step.
 
         Args:
           step: updates made before.

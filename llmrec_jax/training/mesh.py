@@ -196,6 +196,16 @@ def rows_of_this_process(sharding: NamedSharding, batch_size: int) -> slice:
     return slice(min(start for start, _, _ in bounds), max(stop for _, stop, _ in bounds))
 
 
+def over_devices_of(params: PyTree[Any]) -> NamedSharding:
+    """Rows dealt out to all devices, in the mesh of the parameters, or in a new one where they have none."""
+    placed = getattr(jax.tree.leaves(params)[0], 'sharding', None)
+    if isinstance(placed, NamedSharding):
+        mesh = placed.mesh
+    else:
+        mesh = jax.make_mesh((jax.device_count(),), (DATA,), axis_types=(AxisType.Auto,))
+    return NamedSharding(mesh, PartitionSpec(tuple(mesh.axis_names)))
+
+
 def place(
     batch: Mapping[str, np.ndarray],
     sharding: NamedSharding,

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 from jaxtyping import Array, Int, PyTree
 
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.text.text_vocabulary import TextVocabulary
-from llmrec_jax.training.mesh import place
+from llmrec_jax.training.mesh import over_devices_of, place
 
 Features = Mapping[str, Int[Array, 'batch length']]
 
@@ -46,12 +46,7 @@ class Network:
     @functools.cached_property
     def _over_devices(self) -> NamedSharding:
         """Examples dealt out to all devices, in the mesh that the parameters lie in."""
-        placed = getattr(jax.tree.leaves(self.params)[0], 'sharding', None)
-        if isinstance(placed, NamedSharding):
-            mesh = placed.mesh
-        else:
-            mesh = jax.make_mesh((jax.device_count(),), ('data',), axis_types=(AxisType.Auto,))
-        return NamedSharding(mesh, PartitionSpec(tuple(mesh.axis_names)))
+        return over_devices_of(self.params)
 
 
 def on_every_process(answered: PyTree[Array]) -> PyTree[np.ndarray]:

@@ -43,6 +43,17 @@ class TextAnswers:
         """The answer to the example at a place of the batch."""
         return {'text': self.texts(answered, place)[0]}
 
+    def likelihoods_of(self, answers: Sequence[str], questions: Questions) -> Float[Array, 'batch answers']:
+        """Log-probability of each of the same few answers to every question."""
+        network = self.network
+        words = padded_names(network.vocabulary, answers)
+        return likelihoods(
+            network.model,
+            network.params,
+            network.features(questions.inputs),
+            network.dealt(np.broadcast_to(words, (len(questions.inputs), *words.shape))),
+        )
+
     def texts(self, answered: Answered, place: int) -> list[str]:
         """All that the decoder wrote, best first.
 
@@ -67,14 +78,7 @@ class ChoiceAnswers:
 
     def ask(self, questions: Questions) -> Answered:
         """Answers on the devices."""
-        network = self.texts.network
-        words = padded_names(network.vocabulary, self.choices)
-        scores = likelihoods(
-            network.model,
-            network.params,
-            network.features(questions.inputs),
-            network.dealt(np.broadcast_to(words, (len(questions.inputs), *words.shape))),
-        )
+        scores = self.texts.likelihoods_of(self.choices, questions)
         return self.texts.ask(questions) | {'preference': scores[:, 0] - scores[:, 1]}
 
     def read(self, answered: Answered, place: int) -> dict[str, Any]:
@@ -105,14 +109,7 @@ class StarAnswers:
 
     def ask(self, questions: Questions) -> Answered:
         """Answers on the devices."""
-        network = self.texts.network
-        words = padded_names(network.vocabulary, self.ratings)
-        scores = likelihoods(
-            network.model,
-            network.params,
-            network.features(questions.inputs),
-            network.dealt(np.broadcast_to(words, (len(questions.inputs), *words.shape))),
-        )
+        scores = self.texts.likelihoods_of(self.ratings, questions)
         return self.texts.ask(questions) | {'ratings': scores}
 
     def read(self, answered: Answered, place: int) -> dict[str, Any]:
