@@ -15,15 +15,15 @@ import numpy as np
 
 from llmrec_jax.retrieval.exact import ExactSearch
 from llmrec_jax.retrieval.recall import recall_against_exact
-from llmrec_jax.retrieval.retriever import Retriever
 from llmrec_jax.retrieval.scann_index import ScannIndex
 from llmrec_jax.retrieval.scann_settings import ScannSettings
+from llmrec_jax.retrieval.vector_index import VectorIndex
 
 K = 10
 CENTRES = 200
 TREE = ScannSettings(brute_force_below=0)
 BRUTE_FORCE = ScannSettings(brute_force_below=np.iinfo(np.int64).max)
-INDEXES: dict[str, Callable[[np.ndarray], Retriever]] = {
+INDEXES: dict[str, Callable[[np.ndarray], VectorIndex]] = {
     'exact': ExactSearch,
     'scann_brute_force': lambda vectors: ScannIndex.build(vectors, settings=BRUTE_FORCE),
     'scann_tree': lambda vectors: ScannIndex.build(vectors, settings=TREE),
@@ -39,7 +39,7 @@ def unit_vectors(kind: str, n: int, dim: int, seed: int) -> np.ndarray:
     return (noise / np.linalg.norm(noise, axis=1, keepdims=True)).astype(np.float32)
 
 
-def queries_per_second(index: Retriever, queries: np.ndarray, seconds: float) -> float:
+def queries_per_second(index: VectorIndex, queries: np.ndarray, seconds: float) -> float:
     index.search(queries, K)
     start, rounds = time.perf_counter(), 0
     while time.perf_counter() - start < seconds:
@@ -48,7 +48,7 @@ def queries_per_second(index: Retriever, queries: np.ndarray, seconds: float) ->
     return rounds * len(queries) / (time.perf_counter() - start)
 
 
-def single_query_ms(index: Retriever, queries: np.ndarray) -> list[float]:
+def single_query_ms(index: VectorIndex, queries: np.ndarray) -> list[float]:
     index.search(queries[:1], K)
     times = []
     for row in range(min(len(queries), 300)):

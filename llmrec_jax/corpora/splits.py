@@ -21,6 +21,11 @@ class Sequences:
     def __getitem__(self, row: int) -> Int[np.ndarray, 'length']:
         return self.values[self.offsets[row] : self.offsets[row + 1]]
 
+    def rows(self, start: int, stop: int) -> 'Sequences':
+        """The rows from `start` to before `stop`, without copying what they hold."""
+        offsets = self.offsets[start : stop + 1]
+        return Sequences(self.values[offsets[0] : offsets[-1]], offsets - offsets[0])
+
     @property
     def lengths(self) -> Int[np.ndarray, 'rows']:
         """Number of items in each row."""

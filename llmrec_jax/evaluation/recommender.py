@@ -66,9 +66,8 @@ class DenseRecommender(abc.ABC):
 
 def case_batches(cases: RankingCases, size: int) -> Iterator[RankingCases]:
     """Consecutive parts of at most `size` cases, without copying the histories."""
-    offsets = cases.histories.offsets
     for start in range(0, len(cases), size):
         stop = min(start + size, len(cases))
-        part = offsets[start : stop + 1]
-        histories = Sequences(cases.histories.values[part[0] : part[-1]], part - part[0])
-        yield RankingCases(cases.user[start:stop], histories, cases.target[start:stop])
+        yield RankingCases(
+            cases.user[start:stop], cases.histories.rows(start, stop), cases.target[start:stop]
+        )

@@ -10,14 +10,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from llmrec_jax.decoding.beams import invalid_rate
-from llmrec_jax.evaluation.content_retrieval import QUERIES, ContentRetrieval
 from llmrec_jax.evaluation.floors.all_floors import fit_floors
 from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.evaluation.protocol import SEEN_ITEMS, SPLITS
 from llmrec_jax.evaluation.recommendations import Recommendations
 from llmrec_jax.evaluation.recommender import Recommender
+from llmrec_jax.evaluation.retrieval_recommender import RetrievalRecommender
 from llmrec_jax.launch.stages import Stage
 from llmrec_jax.launch.workspace import Workspace
+from llmrec_jax.retrieval.query_encoders import HistoryVectors
+from llmrec_jax.retrieval.vector_retriever import VectorRetriever
 from llmrec_jax.training import processes
 
 CONTENT_NAMES = {'last_item': 'content_scann', 'history_mean': 'content_scann_mean'}
@@ -48,7 +50,10 @@ def content_stage(workspace: Workspace) -> Stage:
         started = time.perf_counter()
         index = ScannIndex.build(vectors)
         build_seconds = time.perf_counter() - started
-        systems = {CONTENT_NAMES[query]: ContentRetrieval(index, vectors, query) for query in QUERIES}
+        systems = {
+            name: RetrievalRecommender(VectorRetriever(index, HistoryVectors(vectors, pooling)))
+            for pooling, name in CONTENT_NAMES.items()
+        }
         seconds = _measure_all(workspace, 'content', systems)
         queries = vectors[:SCANN_CHECK_QUERIES]
         k = workspace.recipe.list_length

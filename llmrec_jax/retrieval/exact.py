@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from llmrec_jax.retrieval.item_vectors import ItemVectors, check_search
-from llmrec_jax.retrieval.retriever import SearchResult
+from llmrec_jax.retrieval.search_result import SearchResult
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ class ExactSearch:
         return len(self._items)
 
     def search(self, queries: Float[np.ndarray, 'queries dim'], k: int) -> SearchResult:
-        """See `Retriever.search`; there are never absent slots."""
+        """See `VectorIndex.search`; there are never absent slots."""
         rows = check_search(queries, k, n_items=len(self), dim=self._blocks.shape[-1])
         # Few queries are padded to a power of two: one query costs one, and few shapes are compiled.
         batch = min(self._query_batch, 1 << max(len(rows) - 1, 0).bit_length())

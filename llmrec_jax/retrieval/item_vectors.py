@@ -6,6 +6,8 @@ import hashlib
 import numpy as np
 from jaxtyping import Float, Float32, Int, Int64
 
+from llmrec_jax.retrieval.search_result import check_k
+
 # Products of two such values, summed over any sensible width, stay within float32.
 LARGEST_VALUE = 1e15
 
@@ -78,10 +80,9 @@ def check_search(
     """The queries in float32.
 
     Raises:
-      ValueError: see `Retriever.search`.
+      ValueError: see `VectorIndex.search`.
     """
-    if not 1 <= k <= n_items:
-        raise ValueError(f'k={k} items asked of an index of {n_items} items: k must lie in 1..{n_items}')
+    check_k(k, n_items)
     if queries.shape[1] != dim:
         raise ValueError(f'queries have {queries.shape[1]} dimensions, the items of the index {dim}')
     return _finite_float32(queries, 'queries')

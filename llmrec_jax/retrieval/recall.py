@@ -4,11 +4,11 @@ import numpy as np
 from jaxtyping import Float
 
 from llmrec_jax.retrieval.exact import ExactSearch
-from llmrec_jax.retrieval.retriever import Retriever
+from llmrec_jax.retrieval.vector_index import VectorIndex
 
 
 def recall_against_exact(
-    index: Retriever, exact: ExactSearch, queries: Float[np.ndarray, 'queries dim'], k: int
+    index: VectorIndex, exact: ExactSearch, queries: Float[np.ndarray, 'queries dim'], k: int
 ) -> float:
     """Share of the true `k` best items of the queries that `index` returns among its `k`.
 
@@ -16,7 +16,7 @@ def recall_against_exact(
     ties with the k-th best counts as missed, which makes this a lower bound where vectors repeat.
 
     Raises:
-      ValueError: there are no queries, or see `Retriever.search`.
+      ValueError: there are no queries, or see `VectorIndex.search`.
     """
     if not len(queries):
         raise ValueError('recall is not defined without queries')

@@ -1,40 +1,35 @@
-"""What an index over item vectors offers: the k best items of a query, and nothing passed off as an item."""
+"""What every retriever offers: candidates for those who ask, whatever it finds them by."""
 
-import dataclasses
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-from jaxtyping import Float, Int
-
-ABSENT = -1
-
-
-@dataclasses.dataclass(frozen=True)
-class SearchResult:
-    """The best items of each query, best first.
-
-    Attributes:
-      items: item indices; -1 (`ABSENT`) where the index found fewer than `k`. Absent slots come last.
-      scores: dot products of query and item, descending; -inf in absent slots.
-    """
-
-    items: Int[np.ndarray, 'queries k']
-    scores: Float[np.ndarray, 'queries k']
+from llmrec_jax.retrieval.requests import Requests
+from llmrec_jax.retrieval.search_result import SearchResult
 
 
 @runtime_checkable
 class Retriever(Protocol):
-    """An index over item vectors, searched by largest dot product."""
+    """A system that finds candidates by histories or texts: a first stage, whose candidates another may rank.
 
-    def __len__(self) -> int:
-        """Number of items in the index."""
+    `VectorRetriever` makes one of an index and a query encoder, `BM25` goes by words, and
+    `evaluation.recommender_retriever.RecommenderRetriever` makes one of any recommender; the other way round,
+    `evaluation.retrieval_recommender.RetrievalRecommender` evaluates any of them.
+    """
+
+    @property
+    def n_items(self) -> int:
+        """Number of items that it may find."""
         ...
 
-    def search(self, queries: Float[np.ndarray, 'queries dim'], k: int) -> SearchResult:
-        """The `k` items of largest dot product with each query.
+    def retrieve(self, requests: Requests, k: int, *, remove_seen: bool = False) -> SearchResult:
+        """The `k` best candidates of each request.
+
+        Args:
+          requests: histories, texts or both; what is not read does not matter.
+          k: candidates wanted of each.
+          remove_seen: whether the items of a request's own history are left out.
 
         Raises:
-          ValueError: `k` is below 1 or above the number of items, the queries have another width than the
-            items, or a query is not finite.
+          ValueError: `k` is below 1 or above the number of items, or the requests lack what this retriever
+            goes by; with `remove_seen`, also where they have no histories.
         """
         ...

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from llmrec_jax.retrieval.item_vectors import ItemVectors, check_search
-from llmrec_jax.retrieval.retriever import ABSENT, SearchResult
 from llmrec_jax.retrieval.scann_files import ScannManifest, read_index, write_index
 from llmrec_jax.retrieval.scann_ops import scann_ops_pybind
 from llmrec_jax.retrieval.scann_settings import ScannLayout, ScannSettings
+from llmrec_jax.retrieval.search_result import ABSENT, SearchResult
 
 # Rows that the partitions and the hash are fitted on; more cost time and change recall little.
 TRAINING_ROWS = 100_000
@@ -19,7 +19,7 @@ DEFAULT_SETTINGS = ScannSettings()
 
 
 class ScannIndex:
-    """A `Retriever` over ScaNN; items of equal score come in no stated order.
+    """A `VectorIndex` over ScaNN; items of equal score come in no stated order.
 
     A query that looks into leaves with fewer than `k` items gets absent slots. Two builds over the same
     vectors need not find the same items, as ScaNN's training is not reproducible to the bit: save the index
@@ -77,7 +77,7 @@ class ScannIndex:
         return self._manifest.layout
 
     def search(self, queries: Float[np.ndarray, 'queries dim'], k: int) -> SearchResult:
-        """See `Retriever.search`."""
+        """See `VectorIndex.search`."""
         rows = check_search(queries, k, n_items=len(self), dim=self._manifest.dim)
         if not len(rows):
             return SearchResult(np.empty((0, k), np.int64), np.empty((0, k), np.float32))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from llmrec_jax.retrieval.exact import ExactSearch, ExactSettings
-from llmrec_jax.retrieval.retriever import Retriever
+from llmrec_jax.retrieval.vector_index import VectorIndex
 
 
 def sorted_by_score(vectors, queries, k):
@@ -51,7 +51,7 @@ def test_blocks_find_what_one_block_finds():
 def test_a_part_of_the_catalogue_answers_in_item_indices():
     vectors = np.eye(3, dtype=np.float32)
     search = ExactSearch(vectors, items=np.array([40, 7, 12]))
-    assert isinstance(search, Retriever)
+    assert isinstance(search, VectorIndex)
     assert len(search) == 3
     found = search.search(np.array([[0.5, 0.0, 1.0], [1.0, 1.0, 0.0]]), 3)
     np.testing.assert_array_equal(found.items, [[12, 40, 7], [7, 40, 12]])

@@ -9,9 +9,9 @@ import pytest
 
 from llmrec_jax.retrieval.exact import ExactSearch
 from llmrec_jax.retrieval.recall import recall_against_exact
-from llmrec_jax.retrieval.retriever import Retriever
 from llmrec_jax.retrieval.scann_index import ScannIndex
 from llmrec_jax.retrieval.scann_settings import ScannSettings
+from llmrec_jax.retrieval.vector_index import VectorIndex
 
 TREE = ScannSettings(brute_force_below=0)
 
@@ -29,7 +29,7 @@ def vectors():
 
 def test_a_small_catalogue_is_searched_exactly(vectors):
     index = ScannIndex.build(vectors)
-    assert isinstance(index, Retriever) and len(index) == 6000 and index.layout.brute_force
+    assert isinstance(index, VectorIndex) and len(index) == 6000 and index.layout.brute_force
     found, truth = index.search(vectors[:200], 10), ExactSearch(vectors).search(vectors[:200], 10)
     np.testing.assert_array_equal(found.items, truth.items)
     np.testing.assert_allclose(found.scores, truth.scores, rtol=1e-5)
