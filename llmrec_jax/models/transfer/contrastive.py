@@ -1,0 +1,51 @@
+"""In-batch contrastive loss in which one item is never its own negative (UniSRec, section 2.2)."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+
+def contrastive_losses(
+    queries: Float[Array, 'batch dim'],
+    keys: Float[Array, 'batch dim'],
+    items: Int[Array, 'batch'],
+    temperature: float,
+    *,
+    negatives: Float[Array, 'more dim'] | None = None,
+    valid: Bool[Array, 'batch'] | None = None,
+) -> Float[Array, 'batch']:
+    """`-log exp(q_i k_i / tau) / sum_j exp(q_i k_j / tau)` of each row, over unit vectors.
+
+    Where two rows have the same item, the other's key is no negative: its logit is -inf. UniSRec's released
+    code puts 0 in its place, which still adds exp(0) = 1 to the denominator; the more repeats in a batch, the
+    more its loss is above this one.
+
+    Args:
+      queries: of any length but 0; normalised here.
+      keys: the positive of each query; likewise.
+      items: which item each row is about, over all domains of the batch.
+      temperature: tau.
+      negatives: further keys that are negatives of every row, e.g. semi-synthetic items (VQ-Rec).
+      valid: rows that are no padding; the others' keys are no negatives, and their losses are 0.
+
+    Returns:
+      A loss in nats for each row.
+    """
+    queries, keys = unit(queries), unit(keys)
+    logits = queries @ keys.T / temperature
+    own = jnp.eye(len(items), dtype=bool)
+    masked = (items[:, None] == items[None, :]) & ~own
+    if valid is not None:
+        masked |= ~valid[None, :] & ~own
+    positive = jnp.diagonal(logits)
+    logits = jnp.where(masked, -jnp.inf, logits)
+    if negatives is not None:
+        logits = jnp.concatenate([logits, queries @ unit(negatives).T / temperature], axis=1)
+    losses = jax.nn.logsumexp(logits, axis=1) - positive
+    return losses if valid is None else jnp.where(valid, losses, 0.0)
+
+
+def unit(vectors: Float[Array, '*batch dim']) -> Float[Array, '*batch dim']:
+    """The vectors at length 1; the zero vector, as padding has, stays, and its gradient is finite."""
+    squares = jnp.sum(jnp.square(vectors), axis=-1, keepdims=True)
+    return vectors * jax.lax.rsqrt(jnp.maximum(squares, 1e-12))
