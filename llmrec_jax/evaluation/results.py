@@ -15,6 +15,7 @@ CEILING = 'ceiling'
 LAW_ATTAINED = 'law_attained'
 BOUNDS = (CEILING, LAW_ATTAINED)
 _STAGE_FIELDS = ('name', 'seconds', 'reused', 'peak_memory_mb')
+_SAMPLED_FIELDS = ('protocol', 'suffix', 'systems')
 _COMPARISON_FIELDS = (
     'system',
     'other',
@@ -54,6 +55,10 @@ class Results:
       semantic_ids: diagnostics of the code table.
       training: e.g. steps, examples per second, best step.
       decoding: e.g. beam size, share of invalid items.
+      sampled: entries as `sampled_protocol.sampled_record` gives them, one a protocol.
+      cold_start: system, then 'items' or 'users', then the slices of `cold_start.cold_start_record`, each as
+        `Measured.as_dict` gives it; on the test split under the main protocol.
+      serving: system or index to what it takes, see `serving.Serving` and `serving.IndexCost`.
     """
 
     protocol: Mapping[str, Any]
@@ -65,6 +70,9 @@ class Results:
     semantic_ids: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     decoding: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    sampled: Sequence[Mapping[str, Any]] = ()
+    cold_start: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    serving: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         """Checks the schema.
@@ -82,6 +90,7 @@ class Results:
         for fields, records, kind in (
             (_STAGE_FIELDS, self.stages, 'stages'),
             (_COMPARISON_FIELDS, self.comparisons, 'comparisons'),
+            (_SAMPLED_FIELDS, self.sampled, 'sampled'),
         ):
             for position, record in enumerate(records):
                 absent = [field for field in fields if field not in record]

@@ -16,6 +16,7 @@ from llmrec_jax.evaluation.protocol import SEEN_ITEMS, SPLITS
 from llmrec_jax.evaluation.recommendations import Recommendations
 from llmrec_jax.evaluation.recommender import Recommender
 from llmrec_jax.evaluation.retrieval_recommender import RetrievalRecommender
+from llmrec_jax.evaluation.serving import built_index
 from llmrec_jax.launch.stages import Stage
 from llmrec_jax.launch.workspace import Workspace
 from llmrec_jax.retrieval.query_encoders import HistoryVectors
@@ -47,9 +48,7 @@ def content_stage(workspace: Workspace) -> Stage:
         from llmrec_jax.retrieval.scann_index import ScannIndex
 
         vectors = workspace.item_vectors
-        started = time.perf_counter()
-        index = ScannIndex.build(vectors)
-        build_seconds = time.perf_counter() - started
+        index, cost = built_index(lambda: ScannIndex.build(vectors))
         systems = {
             name: RetrievalRecommender(VectorRetriever(index, HistoryVectors(vectors, pooling)))
             for pooling, name in CONTENT_NAMES.items()
@@ -60,7 +59,7 @@ def content_stage(workspace: Workspace) -> Stage:
         return {
             'seconds': seconds,
             'scann_layout': dataclasses.asdict(index.layout),
-            'scann_build_seconds': build_seconds,
+            'serving': {'scann_index': cost.as_dict()},
             f'scann_recall@{k}_against_exact': recall_against_exact(index, ExactSearch(vectors), queries, k),
         }
 

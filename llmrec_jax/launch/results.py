@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.catalogue_metrics import Catalogue
+from llmrec_jax.evaluation.cold_start import cold_start_record
 from llmrec_jax.evaluation.environment import environment
 from llmrec_jax.evaluation.evaluator import Evaluator, SystemResult
 from llmrec_jax.evaluation.floors.all_floors import FLOORS
@@ -29,6 +30,7 @@ def assemble(workspace: Workspace, records: Sequence[StageRecord]) -> Results:
     main = Protocol('test', recipe.seen_items, recipe.ks)
     systems: dict[str, dict[str, dict]] = {}
     comparisons: list[dict] = []
+    slices: dict[str, dict] = {}
     catalogue = _catalogue(workspace, summaries)
     for split in SPLITS:
         for seen_items in SEEN_ITEMS:
@@ -39,6 +41,7 @@ def assemble(workspace: Workspace, records: Sequence[StageRecord]) -> Results:
                 systems[section(protocol, main)] = {one.name: one.as_dict() for one in judged}
             if protocol == main:
                 comparisons = evaluator.compare(judged)
+                slices = _cold_start(workspace, judged, evaluator.bootstrap)
         for name, found in _ceiling(summaries, split).items():
             for where in (split, *(key for key in systems if key.startswith(f'{split}_seen'))):
                 systems.setdefault(where, {})[name] = found
@@ -68,6 +71,10 @@ def assemble(workspace: Workspace, records: Sequence[StageRecord]) -> Results:
         },
         training={**summaries.get('tasks', {}), **summaries.get('train', {})},
         decoding={name: value for name, value in summaries.get('evaluate', {}).items() if name != 'seconds'},
+        cold_start=slices,
+        serving={
+            name: cost for summary in summaries.values() for name, cost in summary.get('serving', {}).items()
+        },
     )
 
 
@@ -112,6 +119,18 @@ def _judge(workspace: Workspace, evaluator: Evaluator, summaries: dict) -> list[
         for name, found in PerUserResults.load(path).systems.items():
             judged.append(evaluator.judge(name, found, cases, seconds[f'{split}/{seen_items}/{name}']))
     return judged
+
+
+def _cold_start(
+    workspace: Workspace, judged: Sequence[SystemResult], bootstrap: Bootstrap
+) -> dict[str, dict]:
+    cases, ks = workspace.cases('test'), workspace.recipe.ks
+    return {
+        one.name: cold_start_record(
+            one.recommendations.target_rank, cases, workspace.splits.train, workspace.n_items, ks, bootstrap
+        )
+        for one in judged
+    }
 
 
 def _measured(summary: dict) -> set[str]:

@@ -5,19 +5,16 @@ import functools
 import json
 import logging
 import pathlib
-import threading
 import time
 from collections.abc import Callable, Sequence
 
-import psutil
-
 from llmrec_jax import files
+from llmrec_jax.evaluation.peak_memory import PeakMemory
 from llmrec_jax.launch.fingerprint import fingerprint
 from llmrec_jax.training import processes
 
 LOG = logging.getLogger(__name__)
 RECORDS = 'stages'
-MEMORY_SAMPLING_SECONDS = 0.1
 
 
 class StageError(RuntimeError):
@@ -184,7 +181,7 @@ def _do(workdir: pathlib.Path, stage: Stage, stage_fingerprint: str) -> StageRec
     # A record must not outlive its outputs: a kill during the work leaves the stage undone.
     path.unlink(missing_ok=True)
     started = time.monotonic()
-    with _PeakMemory() as peak:
+    with PeakMemory() as peak:
         summary = stage.action(stage_fingerprint)
     record = StageRecord(
         stage.name, stage_fingerprint, round(time.monotonic() - started, 3), round(peak.megabytes, 1), summary
@@ -195,27 +192,3 @@ def _do(workdir: pathlib.Path, stage: Stage, stage_fingerprint: str) -> StageRec
     files.write_json(path, dataclasses.asdict(record))
     LOG.info('stage %s: done in %.1f s', stage.name, record.seconds)
     return record
-
-
-class _PeakMemory:
-    """Samples resident memory, because the kernel's own peak covers the whole life of the process."""
-
-    def __enter__(self) -> '_PeakMemory':
-        self._process = psutil.Process()
-        self.megabytes = self._read()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._stop.set()
-        self._thread.join()
-        self.megabytes = max(self.megabytes, self._read())
-
-    def _read(self) -> float:
-        return self._process.memory_info().rss / 2**20
-
-    def _sample(self) -> None:
-        while not self._stop.wait(MEMORY_SAMPLING_SECONDS):
-            self.megabytes = max(self.megabytes, self._read())

@@ -35,7 +35,18 @@ def comparison(system: str, other: str, difference: float) -> dict:
     }
 
 
+def measured(recall: float, *metrics: str, users: int) -> dict:
+    intervals = {metric: [recall - 0.01, recall + 0.01] for metric in metrics}
+    return {**dict.fromkeys(metrics, recall), 'intervals': intervals, 'examples': users}
+
+
 def sample_fields() -> dict:
+    slices = {
+        'items': {'0': measured(0.2, 'recall@10', users=1234), '1+': measured(0.4, 'recall@10', users=70)},
+        'users': {'5+': measured(0.3, 'recall@10', users=1304)},
+    }
+    of_21 = ('recall@5_of_21_uniform', 'ndcg@5_of_21_uniform')
+    protocol = {'split': 'test', 'negatives': 20, 'drawn': 'uniform', 'excluded': 'training', 'ks': [5]}
     return {
         'protocol': Protocol().as_dict(),
         'systems': {
@@ -53,6 +64,15 @@ def sample_fields() -> dict:
         'semantic_ids': {'collision_rate': 0.04, 'quantizers': [{'name': 'lsh', 'usage': 0.5}]},
         'training': {'steps': 100},
         'decoding': {'invalid_rate': 0.0},
+        'cold_start': {'tiger': slices},
+        'sampled': [
+            {
+                'protocol': protocol,
+                'suffix': '_of_21_uniform',
+                'systems': {'tiger': measured(0.75, *of_21, users=100)},
+            }
+        ],
+        'serving': {'tiger': {'full_list': {'median': 0.125}}},
     }
 
 

@@ -222,3 +222,12 @@ def test_malformed_extras_are_refused():
         Curve('Loss', [1, 2], [0.5])
     with pytest.raises(ValueError, match="best is 'max'"):
         Curve('Loss', [1], [0.5], best='max')
+
+
+def test_slices_and_sampled_protocols_are_shown_apart():
+    page = Page(render(ReportData(title='TIGER', results=sample_results(), headline='tiger')))
+    assert '1\u202f234' in page.text
+    assert 'Test split: 20 negatives, drawn by uniform, excluded: training' in page.text
+    assert 'recall@5_of_21_uniform' in page.text
+    assert '0.7500' in page.text
+    assert 'tiger.full list.median' in page.text

@@ -40,6 +40,9 @@ def test_every_system_stands_in_the_results(finished):
     assert found['decoding']['invalid_rate']['unconstrained'] > 0
     assert found['training']['final_step'] == 6
     assert found['test']['ceiling']['recall@10'] > found['test']['decayed_markov']['recall@10']
+    for sliced in found['cold_start']['tiger'].values():
+        assert sum(measured['examples'] for measured in sliced.values()) == 200
+    assert found['serving']['scann_index']['build_seconds'] > 0
 
 
 def test_the_report_needs_no_other_file(finished):

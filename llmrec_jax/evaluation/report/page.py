@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmrec_jax import files
+from llmrec_jax.evaluation.report.cold_start_tables import cold_start
 from llmrec_jax.evaluation.report.document import document
 from llmrec_jax.evaluation.report.examples import examples_markup
 from llmrec_jax.evaluation.report.headline import comparisons, headline, protocol
@@ -22,6 +23,7 @@ from llmrec_jax.evaluation.report.markup import (
     tag,
 )
 from llmrec_jax.evaluation.report.report_data import Picture, ReportData
+from llmrec_jax.evaluation.report.sampled_tables import sampled
 from llmrec_jax.evaluation.report.systems_table import catalogue_table, systems_table
 
 TABLE_NOTE = 'Small numbers are bootstrap intervals over users; bold marks the best measured system.'
@@ -39,9 +41,12 @@ def render(data: ReportData) -> str:
         headline(data),
         _systems(data),
         comparisons(data),
+        cold_start(data),
+        sampled(data),
         _learning(data),
         _semantic_ids(data),
         _facts_section('Decoding', 'decoding', data.results.decoding),
+        _facts_section('Serving', 'serving', data.results.serving),
         _examples(data),
         _stages(data.results.stages),
         _facts_section('Corpus', 'corpus', data.results.corpus),

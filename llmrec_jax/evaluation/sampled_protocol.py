@@ -1,0 +1,223 @@
+"""Protocols that rank the target among a few drawn items, under metric names of their own.
+
+| published with | negatives | drawn | excluded | metric |
+|---|---|---|---|---|
+| SASRec's code, at most 10,000 users | 100 | uniform | training | `recall@10_of_101_uniform` |
+| S3-Rec, P5 | 99 | uniform | sequence | `recall@10_of_100_uniform` |
+| BERT4Rec | 100 | popularity | sequence | `recall@10_of_101_popularity` |
+
+None of these is a figure of the full catalogue's kind, nor of one another's: of 100 candidates ten blind
+draws hit a tenth of the targets, and systems change places between protocols.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from llmrec_jax.corpora.splits import RankingCases, Splits
+from llmrec_jax.evaluation.bootstrap import Bootstrap
+from llmrec_jax.evaluation.measured import Measured, Tally, plain_means
+from llmrec_jax.evaluation.metrics import case_metrics
+from llmrec_jax.evaluation.protocol import SPLITS
+from llmrec_jax.evaluation.recommender import DenseRecommender, case_batches
+
+_SCORES_AT_ONCE = 1_000_000
+
+DRAWN = ('uniform', 'popularity')
+EXCLUDED = ('nothing', 'history', 'training', 'sequence')
+
+
+@dataclasses.dataclass(frozen=True)
+class SampledProtocol:
+    """Which candidates a target is ranked among; ties count against the target, as everywhere.
+
+    Attributes:
+      split: 'test' or 'validation', as in `Protocol`.
+      negatives: how many are drawn for each case, each once; None for every item that is not excluded, which
+        with nothing excluded is the full catalogue with seen items kept.
+      drawn: 'uniform' from the catalogue, or by 'popularity', the number of training events of an item; items
+        that training has not are then never drawn.
+      excluded: what is never drawn beside the target: 'nothing', the case's 'history', the user's items in
+        'training' (the validation item may then be drawn on the test split), or the whole 'sequence' of the
+        user, held-out items included.
+      users: cases at most, drawn by `seed`; None for all.
+      ks: cut-offs of the metrics, ascending.
+      seed: of the draws; a user has the same negatives whatever other users are asked about.
+
+    Raises:
+      ValueError: when a switch has no such position or a number is out of range.
+    """
+
+    split: str = 'test'
+    negatives: int | None = 99
+    drawn: str = 'uniform'
+    excluded: str = 'sequence'
+    users: int | None = None
+    ks: Sequence[int] = (5, 10)
+    seed: int = 0
+
+    def __post_init__(self):
+        for name, allowed in (('split', SPLITS), ('drawn', DRAWN), ('excluded', EXCLUDED)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(
+                    f'SampledProtocol.{name} is {getattr(self, name)!r}; it must be one of {allowed}'
+                )
+        object.__setattr__(self, 'ks', tuple(self.ks))
+        if not self.ks or min(self.ks) < 1 or list(self.ks) != sorted(set(self.ks)):
+            raise ValueError(f'SampledProtocol.ks is {self.ks}; cut-offs must be at least 1 and ascend')
+        for name in ('negatives', 'users'):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f'SampledProtocol.{name} is {value}; it must be at least 1, or None for all')
+        if self.negatives is None and self.drawn != 'uniform':
+            raise ValueError(
+                "SampledProtocol.negatives is None, so all items are candidates and drawn must be 'uniform'"
+            )
+
+    @property
+    def suffix(self) -> str:
+        """What the names of its metrics end in, e.g. '_of_100_uniform'."""
+        count = 'all' if self.negatives is None else str(self.negatives + 1)
+        return f'_of_{count}_{self.drawn}'
+
+    def as_dict(self) -> dict[str, object]:
+        """Every switch by name, JSON-able."""
+        return {**dataclasses.asdict(self), 'ks': list(self.ks), 'ties': 'pessimistic'}
+
+    def chosen(self, cases: RankingCases) -> RankingCases:
+        """The cases that are asked about."""
+        if self.users is None or len(cases) <= self.users:
+            return cases
+        drawn = np.random.default_rng(self.seed).permutation(len(cases))[: self.users]
+        return cases.select(np.sort(drawn))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class NegativeSampler:
+    """Draws the negatives of cases.
+
+    Attributes:
+      protocol: how.
+      splits: of the corpus.
+      train_counts: how often each item occurs in training; one an item of the catalogue.
+    """
+
+    protocol: SampledProtocol
+    splits: Splits
+    train_counts: Float[np.ndarray, 'items']
+
+    def negatives(self, cases: RankingCases, row: int) -> Int[np.ndarray, 'negatives']:
+        """The negatives of one case, ascending.
+
+        Raises:
+          ValueError: naming the user, when fewer items can be drawn than are wanted, or the user has no case
+            on the test split and the whole sequence is to be excluded.
+        """
+        protocol, user = self.protocol, int(cases.user[row])
+        # Of exponential waiting times with rates w, the shortest are a draw without replacement by weights w.
+        waiting = np.random.default_rng((protocol.seed, user)).exponential(size=len(self.train_counts))
+        if protocol.drawn == 'popularity':
+            never = self.train_counts == 0
+            waiting = np.where(never, np.inf, waiting / np.where(never, 1, self.train_counts))
+        waiting[self._excluded(cases, row)] = np.inf
+        waiting[cases.target[row]] = np.inf
+        possible = int(np.isfinite(waiting).sum())
+        wanted = possible if protocol.negatives is None else protocol.negatives
+        if not 1 <= wanted <= possible:
+            raise ValueError(
+                f'user {user}: {wanted or "some"} negatives are wanted, but only {possible} of '
+                f'{len(waiting)} items can be drawn: lower SampledProtocol.negatives or exclude less'
+            )
+        return np.sort(np.argpartition(waiting, wanted - 1)[:wanted])
+
+    def _excluded(self, cases: RankingCases, row: int) -> Int[np.ndarray, 'excluded']:
+        excluded = self.protocol.excluded
+        if excluded == 'nothing':
+            return cases.target[:0]
+        if excluded == 'history':
+            return cases.histories[row]
+        user = int(cases.user[row])
+        if excluded == 'training':
+            return self.splits.train[user]
+        # Users of the test split ascend, and its histories hold all but the last of their items.
+        test = self.splits.test
+        place = int(np.searchsorted(test.user, user))
+        if place == len(test) or test.user[place] != user:
+            raise ValueError(f'user {user} has no case on the test split, so their sequence is not known')
+        return np.append(test.histories[place], test.target[place])
+
+
+def sampled_ranks(
+    recommender: DenseRecommender, cases: RankingCases, sampler: NegativeSampler
+) -> Int[np.ndarray, 'cases']:
+    """Rank of each case's target among its negatives, from 1, ties counted against it.
+
+    Raises:
+      ValueError: when there are no cases, a score is NaN, or see `NegativeSampler.negatives`.
+    """
+    if not len(cases):
+        raise ValueError('no cases to rank')
+    ranks = []
+    for batch in case_batches(cases, max(1, _SCORES_AT_ONCE // recommender.n_items)):
+        scores = recommender.scores(batch.histories)
+        for row, target in enumerate(batch.target):
+            of_negatives = scores[row, sampler.negatives(batch, row)]
+            if np.isnan(of_negatives).any() or np.isnan(scores[row, target]):
+                raise ValueError(f'a score after the history of user {batch.user[row]} is NaN')
+            ranks.append(1 + int((of_negatives >= scores[row, target]).sum()))
+    return np.asarray(ranks, np.int64)
+
+
+def sampled_metrics(
+    recommender: DenseRecommender, cases: RankingCases, sampler: NegativeSampler, bootstrap: Bootstrap
+) -> Measured:
+    """`recall@k`, `ndcg@k` and `mrr@k` among the negatives, each name ending in the protocol's `suffix`.
+
+    Args:
+      recommender: scores the whole catalogue; the negatives' scores are picked out.
+      cases: all of the protocol's split; of these the protocol's `users` are asked about.
+      sampler: draws the negatives.
+      bootstrap: gives the intervals.
+
+    Raises:
+      ValueError: see `sampled_ranks`.
+    """
+    protocol = sampler.protocol
+    ranks = sampled_ranks(recommender, protocol.chosen(cases), sampler)
+    columns = {
+        f'{name}{protocol.suffix}': values for name, values in case_metrics(ranks, protocol.ks).items()
+    }
+    return Tally(columns, plain_means).measured(bootstrap)
+
+
+def sampled_record(
+    protocol: SampledProtocol,
+    systems: Mapping[str, DenseRecommender],
+    splits: Splits,
+    train_counts: Float[np.ndarray, 'items'],
+    bootstrap: Bootstrap,
+) -> dict[str, Any]:
+    """All systems under one protocol, as an entry of `results.json`'s `sampled`.
+
+    Args:
+      protocol: of the entry.
+      systems: by name; each scores the whole catalogue.
+      splits: of the corpus.
+      train_counts: how often each item occurs in training.
+      bootstrap: gives the intervals.
+
+    Raises:
+      ValueError: naming the system, see `sampled_ranks`.
+    """
+    sampler = NegativeSampler(protocol, splits, train_counts)
+    measured = {}
+    for name, system in systems.items():
+        try:
+            found = sampled_metrics(system, getattr(splits, protocol.split), sampler, bootstrap)
+        except ValueError as error:
+            raise ValueError(f'system {name!r}: {error}') from error
+        measured[name] = found.as_dict()
+    return {'protocol': protocol.as_dict(), 'suffix': protocol.suffix, 'systems': measured}
