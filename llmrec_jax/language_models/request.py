@@ -109,7 +109,7 @@ class TextFailure:
     """A request without a response.
 
     Attributes:
-      reason: in words; holds neither the prompt nor a key.
+      reason: in words, those of the server among them; never holds a key.
     """
 
     reason: str

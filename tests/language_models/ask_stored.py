@@ -1,0 +1,19 @@
+"""Asks the server at the first argument for 40 texts, stored in the file at the second; run as a process."""
+
+import sys
+
+from llmrec_jax.language_models.chat_server import ChatServer
+from llmrec_jax.language_models.request import SamplingSettings, TextRequest
+from llmrec_jax.language_models.stored_responses import StoredResponses
+
+
+def main():
+    url, path = sys.argv[1:]
+    model = StoredResponses(ChatServer(url, 'echo', concurrency=4), path)
+    requests = [TextRequest(f'prompt {number}', SamplingSettings(8)) for number in range(40)]
+    for response in model.complete(requests):
+        print(response.text)
+
+
+if __name__ == '__main__':
+    main()
