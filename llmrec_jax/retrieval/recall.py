@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from llmrec_jax.retrieval.exact import ExactSearch
+from llmrec_jax.retrieval.search_result import SearchResult
 from llmrec_jax.retrieval.vector_index import VectorIndex
 
 
@@ -20,5 +21,9 @@ def recall_against_exact(
     """
     if not len(queries):
         raise ValueError('recall is not defined without queries')
-    truth, found = exact.search(queries, k), index.search(queries, k)
-    return float(np.mean([np.isin(t, f).mean() for t, f in zip(truth.items, found.items)]))
+    return float(recall_by_query(exact.search(queries, k), index.search(queries, k)).mean())
+
+
+def recall_by_query(truth: SearchResult, found: SearchResult) -> Float[np.ndarray, 'queries']:
+    """Share of each query's true items that were found."""
+    return np.array([np.isin(t, f).mean() for t, f in zip(truth.items, found.items)])

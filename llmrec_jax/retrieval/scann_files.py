@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import Int, Int64
 
 from llmrec_jax import files
-from llmrec_jax.retrieval.scann_settings import ScannLayout
+from llmrec_jax.retrieval.scann_settings import ReachedRecall, ScannLayout
 
 MANIFEST = 'manifest.json'
 ITEMS = 'items.npy'
-FORMAT = 'llmrec_jax scann index 1'
+FORMAT = 'llmrec_jax scann index 2'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,12 +26,14 @@ class ScannManifest:
       dim: width of a vector.
       layout: what it was built with.
       vectors_sha256: `ItemVectors.sha256` of what it was built from.
+      recall: what it was tuned to and reached; None where nobody measured.
     """
 
     n_items: int
     dim: int
     layout: ScannLayout
     vectors_sha256: str
+    recall: ReachedRecall | None = None
 
 
 def write_index(
@@ -74,7 +76,11 @@ def read_index(directory: pathlib.Path) -> tuple[Int64[np.ndarray, 'items'], Sca
             raise ValueError(f'format {record["format"]!r}, expected {FORMAT!r}')
         expected = record['files']
         manifest = ScannManifest(
-            record['n_items'], record['dim'], ScannLayout(**record['layout']), record['vectors_sha256']
+            record['n_items'],
+            record['dim'],
+            ScannLayout(**record['layout']),
+            record['vectors_sha256'],
+            None if record['recall'] is None else ReachedRecall(**record['recall']),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(

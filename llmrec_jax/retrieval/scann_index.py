@@ -1,5 +1,6 @@
 """Approximate search over item vectors with ScaNN, behind checks for what ScaNN answers in silence."""
 
+import dataclasses
 import os
 import pathlib
 from typing import Any
@@ -10,7 +11,7 @@ from jaxtyping import Float, Int
 from llmrec_jax.retrieval.item_vectors import ItemVectors, check_search
 from llmrec_jax.retrieval.scann_files import ScannManifest, read_index, write_index
 from llmrec_jax.retrieval.scann_ops import scann_ops_pybind
-from llmrec_jax.retrieval.scann_settings import ScannLayout, ScannSettings
+from llmrec_jax.retrieval.scann_settings import ReachedRecall, ScannLayout, ScannSettings
 from llmrec_jax.retrieval.search_result import ABSENT, SearchResult
 
 # Rows that the partitions and the hash are fitted on; more cost time and change recall little.
@@ -73,16 +74,46 @@ class ScannIndex:
 
     @property
     def layout(self) -> ScannLayout:
-        """The settings the index was built with."""
+        """The settings the index is searched with."""
         return self._manifest.layout
+
+    @property
+    def recall(self) -> ReachedRecall | None:
+        """What the index was tuned to and reached; None where nobody measured."""
+        return self._manifest.recall
+
+    def searched_with(self, leaves_to_search: int, reorder: int) -> 'ScannIndex':
+        """The same index, looked through more or less thoroughly; nothing is built again.
+
+        Raises:
+          ValueError: it is a brute-force index, or a number is outside what the index has.
+        """
+        if self.layout.brute_force:
+            raise ValueError('a brute-force index has no leaves to search')
+        if not (1 <= leaves_to_search <= self.layout.leaves and 1 <= reorder <= len(self)):
+            raise ValueError(
+                f'leaves_to_search={leaves_to_search} must lie in 1..{self.layout.leaves}, and '
+                f'reorder={reorder} in 1..{len(self)}'
+            )
+        layout = dataclasses.replace(self.layout, leaves_to_search=leaves_to_search, reorder=reorder)
+        manifest = dataclasses.replace(self._manifest, layout=layout, recall=None)
+        return ScannIndex(self._searcher, self._items, manifest)
+
+    def vouched_for(self, recall: ReachedRecall) -> 'ScannIndex':
+        """The same index with what it was measured to reach."""
+        manifest = dataclasses.replace(self._manifest, recall=recall)
+        return ScannIndex(self._searcher, self._items, manifest)
 
     def search(self, queries: Float[np.ndarray, 'queries dim'], k: int) -> SearchResult:
         """See `VectorIndex.search`."""
         rows = check_search(queries, k, n_items=len(self), dim=self._manifest.dim)
         if not len(rows):
             return SearchResult(np.empty((0, k), np.int64), np.empty((0, k), np.float32))
-        reorder = None if self.layout.brute_force else max(k, self.layout.reorder)
-        found, scores = self._searcher.search_batched_parallel(rows, k, reorder)
+        # Given at every search, because a tuned index is searched otherwise than it was built.
+        thoroughness = (
+            () if self.layout.brute_force else (max(k, self.layout.reorder), self.layout.leaves_to_search)
+        )
+        found, scores = self._searcher.search_batched_parallel(rows, k, *thoroughness)
         # ScaNN fills the slots it found nothing for with row 0, which is a real item, and a score of NaN.
         absent = np.isnan(scores)
         return SearchResult(

@@ -30,10 +30,27 @@ class ScannLayout:
 
 
 @dataclasses.dataclass(frozen=True)
+class ReachedRecall:
+    """What an index was tuned to, and what it reached.
+
+    Attributes:
+      k: neighbours that were asked for.
+      wished: the recall@k against exact search that was asked for.
+      reached: the recall@k on queries that had no part in choosing the settings.
+      queries: number of those queries.
+    """
+
+    k: int
+    wished: float
+    reached: float
+    queries: int
+
+
+@dataclasses.dataclass(frozen=True)
 class ScannSettings:
     """A tree of partitions, asymmetric hashing within, exact scores for the best (Guo et al. 2020, ScaNN).
 
-    Recall depends on the data as much as on these: measure it with `recall_against_exact`.
+    Recall depends on the data as much as on these: `scann_tuning.tuned_index` finds them for a wished recall.
 
     Attributes:
       leaves: partitions of the items; None for the square root of the number of items.
