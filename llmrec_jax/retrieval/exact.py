@@ -2,13 +2,16 @@
 
 import dataclasses
 import functools
+import os
+import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Float32, Int
 
-from llmrec_jax.retrieval.item_vectors import ItemVectors, check_search
+from llmrec_jax.retrieval.index_files import checked_record, not_a_manifest, other_vectors, write_index
+from llmrec_jax.retrieval.item_vectors import ItemVectors, check_search, vectors_are
 from llmrec_jax.retrieval.search_result import SearchResult
 
 
@@ -31,6 +34,8 @@ class ExactSettings:
 
 
 DEFAULT_SETTINGS = ExactSettings()
+FORMAT = 'llmrec_jax exact index 1'
+VECTORS, ITEMS = 'vectors.npy', 'items.npy'
 
 
 class ExactSearch:
@@ -59,6 +64,7 @@ class ExactSearch:
         padded = np.pad(catalogue.vectors, ((0, n_blocks * block - len(catalogue)), (0, 0)))
         self._blocks = jnp.asarray(padded.reshape(n_blocks, block, catalogue.dim))
         self._items = catalogue.items
+        self._sha256 = catalogue.sha256()
         self._query_batch = settings.query_batch
 
     def __len__(self) -> int:
@@ -78,6 +84,52 @@ class ExactSearch:
             found[start : start + batch] = self._items[np.asarray(part_rows)[: len(part)]]
             scores[start : start + batch] = np.asarray(part_scores)[: len(part)]
         return SearchResult(found, scores)
+
+    def save(self, directory: str | os.PathLike) -> None:
+        """Writes vectors and items into `directory`, which may be moved; an index already there is replaced.
+
+        Raises:
+          FileExistsError: `directory` holds something else than an index.
+        """
+
+        def write_files(folder: pathlib.Path) -> None:
+            np.save(folder / VECTORS, self._vectors())
+            np.save(folder / ITEMS, self._items)
+
+        record = {'format': FORMAT, 'n_items': len(self), 'vectors_sha256': self._sha256}
+        write_index(pathlib.Path(directory), record, write_files)
+
+    @classmethod
+    def load(
+        cls,
+        directory: str | os.PathLike,
+        vectors: Float[np.ndarray, 'items dim'] | None = None,
+        *,
+        settings: ExactSettings = DEFAULT_SETTINGS,
+    ) -> 'ExactSearch':
+        """Reads an index back.
+
+        Args:
+          directory: where `save` wrote it.
+          vectors: the item vectors that the index is to be over, by item; None to take whatever it is over.
+          settings: sizes of the blocks.
+
+        Raises:
+          FileNotFoundError: `directory` holds no index.
+          ValueError: a file of the index is missing, changed or not its own, or the index was made from other
+            vectors.
+        """
+        directory = pathlib.Path(directory)
+        record = checked_record(directory, FORMAT)
+        if 'vectors_sha256' not in record:
+            raise not_a_manifest(directory, 'it names no vectors')
+        items = np.load(directory / ITEMS)
+        if vectors is not None and not vectors_are(vectors, items, record['vectors_sha256']):
+            raise other_vectors(directory)
+        return cls(np.load(directory / VECTORS), items=items, settings=settings)
+
+    def _vectors(self) -> Float32[np.ndarray, 'items dim']:
+        return np.asarray(self._blocks).reshape(-1, self._blocks.shape[-1])[: len(self)]
 
 
 @functools.partial(jax.jit, static_argnames=('n_items', 'k'))

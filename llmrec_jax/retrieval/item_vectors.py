@@ -36,7 +36,7 @@ class ItemVectors:
 
         Raises:
           ValueError: there are no rows or no columns, a value is NaN or beyond `LARGEST_VALUE`, or an item is
-            negative or occurs twice.
+            negative or occurs twice, or there is not one for each row.
         """
         if 0 in vectors.shape:
             raise ValueError(
@@ -45,6 +45,8 @@ class ItemVectors:
         rows = _finite_float32(vectors, 'item vectors')
         if items is None:
             return cls(rows, np.arange(len(rows), dtype=np.int64))
+        if len(items) != len(rows):
+            raise ValueError(f'{len(items)} items are named for {len(rows)} item vectors')
         order = np.argsort(items, kind='stable')
         sorted_items = items[order].astype(np.int64)
         if sorted_items[0] < 0:
@@ -72,6 +74,22 @@ class ItemVectors:
         digest.update(self.vectors.tobytes())
         digest.update(self.items.tobytes())
         return digest.hexdigest()
+
+
+def vectors_are(
+    vectors: Float[np.ndarray, 'vectors dim'], items: Int[np.ndarray, 'items'], sha256: str
+) -> bool:
+    """Whether these are the vectors that an index names by `ItemVectors.sha256`.
+
+    Args:
+      vectors: in the order of the items.
+      items: the items of the index.
+      sha256: of the vectors it was built over.
+
+    Raises:
+      ValueError: see `ItemVectors.checked`.
+    """
+    return len(vectors) == len(items) and ItemVectors.checked(vectors, items).sha256() == sha256
 
 
 def check_search(

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from llmrec_jax.retrieval.item_vectors import ItemVectors, check_search
-from llmrec_jax.retrieval.scann_files import ScannManifest, read_index, write_index
+from llmrec_jax.retrieval.index_files import other_vectors
+from llmrec_jax.retrieval.item_vectors import ItemVectors, check_search, vectors_are
+from llmrec_jax.retrieval.scann_files import ScannManifest, read_scann_index, write_scann_index
 from llmrec_jax.retrieval.scann_ops import scann_ops_pybind
 from llmrec_jax.retrieval.scann_settings import ReachedRecall, ScannLayout, ScannSettings
 from llmrec_jax.retrieval.search_result import ABSENT, SearchResult
@@ -126,7 +127,7 @@ class ScannIndex:
         Raises:
           FileExistsError: `directory` holds something else than an index.
         """
-        write_index(pathlib.Path(directory), self._searcher, self._items, self._manifest)
+        write_scann_index(pathlib.Path(directory), self._searcher, self._items, self._manifest)
 
     @classmethod
     def load(
@@ -136,7 +137,7 @@ class ScannIndex:
 
         Args:
           directory: where `save` wrote it.
-          vectors: the item vectors that the index is to be over; None to take whatever it is over.
+          vectors: the item vectors that the index is to be over, by item; None to take whatever it is over.
 
         Raises:
           FileNotFoundError: `directory` holds no index.
@@ -144,10 +145,8 @@ class ScannIndex:
             vectors.
         """
         directory = pathlib.Path(directory)
-        items, manifest = read_index(directory)
-        if vectors is not None and ItemVectors.checked(vectors, items).sha256() != manifest.vectors_sha256:
-            raise ValueError(
-                f'{directory}: the index was built over other vectors than these; build it again'
-            )
+        items, manifest = read_scann_index(directory)
+        if vectors is not None and not vectors_are(vectors, items, manifest.vectors_sha256):
+            raise other_vectors(directory)
         searcher = scann_ops_pybind().load_searcher(str(directory), assets_backcompat_shim=False)
         return cls(searcher, items, manifest)

@@ -68,7 +68,7 @@ def test_a_tuned_index_is_saved_with_what_it_reached(tuned, tmp_path):
     record = json.loads(manifest.read_text())
     assert record['recall']['reached'] == tuned.recall.reached
     manifest.write_text(json.dumps({**record, 'recall': 'perfect'}))
-    with pytest.raises(ValueError, match='no manifest of a ScaNN index'):
+    with pytest.raises(ValueError, match='no manifest of this index'):
         ScannIndex.load(tmp_path / 'index')
 
 
