@@ -1,0 +1,82 @@
+"""What a sequential recommender asks of its item encoder, and the encoder that knows items by their ids."""
+
+from typing import Protocol, runtime_checkable
+
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.linen import partitioning
+from jaxtyping import Array, Float, Int
+
+from llmrec_jax.models.sequential.catalogue import CatalogueFacts
+
+PADDING = 0
+# The table's height is a multiple of this, so that its rows can be dealt to any usual number of devices.
+ROWS_MULTIPLE = 128
+
+
+@runtime_checkable
+class ItemEncoder(Protocol):
+    """A linen module from items to vectors.
+
+    Attributes:
+      dim: width of a vector.
+      n_items: size of the catalogue; 0 until `for_catalogue` says it.
+    """
+
+    dim: int
+    n_items: int
+
+    def for_catalogue(self, facts: CatalogueFacts) -> 'ItemEncoder':
+        """The encoder of this catalogue, with the same settings; called before it is initialised."""
+        ...
+
+    def __call__(self, tokens: Int[Array, '*shape']) -> Float[Array, '*shape dim']:
+        """The vectors of tokens; zero for padding."""
+        ...
+
+    def table(self) -> Float[Array, 'rows dim']:
+        """The vectors of all items: row `i` is item `i`; rows past the catalogue are no items."""
+        ...
+
+
+class ItemTable(nn.Module):
+    """A learned vector for every item, by its id.
+
+    Its rows carry the logical axis 'vocab', which lies over the mesh's model axis: a catalogue that does
+    not fit one device is shared among several.
+
+    Attributes:
+      dim: width of a vector.
+      n_items: size of the catalogue; 0 until `for_catalogue` says it.
+      init_stddev: of the normal distribution that the vectors are drawn from.
+    """
+
+    dim: int
+    n_items: int = 0
+    init_stddev: float = 0.02
+
+    def for_catalogue(self, facts: CatalogueFacts) -> 'ItemTable':
+        """The table of this catalogue."""
+        return self.clone(n_items=facts.n_items)
+
+    def setup(self):
+        """Declares the table."""
+        if self.n_items < 1:
+            raise ValueError('ItemTable.n_items is not known: call for_catalogue before the module is used')
+        rows = -(-self.n_items // ROWS_MULTIPLE) * ROWS_MULTIPLE
+        self.embedding = partitioning.param_with_axes(
+            'embedding',
+            nn.initializers.normal(stddev=self.init_stddev),
+            (rows, self.dim),
+            jnp.float32,
+            axes=('vocab', 'embed'),
+        )
+
+    def __call__(self, tokens: Int[Array, '*shape']) -> Float[Array, '*shape dim']:
+        """The vectors of tokens; zero for padding."""
+        vectors = self.embedding.at[jnp.maximum(tokens - 1, 0)].get(mode='clip')
+        return jnp.where((tokens != PADDING)[..., None], vectors, 0.0)
+
+    def table(self) -> Float[Array, 'rows dim']:
+        """The vectors of all items, and rows past the catalogue that are no items."""
+        return self.embedding
