@@ -71,7 +71,8 @@ class SequentialNetwork(nn.Module):
         self, inputs: Int[Array, 'batch length'], enable_dropout: bool = False
     ) -> Float[Array, 'batch length scored']:
         """The state of every position."""
-        embedded = self.item_encoder(inputs)
+        # A hidden item has no vector, as padding has none, but its position counts.
+        embedded = self.item_encoder(jnp.maximum(inputs, PADDING))
         embedded = partitioning.with_sharding_constraint(embedded, ('batch', 'length', 'embed'))
         states = self.sequence_encoder(embedded, inputs != PADDING, enable_dropout=enable_dropout)
         states = self._compared(states) / self.scoring.temperature

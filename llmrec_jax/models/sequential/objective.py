@@ -5,12 +5,15 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Array, Int, Key
 
+# A token that stands where there is an item, and tells nothing of it.
+HIDDEN = -1
+
 
 class View(NamedTuple):
     """A batch of sequences as the encoder is shown it.
 
     Attributes:
-      inputs: tokens, padded on the left.
+      inputs: tokens, padded on the left; `HIDDEN` where an item is not shown.
       targets: what the state of each position is to predict, as a token; 0 where nothing is predicted.
     """
 
