@@ -1,0 +1,1 @@
+"""Two-tower retrieval: queries and items as vectors that meet in an inner product, trained within batches."""
