@@ -20,7 +20,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the recipe and leaves `results.json` and `report.html` in its workdir."""
-    flags, recipe = pipeline.parse(__doc__, arguments, _add_flags, pipeline.KINDS)
+    flags, recipe = pipeline.parse(__doc__, arguments, _add_flags, pipeline.ALL_KINDS)
     with pipeline.errors_as_messages('llmrec_jax.run'):
         report(*pipeline.run_stages(recipe, pipeline.split_names(flags.stages)))
 

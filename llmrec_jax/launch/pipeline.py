@@ -16,6 +16,8 @@ from llmrec_jax.launch import agreement, distributed, ending, gin_config, shared
 from llmrec_jax.launch.corpus_stages import corpus_stage, item_vectors_stage, semantic_ids_stage, tasks_stage
 from llmrec_jax.launch.evaluation_stages import ceiling_stage, content_stage, evaluate_stage, floors_stage
 from llmrec_jax.launch.generative_recommender import check_users_at_once
+from llmrec_jax.launch.profiles.profile_recipe import ProfileFolder, ProfileRecipe
+from llmrec_jax.launch.profiles.profile_stage import profile_stage
 from llmrec_jax.launch.recipe import Recipe
 from llmrec_jax.launch.run_folder import RunFolder
 from llmrec_jax.launch.text_evaluation_stage import text_evaluate_stage
@@ -39,14 +41,14 @@ class Kind(NamedTuple):
     Attributes:
       workspace: its folder.
       stages: what makes each of its stages, in order.
-      to_train: names of the stages up to training.
+      to_train: names of the stages up to training; none where nothing is trained.
       to_measure: names of the stages that evaluate what is trained.
     """
 
     workspace: Callable[[Any, str | None], Any]
     stages: tuple[Callable[[Any], stages.Stage], ...]
-    to_train: tuple[str, ...]
-    to_measure: tuple[str, ...]
+    to_train: tuple[str, ...] = ()
+    to_measure: tuple[str, ...] = ()
 
 
 KINDS: Mapping[type, Kind] = {
@@ -81,6 +83,12 @@ KINDS: Mapping[type, Kind] = {
         ('floors', 'evaluate'),
     ),
 }
+
+# What `llmrec_jax.run` runs beside them: nothing is trained.
+UNTRAINED_KINDS: Mapping[type, Kind] = {
+    ProfileRecipe: Kind(ProfileFolder, (corpus_stage, profile_stage)),
+}
+ALL_KINDS: Mapping[type, Kind] = {**KINDS, **UNTRAINED_KINDS}
 
 
 def parse(
@@ -151,20 +159,21 @@ def run_stages(
     """Runs stages of a recipe and returns the records of all that are done.
 
     Args:
-      recipe: of one of `KINDS`.
+      recipe: of one of `ALL_KINDS`.
       wanted: names of the stages, or None for all.
       checkpoint: what to evaluate in place of the best checkpoint of the workdir.
     """
-    workspace = KINDS[type(recipe)].workspace(recipe, checkpoint)
-    _check_devices(recipe, wanted)
-    _check_checkpoints(workspace, wanted)
+    workspace = ALL_KINDS[type(recipe)].workspace(recipe, checkpoint)
+    if type(recipe) in KINDS:
+        _check_devices(recipe, wanted)
+        _check_checkpoints(workspace, wanted)
     write_config(workspace.config_path)
     return workspace, stages.run(workspace.root, stages_of(workspace), wanted)
 
 
 def stages_of(workspace: RunFolder) -> list[stages.Stage]:
     """The stages of a workspace's recipe, in order."""
-    return [make(workspace) for make in KINDS[type(workspace.recipe)].stages]
+    return [make(workspace) for make in ALL_KINDS[type(workspace.recipe)].stages]
 
 
 def _check_devices(recipe: Any, wanted: Sequence[str] | None) -> None:

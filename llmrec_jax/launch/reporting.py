@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from llmrec_jax.evaluation.report.page import write_report
 from llmrec_jax.evaluation.results import Results
 from llmrec_jax.launch import results
+from llmrec_jax.launch.profiles.profile_recipe import ProfileFolder
+from llmrec_jax.launch.profiles.profile_stage import report_profiles
 from llmrec_jax.launch.run_folder import RunFolder
 from llmrec_jax.launch.stages import StageRecord
 from llmrec_jax.launch.text_reporting import report_mixture
@@ -18,7 +20,8 @@ LOG = logging.getLogger(__name__)
 
 def report(workspace: RunFolder, records: Sequence[StageRecord]) -> None:
     """Writes the files from whatever stages are done, on process 0."""
-    write = report_mixture if isinstance(workspace, TextWorkspace) else _report
+    special = {TextWorkspace: report_mixture, ProfileFolder: report_profiles}
+    write = special.get(type(workspace), _report)
     processes.from_first(lambda: write(workspace, records))
 
 

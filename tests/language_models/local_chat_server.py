@@ -9,12 +9,12 @@ import time
 PATH = '/v1/chat/completions'
 
 
-def reply(prompt, **usage):
-    """What a well-behaved server answers: the prompt in capitals."""
+def reply(prompt, write=str.upper):
+    """What a well-behaved server answers; the prompt in capitals unless told otherwise."""
     return {
         'model': 'echo-1',
-        'choices': [{'message': {'role': 'assistant', 'content': prompt.upper()}, 'finish_reason': 'stop'}],
-        'usage': {'prompt_tokens': len(prompt), 'completion_tokens': 3} | usage,
+        'choices': [{'message': {'role': 'assistant', 'content': write(prompt)}, 'finish_reason': 'stop'}],
+        'usage': {'prompt_tokens': len(prompt), 'completion_tokens': 3},
     }
 
 
@@ -35,7 +35,7 @@ class ChatHandler(http.server.BaseHTTPRequestHandler):
             fault = faults.pop(0) if faults else None
         try:
             time.sleep(server.seconds)
-            (fault or send_json)(self, *(() if fault else (200, reply(prompt))))
+            (fault or send_json)(self, *(() if fault else (200, reply(prompt, server.write))))
         except OSError:
             # The client has given up.
             self.close_connection = True
@@ -60,6 +60,11 @@ def send_json(handler, status, content, headers=()):
     send(handler, status, json.dumps(content).encode(), headers)
 
 
+def error(status, message='try again', headers=(), **fields):
+    """A fault: a reply of this status that says why."""
+    return lambda handler: send_json(handler, status, {'error': {'message': message} | fields}, headers)
+
+
 class LocalChatServer(http.server.ThreadingHTTPServer):
     daemon_threads = True
     # Connections that wait to be taken; more at once are refused.
@@ -67,10 +72,11 @@ class LocalChatServer(http.server.ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def chat_server():
-    """The server, with `faults` of a prompt ('*': of any) to set, and what was `asked`."""
+def chat_server(write=str.upper):
+    """A server that writes `write(prompt)`, with `faults` of a prompt ('*': of any) to set, and `asked`."""
     server = LocalChatServer(('127.0.0.1', 0), ChatHandler)
     server.lock = threading.Lock()
+    server.write = write
     server.asked, server.faults, server.seconds = [], {}, 0.0
     server.under_way = server.most_under_way = 0
     server.url = f'http://127.0.0.1:{server.server_port}/v1'

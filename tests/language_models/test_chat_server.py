@@ -10,7 +10,15 @@ from llmrec_jax.language_models.chat_server import ChatServer
 from llmrec_jax.language_models.exchange import _seconds as retry_seconds
 from llmrec_jax.language_models.language_model import LanguageModelError
 from llmrec_jax.language_models.request import SamplingSettings, TextFailure, TextRequest, TextResponse
-from tests.language_models.local_chat_server import PATH, chat_server, prompts_asked, reply, send, send_json
+from tests.language_models.local_chat_server import (
+    PATH,
+    chat_server,
+    error,
+    prompts_asked,
+    reply,
+    send,
+    send_json,
+)
 
 GREEDY = SamplingSettings(max_tokens=8)
 KEY = 'sk-a-very-secret-key'
@@ -60,10 +68,6 @@ def truncated(handler):
 
 def cut_json(handler):
     send(handler, 200, json.dumps(reply('cut')).encode()[:-20])
-
-
-def error(status, message='try again', headers=(), **fields):
-    return lambda handler: send_json(handler, status, {'error': {'message': message} | fields}, headers)
 
 
 def wrong(content):

@@ -3,4 +3,8 @@
 | module | holds |
 |---|---|
 | `answers` | reading a written list back, and filling it up |
+| `profile_prompt` | what a language model is asked for a user's keywords |
+| `profile_reply` | reading its reply, and holding it to the history |
+| `profile_relation` | whether keywords are about their user |
+| `profiles` | profiles on disk |
 """
