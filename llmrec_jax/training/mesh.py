@@ -152,7 +152,9 @@ def optimizer_shardings(
     A factored moment has its parameter's shape less one axis, and is shared over the axes that are left.
     """
 
-    def moment(leaf: Any, param: Any, sharding: NamedSharding) -> NamedSharding:
+    def moment(leaf: Any, param: Any, sharding: NamedSharding) -> NamedSharding | optax.MaskedNode:
+        if isinstance(leaf, optax.MaskedNode):
+            return leaf
         spec = tuple(sharding.spec) + (None,) * (len(param.shape) - len(sharding.spec))
         kept = [(param.shape, spec)]
         for axis in range(len(param.shape)):
@@ -162,7 +164,14 @@ def optimizer_shardings(
 
     state = jax.eval_shape(optimizer.init, params)
     return optax.tree_map_params(
-        optimizer, moment, state, params, shardings, transform_non_params=lambda _: replicated(mesh)
+        optimizer,
+        moment,
+        state,
+        params,
+        shardings,
+        transform_non_params=lambda _: replicated(mesh),
+        # What stands in the place of a frozen parameter's moment.
+        is_leaf=lambda leaf: isinstance(leaf, optax.MaskedNode),
     )
 
 
