@@ -1,0 +1,101 @@
+"""Items by codes of their text: the mean of one embedding a code (VQ-Rec, section 3.2)."""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from flax.linen import partitioning
+from jaxtyping import Array, Float, Int
+
+from llmrec_jax.models.sequential.catalogue import CatalogueFacts
+from llmrec_jax.models.sequential.item_encoder import PADDING
+from llmrec_jax.models.transfer.frozen_tables import CODES, declare_table, rows_of
+from llmrec_jax.models.transfer.sinkhorn import gumbel_sinkhorn, hard_rows
+
+EMBEDDING, RENAMING = 'embedding', 'renaming'
+KERNEL_INIT = nn.initializers.normal(0.02)
+
+
+class CodeItemEncoder(nn.Module):
+    """The mean of the embeddings of an item's codes, an item encoder as `models.sequential.item_encoder`
+    asks for.
+
+    The codes are a frozen table of whole numbers kept as float32, because training takes gradients of every
+    parameter and integers have none.
+
+    While `renaming`, codeword `i` of a digit has the embedding of another codeword of that digit, and which
+    is
+    learned: a permutation by Gumbel-Sinkhorn (section 3.4). What comes of it is made the embedding itself
+      before
+    that is tuned (`renamed`). Gumbel noise is on where the random stream 'dropout' is given.
+
+    Attributes:
+      dim: width of a vector.
+      digits: codes of an item.
+      codewords: of each digit.
+      renaming: whether a permutation of each digit's embeddings is learned.
+      temperature: of the relaxed permutations.
+      iterations: of Sinkhorn's normalisation.
+      n_items: size of the catalogue; 0 until `for_catalogue` says it.
+    """
+
+    dim: int
+    digits: int = 32
+    codewords: int = 256
+    renaming: bool = False
+    temperature: float = 0.7
+    iterations: int = 3
+    n_items: int = 0
+
+    def for_catalogue(self, facts: CatalogueFacts) -> 'CodeItemEncoder':
+        """The encoder of this catalogue."""
+        return self.clone(n_items=facts.n_items)
+
+    def setup(self):
+        """Declares the codes, their embeddings, and how they are renamed."""
+        self.codes = declare_table(CODES, self.n_items, self.digits)
+        embedding = partitioning.param_with_axes(
+            EMBEDDING,
+            KERNEL_INIT,
+            (self.digits, self.codewords, self.dim),
+            jnp.float32,
+            axes=('layers', 'kv', 'embed'),
+        )
+        if not self.renaming:
+            self.embedding = embedding
+            return
+        logits = partitioning.param_with_axes(
+            RENAMING,
+            nn.initializers.zeros,
+            (self.digits, self.codewords, self.codewords),
+            jnp.float32,
+            axes=('layers', 'kv', 'kv'),
+        )
+        key = self.make_rng('dropout') if self.has_rng('dropout') else None
+        relaxed = gumbel_sinkhorn(logits, key, self.temperature, self.iterations)
+        self.embedding = jnp.einsum('dij,djv->div', hard_rows(relaxed), embedding)
+
+    def __call__(self, tokens: Int[Array, '*shape']) -> Float[Array, '*shape dim']:
+        """The vectors of tokens; zero for padding."""
+        return jnp.where((tokens != PADDING)[..., None], self.of_codes(self.codes_of(tokens)), 0.0)
+
+    def table(self) -> Float[Array, 'rows dim']:
+        """The vectors of all items; rows past the catalogue are no items."""
+        return self.of_codes(self.codes)
+
+    def codes_of(self, tokens: Int[Array, '*shape']) -> Float[Array, '*shape digits']:
+        """The codes of tokens; those of the first item for padding."""
+        return rows_of(self.codes, tokens)
+
+    def of_codes(self, codes: Float[Array, '*shape digits']) -> Float[Array, '*shape dim']:
+        """The mean of the codes' embeddings, of items that need not exist."""
+
+        def add(total: Array, digit: tuple[Array, Array]) -> tuple[Array, None]:
+            code, embedding = digit
+            # What is not a number stays so: as an index it would be some codeword's.
+            row = embedding.at[jnp.nan_to_num(code).astype(jnp.int32)].get(mode='clip')
+            return total + jnp.where(jnp.isnan(code)[..., None], jnp.nan, row), None
+
+        # One digit at a time: all at once would hold `digits` vectors of every item.
+        start = jnp.zeros((*codes.shape[:-1], self.dim), self.embedding.dtype)
+        total, _ = jax.lax.scan(add, start, (jnp.moveaxis(codes, -1, 0), self.embedding))
+        return total / self.digits

@@ -1,0 +1,33 @@
+"""A sequence encoder that takes vectors of any scale, as those of adapted text are."""
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Bool, Float
+
+from llmrec_jax.models.sequential.layers import LayerNorm
+from llmrec_jax.models.sequential.sequence_encoder import SequenceEncoder
+
+
+class NormalizedInput(nn.Module):
+    """Layer-normalizes the items' vectors before a sequence encoder reads them.
+
+    UniSRec and VQ-Rec normalize their transformer's input. SASRec, as it is built here, multiplies its
+    input by the root of the width, for vectors that an item table draws small; so these are divided by it.
+
+    Attributes:
+      encoder: what reads the normalized vectors.
+    """
+
+    encoder: SequenceEncoder
+
+    @nn.compact
+    def __call__(
+        self,
+        embedded: Float[Array, 'batch length dim'],
+        mask: Bool[Array, 'batch length'],
+        *,
+        enable_dropout: bool,
+    ) -> Float[Array, 'batch length dim']:
+        """The states, see `SequenceEncoder`."""
+        normalized = LayerNorm(name='input_norm')(embedded) / jnp.sqrt(embedded.shape[-1])
+        return self.encoder(jnp.where(mask[..., None], normalized, 0.0), mask, enable_dropout=enable_dropout)
