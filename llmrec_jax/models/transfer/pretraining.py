@@ -14,7 +14,9 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from llmrec_jax.models.sequential.catalogue import CatalogueFacts
 from llmrec_jax.models.sequential.item_encoder import PADDING, ItemEncoder
-from llmrec_jax.models.sequential.recommender_model import padded_left
+from llmrec_jax.models.sequential.losses import FullSoftmax
+from llmrec_jax.models.sequential.network import Scoring
+from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel, padded_left
 from llmrec_jax.models.sequential.sequence_encoder import SequenceEncoder
 from llmrec_jax.models.transfer.code_items import CodeItemEncoder
 from llmrec_jax.models.transfer.code_negatives import semi_synthetic_codes
@@ -175,6 +177,14 @@ class ContrastivePretraining:
     def network(self) -> PretrainingNetwork:
         """The encoders and their losses as one linen module."""
         return PretrainingNetwork(self.item_encoder, self.sequence_encoder, self.contrasts)
+
+    @property
+    def recommender(self) -> SequentialRecommenderModel:
+        """The same encoders as a recommender, which takes the same parameters."""
+        scoring = Scoring(cosine=True, temperature=self.contrasts.temperature)
+        return SequentialRecommenderModel(
+            self.item_encoder, self.sequence_encoder, FullSoftmax(), scoring=scoring
+        )
 
     def convert_features(self, task_batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Model features of a batch of the column store, which is padded on the right.
