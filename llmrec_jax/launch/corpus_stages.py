@@ -11,6 +11,7 @@ from llmrec_jax.corpora.source import identity
 from llmrec_jax.corpora.split_files import save_splits
 from llmrec_jax.corpora.splits import leave_last_out
 from llmrec_jax.launch.catalogue_file import save_catalogue
+from llmrec_jax.launch.ranking_folder import RankingFolder
 from llmrec_jax.launch.run_folder import RunFolder
 from llmrec_jax.launch.stages import Stage
 from llmrec_jax.launch.workspace import Workspace
@@ -47,7 +48,7 @@ def corpus_stage(workspace: RunFolder) -> Stage:
     return Stage('corpus', (), identity(recipe.corpus), ('splits.npz', 'catalogue.jsonl'), action)
 
 
-def item_vectors_stage(workspace: Workspace) -> Stage:
+def item_vectors_stage(workspace: RankingFolder) -> Stage:
     """Embeds the items' text."""
     recipe = workspace.recipe
 

@@ -17,6 +17,7 @@ from llmrec_jax.evaluation.recommendations import Recommendations
 from llmrec_jax.evaluation.recommender import Recommender
 from llmrec_jax.evaluation.retrieval_recommender import RetrievalRecommender
 from llmrec_jax.evaluation.serving import built_index
+from llmrec_jax.launch.ranking_folder import RankingFolder
 from llmrec_jax.launch.stages import Stage
 from llmrec_jax.launch.workspace import Workspace
 from llmrec_jax.retrieval.query_encoders import HistoryVectors
@@ -27,18 +28,18 @@ CONTENT_NAMES = {'last_item': 'content_scann', 'history_mean': 'content_scann_me
 SCANN_CHECK_QUERIES = 1000
 
 
-def floors_stage(workspace: Workspace) -> Stage:
+def floors_stage(workspace: RankingFolder) -> Stage:
     """The systems that only count."""
 
     def action(_: str) -> dict:
         splits = workspace.splits
         floors = fit_floors(splits.train, workspace.n_items)
-        return {'seconds': _measure_all(workspace, 'floors', floors)}
+        return {'seconds': measure_all(workspace, 'floors', floors)}
 
-    return Stage('floors', ('corpus',), _drawn(workspace), _outputs('floors'), action)
+    return Stage('floors', ('corpus',), drawn(workspace), outputs('floors'), action)
 
 
-def content_stage(workspace: Workspace) -> Stage:
+def content_stage(workspace: RankingFolder) -> Stage:
     """Nearest neighbours of the history in the space of item vectors, found by ScaNN, checked exactly."""
 
     def action(_: str) -> dict:
@@ -53,7 +54,7 @@ def content_stage(workspace: Workspace) -> Stage:
             name: RetrievalRecommender(VectorRetriever(index, HistoryVectors(vectors, pooling)))
             for pooling, name in CONTENT_NAMES.items()
         }
-        seconds = _measure_all(workspace, 'content', systems)
+        seconds = measure_all(workspace, 'content', systems)
         queries = vectors[:SCANN_CHECK_QUERIES]
         k = workspace.recipe.list_length
         return {
@@ -63,10 +64,10 @@ def content_stage(workspace: Workspace) -> Stage:
             f'scann_recall@{k}_against_exact': recall_against_exact(index, ExactSearch(vectors), queries, k),
         }
 
-    return Stage('content', ('corpus', 'item_vectors'), _drawn(workspace), _outputs('content'), action)
+    return Stage('content', ('corpus', 'item_vectors'), drawn(workspace), outputs('content'), action)
 
 
-def ceiling_stage(workspace: Workspace) -> Stage:
+def ceiling_stage(workspace: RankingFolder) -> Stage:
     """What no recommender can exceed, where the corpus was made from a known law; nothing elsewhere."""
 
     def action(_: str) -> dict:
@@ -86,7 +87,7 @@ def ceiling_stage(workspace: Workspace) -> Stage:
             }
         return found
 
-    return Stage('ceiling', ('corpus',), (workspace.recipe.ks, _drawn(workspace)), (), action)
+    return Stage('ceiling', ('corpus',), (workspace.recipe.ks, drawn(workspace)), (), action)
 
 
 def evaluate_stage(workspace: Workspace) -> Stage:
@@ -99,7 +100,7 @@ def evaluate_stage(workspace: Workspace) -> Stage:
         for split in SPLITS:
             recommender = workspace.recommender(split, params)
             for seen_items in SEEN_ITEMS if split == 'test' else (recipe.seen_items,):
-                seconds |= _measure(workspace, 'evaluate', {recipe.name: recommender}, split, seen_items)
+                seconds |= measure(workspace, 'evaluate', {recipe.name: recommender}, split, seen_items)
         return {
             'seconds': seconds,
             'checkpoint': workspace.checkpoint or str(workspace.best_checkpoint.relative_to(workspace.root)),
@@ -107,13 +108,13 @@ def evaluate_stage(workspace: Workspace) -> Stage:
             **_validity(workspace, params),
         }
 
-    config = (recipe.model.decode_fn, _drawn(workspace), recipe.name, recipe.seen_items)
+    config = (recipe.model.decode_fn, drawn(workspace), recipe.name, recipe.seen_items)
     if workspace.checkpoint is not None:
         # It may have been trained elsewhere, so it is the network that counts and not what is trained here.
         config = (*config, recipe.model.module, workspace.checkpoint)
-    outputs = [f'evaluation/evaluate/test_{seen}.npz' for seen in SEEN_ITEMS]
+    lists = [f'evaluation/evaluate/test_{seen}.npz' for seen in SEEN_ITEMS]
     needs = ('train',) if workspace.checkpoint is None else ('tasks',)
-    return Stage('evaluate', needs, config, tuple(outputs), action, on_all=True)
+    return Stage('evaluate', needs, config, tuple(lists), action, on_all=True)
 
 
 def _validity(workspace: Workspace, params) -> dict:
@@ -134,17 +135,17 @@ def _validity(workspace: Workspace, params) -> dict:
     return {'invalid_rate': rates, 'invalid_rate_users': len(cases)}
 
 
-def _measure_all(workspace: Workspace, stage: str, systems: Mapping[str, Recommender]) -> dict[str, float]:
+def measure_all(workspace: RankingFolder, stage: str, systems: Mapping[str, Recommender]) -> dict[str, float]:
     """Every split under both positions of the seen-items switch."""
     seconds = {}
     for split in SPLITS:
         for seen_items in SEEN_ITEMS:
-            seconds |= _measure(workspace, stage, systems, split, seen_items)
+            seconds |= measure(workspace, stage, systems, split, seen_items)
     return seconds
 
 
-def _measure(
-    workspace: Workspace,
+def measure(
+    workspace: RankingFolder,
     stage: str,
     systems: Mapping[str, Recommender],
     split: str,
@@ -167,11 +168,12 @@ def _measure(
     return seconds
 
 
-def _drawn(workspace: Workspace) -> tuple[int, ...]:
+def drawn(workspace: RankingFolder) -> tuple[int, ...]:
     """What decides which lists are asked for."""
     recipe = workspace.recipe
     return recipe.list_length, recipe.validation_users, recipe.seed
 
 
-def _outputs(stage: str) -> tuple[str, ...]:
+def outputs(stage: str) -> tuple[str, ...]:
+    """Where `measure_all` leaves the lists."""
     return tuple(f'evaluation/{stage}/{split}_{seen}.npz' for split in SPLITS for seen in SEEN_ITEMS)

@@ -2,6 +2,7 @@
 
 import os
 
+from llmrec_jax.models.sequential import ITEMS
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
 
 
@@ -13,3 +14,8 @@ def under(parent: str, name: str) -> str:
 def vocab_size(layout: TokenLayout) -> int:
     """Rows of the embedding that holds every token of `layout`."""
     return layout.vocab_size
+
+
+def sequence_lengths(max_items: int) -> dict[str, int]:
+    """Feature lengths of whole sequences: `max_items` of a history, and the item after them."""
+    return {ITEMS: max_items + 1}

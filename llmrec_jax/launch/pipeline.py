@@ -20,6 +20,13 @@ from llmrec_jax.launch.profiles.profile_recipe import ProfileFolder, ProfileReci
 from llmrec_jax.launch.profiles.profile_stage import profile_stage
 from llmrec_jax.launch.recipe import Recipe
 from llmrec_jax.launch.run_folder import RunFolder
+from llmrec_jax.launch.sequential_recipe import SequentialRecipe
+from llmrec_jax.launch.sequential_stages import (
+    sequential_evaluate_stage,
+    sequential_tasks_stage,
+    sequential_train_stage,
+)
+from llmrec_jax.launch.sequential_workspace import SequentialWorkspace
 from llmrec_jax.launch.text_evaluation_stage import text_evaluate_stage
 from llmrec_jax.launch.text_floors_stage import text_floors_stage
 from llmrec_jax.launch.text_recipe import TextRecipe
@@ -29,6 +36,7 @@ from llmrec_jax.launch.text_workspace import TextWorkspace
 from llmrec_jax.launch.train_stage import train_stage
 from llmrec_jax.launch.workspace import Workspace
 from llmrec_jax.training import compilation_cache, processes, xla_flags
+from llmrec_jax.training.mesh import check_batch
 from llmrec_jax.training.parameter_restore import check_params, fresh_paths
 from llmrec_jax.training.trainer import CHECKPOINTS
 
@@ -67,6 +75,19 @@ KINDS: Mapping[type, Kind] = {
         ),
         ('corpus', 'item_vectors', 'semantic_ids', 'tasks', 'train'),
         ('floors', 'ceiling', 'content', 'evaluate'),
+    ),
+    SequentialRecipe: Kind(
+        SequentialWorkspace,
+        (
+            corpus_stage,
+            floors_stage,
+            ceiling_stage,
+            sequential_tasks_stage,
+            sequential_train_stage,
+            sequential_evaluate_stage,
+        ),
+        ('corpus', 'tasks', 'train'),
+        ('floors', 'ceiling', 'evaluate'),
     ),
     TextRecipe: Kind(
         TextWorkspace,
@@ -182,12 +203,17 @@ def _check_devices(recipe: Any, wanted: Sequence[str] | None) -> None:
         recipe.trainer.check_devices()
     if isinstance(recipe, Recipe) and (wanted is None or {'train', 'evaluate'} & set(wanted)):
         check_users_at_once(recipe.decoding_batch_size)
+    if isinstance(recipe, SequentialRecipe) and (wanted is None or {'train', 'evaluate'} & set(wanted)):
+        trainer = recipe.trainer
+        check_batch(trainer.mesh.build(), trainer.logical_axis_rules, recipe.ranking_batch_size)
     if isinstance(recipe, TextRecipe) and (wanted is None or 'evaluate' in wanted):
         recipe.answering.check_devices()
 
 
 def _check_checkpoints(workspace: RunFolder, wanted: Sequence[str] | None) -> None:
     """Finds out before any work whether checkpoints that were named are of the recipe's model."""
+    if not workspace.network_is_known:
+        return
     named = [(workspace.checkpoint, None)]
     if (wanted is None or 'train' in wanted) and not any((workspace.root / CHECKPOINTS).glob('checkpoint_*')):
         trainer = workspace.recipe.trainer

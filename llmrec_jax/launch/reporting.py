@@ -8,11 +8,11 @@ from llmrec_jax.evaluation.results import Results
 from llmrec_jax.launch import results
 from llmrec_jax.launch.profiles.profile_recipe import ProfileFolder
 from llmrec_jax.launch.profiles.profile_stage import report_profiles
+from llmrec_jax.launch.ranking_folder import RankingFolder
 from llmrec_jax.launch.run_folder import RunFolder
 from llmrec_jax.launch.stages import StageRecord
 from llmrec_jax.launch.text_reporting import report_mixture
 from llmrec_jax.launch.text_workspace import TextWorkspace
-from llmrec_jax.launch.workspace import Workspace
 from llmrec_jax.training import processes
 
 LOG = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ def report(workspace: RunFolder, records: Sequence[StageRecord]) -> None:
     processes.from_first(lambda: write(workspace, records))
 
 
-def _report(workspace: Workspace, records: Sequence[StageRecord]) -> None:
+def _report(workspace: RankingFolder, records: Sequence[StageRecord]) -> None:
     found = results.assemble(workspace, records)
     found.save(workspace.root / 'results.json')
     config = workspace.config_path.read_text()

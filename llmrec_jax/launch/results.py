@@ -16,14 +16,14 @@ from llmrec_jax.evaluation.report.examples import choose_cases, user_examples
 from llmrec_jax.evaluation.report.report_data import Curve, Picture, ReportData, UserExample
 from llmrec_jax.evaluation.results import CEILING, LAW_ATTAINED, Results, section
 from llmrec_jax.launch.evaluation_stages import CONTENT_NAMES
+from llmrec_jax.launch.ranking_folder import RankingFolder
 from llmrec_jax.launch.stages import StageRecord
-from llmrec_jax.launch.workspace import Workspace
 
 MEASURING_STAGES = ('evaluate', 'floors', 'content')
 EXAMPLE_USERS = 12
 
 
-def assemble(workspace: Workspace, records: Sequence[StageRecord]) -> Results:
+def assemble(workspace: RankingFolder, records: Sequence[StageRecord]) -> Results:
     """Judges every list that the finished stages made, and collects what they said of themselves."""
     recipe = workspace.recipe
     summaries = {record.name: record.summary for record in records}
@@ -78,7 +78,7 @@ def assemble(workspace: Workspace, records: Sequence[StageRecord]) -> Results:
     )
 
 
-def report_data(workspace: Workspace, results: Results, config: str) -> ReportData:
+def report_data(workspace: RankingFolder, results: Results, config: str) -> ReportData:
     """What the page shows beside `results.json`."""
     recipe = workspace.recipe
     examples, examples_rule = _examples(workspace)
@@ -97,7 +97,7 @@ def report_data(workspace: Workspace, results: Results, config: str) -> ReportDa
     )
 
 
-def _catalogue(workspace: Workspace, summaries: dict) -> Catalogue | None:
+def _catalogue(workspace: RankingFolder, summaries: dict) -> Catalogue | None:
     if 'corpus' not in summaries:
         return None
     return Catalogue(
@@ -107,7 +107,7 @@ def _catalogue(workspace: Workspace, summaries: dict) -> Catalogue | None:
     )
 
 
-def _judge(workspace: Workspace, evaluator: Evaluator, summaries: dict) -> list[SystemResult]:
+def _judge(workspace: RankingFolder, evaluator: Evaluator, summaries: dict) -> list[SystemResult]:
     split, seen_items = evaluator.protocol.split, evaluator.protocol.seen_items
     judged = []
     for stage in MEASURING_STAGES:
@@ -122,7 +122,7 @@ def _judge(workspace: Workspace, evaluator: Evaluator, summaries: dict) -> list[
 
 
 def _cold_start(
-    workspace: Workspace, judged: Sequence[SystemResult], bootstrap: Bootstrap
+    workspace: RankingFolder, judged: Sequence[SystemResult], bootstrap: Bootstrap
 ) -> dict[str, dict]:
     cases, ks = workspace.cases('test'), workspace.recipe.ks
     return {
@@ -143,7 +143,7 @@ def _ceiling(summaries: dict, split: str) -> dict[str, dict]:
     return {CEILING: found['expected'], LAW_ATTAINED: found['attained_by_the_law']} if found else {}
 
 
-def _curves(workspace: Workspace) -> list[Curve]:
+def _curves(workspace: RankingFolder) -> list[Curve]:
     curves = []
     metric = workspace.recipe.trainer.best_metric
     for file, key, title, best in (
@@ -165,7 +165,7 @@ def _curves(workspace: Workspace) -> list[Curve]:
     return curves
 
 
-def _pictures(workspace: Workspace) -> list[Picture]:
+def _pictures(workspace: RankingFolder) -> list[Picture]:
     captions = workspace.diagnostics_dir / 'captions.json'
     if not captions.exists():
         return []
@@ -175,7 +175,7 @@ def _pictures(workspace: Workspace) -> list[Picture]:
     ]
 
 
-def _examples(workspace: Workspace) -> tuple[list[UserExample], str]:
+def _examples(workspace: RankingFolder) -> tuple[list[UserExample], str]:
     """A dozen test users and how they were chosen; none before the trained system has answered."""
     recipe = workspace.recipe
     lists = {}

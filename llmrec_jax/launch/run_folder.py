@@ -45,6 +45,11 @@ class RunFolder:
         return self.recipe.model
 
     @property
+    def network_is_known(self) -> bool:
+        """Whether the network's shapes can be told by what is there; the recipe alone tells them."""
+        return True
+
+    @property
     def config_path(self) -> pathlib.Path:
         """The operative configuration of the last launcher that worked here."""
         return self.root / 'config.gin'

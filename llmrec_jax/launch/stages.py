@@ -107,7 +107,7 @@ def run(
             LOG.info('stage %s: done before, reused', stage.name)
         if record is not None:
             records.append(record)
-            for path in (_record_path(workdir, stage.name), *(workdir / output for output in stage.outputs)):
+            for path in (record_path(workdir, stage.name), *(workdir / output for output in stage.outputs)):
                 processes.check_visible(path)
     return records
 
@@ -120,7 +120,8 @@ def fingerprints(stages: Sequence[Stage]) -> dict[str, str]:
     return found
 
 
-def _record_path(workdir: pathlib.Path, name: str) -> pathlib.Path:
+def record_path(workdir: pathlib.Path, name: str) -> pathlib.Path:
+    """Where the record of a finished stage lies."""
     return workdir / RECORDS / f'{name}.json'
 
 
@@ -130,7 +131,7 @@ def read_record(workdir: pathlib.Path, name: str) -> StageRecord:
     Raises:
       StageError: when the stage is not done, or its record is damaged.
     """
-    path = _record_path(workdir, name)
+    path = record_path(workdir, name)
     if not path.is_file():
         raise StageError(f'{workdir}: stage {name!r} is not done; run it first')
     try:
@@ -142,7 +143,7 @@ def read_record(workdir: pathlib.Path, name: str) -> StageRecord:
 
 
 def _finished(workdir: pathlib.Path, stage: Stage, expected: str) -> StageRecord | None:
-    if not _record_path(workdir, stage.name).is_file():
+    if not record_path(workdir, stage.name).is_file():
         return None
     record = read_record(workdir, stage.name)
     if record.fingerprint != expected:
@@ -176,7 +177,7 @@ def _do_on_all(workdir: pathlib.Path, stage: Stage, stage_fingerprint: str) -> S
 
 def _do(workdir: pathlib.Path, stage: Stage, stage_fingerprint: str) -> StageRecord:
     LOG.info('stage %s: started', stage.name)
-    path = _record_path(workdir, stage.name)
+    path = record_path(workdir, stage.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     # A record must not outlive its outputs: a kill during the work leaves the stage undone.
     path.unlink(missing_ok=True)

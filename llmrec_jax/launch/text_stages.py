@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from llmrec_jax.files import text_written_whole, write_json
 from llmrec_jax.launch.stages import Stage
 from llmrec_jax.launch.text_workspace import TextWorkspace
-from llmrec_jax.launch.train_stage import training_stage
+from llmrec_jax.launch.train_stage import trained_part, training_stage
 from llmrec_jax.training.batches import Batches
 from llmrec_jax.training.columns import ColumnError, ColumnStore
 from llmrec_jax.training.loop import Validate
@@ -93,7 +93,11 @@ def text_train_stage(workspace: TextWorkspace) -> Stage:
     """Trains the recipe's model on the mixture, validated by the loss on what the mixture holds out."""
     mixture = workspace.training_mixture
     return training_stage(
-        workspace, (), lambda: workspace.examples(mixture, 'train'), lambda: _validation(workspace)
+        workspace,
+        trained_part(workspace.recipe.model),
+        (),
+        lambda: workspace.examples(mixture, 'train'),
+        lambda: _validation(workspace),
     )
 
 

@@ -3,12 +3,15 @@
 import dataclasses
 import json
 import logging
+import math
 import os
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
+from jaxtyping import Int
 
 from llmrec_jax import files
 from llmrec_jax.evaluation.metrics import mean_over_cases, ndcg_at_k, recall_at_k
@@ -34,6 +37,7 @@ def train_stage(workspace: Workspace) -> Stage:
     recipe = workspace.recipe
     return training_stage(
         workspace,
+        trained_part(recipe.model),
         (recipe.validation_users, recipe.seed, recipe.ks, recipe.seen_items),
         lambda: workspace.examples('train'),
         lambda: _Validation(workspace),
@@ -42,6 +46,7 @@ def train_stage(workspace: Workspace) -> Stage:
 
 def training_stage(
     workspace: RunFolder,
+    network: object,
     validation: tuple[Any, ...],
     examples: Callable[[], ColumnStore],
     validate: Callable[[], Validate],
@@ -50,6 +55,7 @@ def training_stage(
 
     Args:
       workspace: of any recipe; the stage needs its stage 'tasks'.
+      network: what of the recipe's model decides the trained network; anything `fingerprint` can describe.
       validation: what decides the validation metrics, beside the examples and the network.
       examples: gives the training examples.
       validate: gives the validation.
@@ -67,11 +73,11 @@ def training_stage(
             'parameters': parameter_count(workspace),
         }
 
-    config = (_network_of(recipe.model), _law_of(recipe.trainer), *validation)
+    config = (network, _law_of(recipe.trainer), *validation)
     return Stage('train', ('tasks',), config, (CHECKPOINTS, 'metrics.jsonl'), action, on_all=True)
 
 
-def _network_of(model: EncoderDecoderModel) -> EncoderDecoderModel:
+def trained_part(model: EncoderDecoderModel) -> EncoderDecoderModel:
     """What of a model decides the trained network; another beam, or words left out of inference, does not."""
     whole_words = model.whole_words
     if whole_words is not None:
@@ -95,12 +101,7 @@ def _law_of(trainer: Trainer) -> Trainer:
 
 def parameter_count(workspace: RunFolder) -> int:
     """Number of parameters of the recipe's model."""
-    import jax
-
-    recipe = workspace.recipe
-    shapes = {'encoder_input_tokens': (1, 1), 'decoder_input_tokens': (1, 1)}
-    variables = jax.eval_shape(lambda: recipe.model.get_initial_variables(jax.random.key(0), shapes))
-    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(variables['params']))
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(workspace.abstract_params))
 
 
 class _Validation:
@@ -117,8 +118,13 @@ class _Validation:
         k, seen_items = self._protocol
         recommender: GenerativeRecommender = self._recommender.with_params(params)
         ranks = recommender.recommend(self._cases, k, seen_items=seen_items).target_rank
-        named = {f'recall@{k}': mean_over_cases(recall_at_k(ranks, k)) for k in self._ks}
-        return named | {f'ndcg@{k}': mean_over_cases(ndcg_at_k(ranks, k)) for k in self._ks}
+        return ranking_metrics(ranks, self._ks)
+
+
+def ranking_metrics(ranks: Int[np.ndarray, 'cases'], ks: Sequence[int]) -> dict[str, float]:
+    """Recall and NDCG at each cut-off, by the names that validation gives them."""
+    named = {f'recall@{k}': mean_over_cases(recall_at_k(ranks, k)) for k in ks}
+    return named | {f'ndcg@{k}': mean_over_cases(ndcg_at_k(ranks, k)) for k in ks}
 
 
 def _set_aside(root: pathlib.Path, fingerprint: str) -> None:

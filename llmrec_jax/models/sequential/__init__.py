@@ -13,3 +13,6 @@ Three parts make a recommender, and each may be replaced without the others:
 `recommender_model.SequentialRecommenderModel` puts them together for `training.Trainer`; a state's score of
 an item is their inner product.
 """
+
+# The one feature of examples and batches: tokens of whole sequences.
+ITEMS = 'items'

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from llmrec_jax.models.sequential import ITEMS
 from llmrec_jax.models.sequential.catalogue import CatalogueFacts
 from llmrec_jax.models.sequential.item_encoder import PADDING, ItemEncoder
 from llmrec_jax.models.sequential.losses import SequenceLoss
@@ -17,7 +18,6 @@ from llmrec_jax.models.sequential.network import Scoring, SequentialNetwork
 from llmrec_jax.models.sequential.objective import NextItem, Objective
 from llmrec_jax.models.sequential.sequence_encoder import SequenceEncoder
 
-ITEMS = 'items'
 Params = PyTree[Array]
 
 

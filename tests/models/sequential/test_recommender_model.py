@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.linen import partitioning
 from hypothesis import given
 
 from llmrec_jax.models.sequential.catalogue import CatalogueFacts
@@ -16,13 +17,13 @@ from llmrec_jax.models.sequential.network import Scoring
 from llmrec_jax.models.sequential.objective import NextItem
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel, padded_left
 from llmrec_jax.models.sequential.sasrec import SASRecConfig, SASRecEncoder
-from llmrec_jax.training.columns import ColumnStore
-from llmrec_jax.training.mesh import MeshShape
+from llmrec_jax.training.columns import write_columns
+from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape, batch_sharding, place
 from llmrec_jax.training.metrics_log import read_json_lines
 from llmrec_jax.training.optimizers import AdamW
 from llmrec_jax.training.parameter_restore import load_params
 from llmrec_jax.training.schedules import Constant
-from llmrec_jax.training.train_state import TrainableModel
+from llmrec_jax.training.train_state import TrainableModel, abstract_params, shardings_of
 from llmrec_jax.training.trainer import Trainer
 
 N_ITEMS = 300
@@ -91,39 +92,60 @@ def test_cosine_and_bias_are_in_the_inner_product(params):
         Scoring(temperature=0.0)
 
 
-def sequences(n=48):
+EIGHT = MeshShape(data=4, model=2)
+LOSSES = (FullSoftmax(positions_at_once=16), BinaryCrossEntropy(positions_at_once=16))
+
+
+def named(loss):
+    return type(loss).__name__
+
+
+@pytest.mark.parametrize('loss', [LOSSES[0], pytest.param(LOSSES[1], marks=pytest.mark.slow)], ids=named)
+def test_a_shared_item_table_has_the_loss_and_gradient_of_one_that_is_not(params, loss):
+    model, mesh = dataclasses.replace(MODEL, loss=loss), EIGHT.build()
     rng = np.random.default_rng(0)
-    return ColumnStore.in_memory(
-        {'items': [rng.integers(1, N_ITEMS + 1, rng.integers(2, 10)) for _ in range(n)]}
-    )
+    right = np.where(np.arange(9) < rng.integers(2, 10, 8)[:, None], rng.integers(1, 301, (8, 9)), 0)
+    batch = model.convert_features({'items': right})
+
+    def gradient():
+        sums = jax.value_and_grad(lambda p, b: model.loss_sums(p, b, jax.random.key(1))[0])
+        return jax.jit(lambda p, b: sums(p, b))
+
+    alone = gradient()(params, batch)
+    features = {'items': jax.ShapeDtypeStruct((8, 9), jnp.int32)}
+    with jax.set_mesh(mesh), partitioning.axis_rules(STANDARD_RULES):
+        shardings = shardings_of(abstract_params(model, features, mesh, STANDARD_RULES))
+        placed = jax.device_put(params, shardings)
+        shared = gradient()(placed, place(batch, batch_sharding(mesh, STANDARD_RULES)))
+    assert placed['item_encoder']['embedding'].addressable_shards[0].data.shape == (192, 8)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), shared, alone)
 
 
-@pytest.mark.parametrize(
-    'loss',
-    [FullSoftmax(positions_at_once=16), pytest.param(BinaryCrossEntropy(), marks=pytest.mark.slow)],
-    ids=lambda loss: type(loss).__name__,
-)
-def test_a_shared_item_table_trains_as_one_that_is_not(tmp_path, loss, monkeypatch):
-    model = dataclasses.replace(MODEL, loss=loss)
-    store = sequences()
-    monkeypatch.setattr(type(store), 'fingerprint', 'in memory')
+@pytest.mark.slow
+@pytest.mark.parametrize('loss', LOSSES, ids=named)
+def test_a_shared_item_table_trains_as_one_that_is_not(tmp_path, loss):
+    rng = np.random.default_rng(0)
+    rows = [rng.integers(1, N_ITEMS + 1, rng.integers(2, 10)) for _ in range(48)]
+    store = write_columns(tmp_path / 'store', {'items': rows}, {})
 
     def fit(name, mesh):
         trainer = Trainer(
             steps=3,
             feature_lengths={'items': 9},
             bucketed_feature='items',
+            length_buckets=(5,),
+            microbatches=2,
             optimizer=AdamW(Constant(0.01)),
             batch_size=16,
             log_every=1,
             mesh=mesh,
         )
-        result = trainer.fit(model, store, tmp_path / name)
+        result = trainer.fit(dataclasses.replace(MODEL, loss=loss), store, tmp_path / name)
         losses = [row['loss'] for row in read_json_lines(tmp_path / name / 'metrics.jsonl')]
         return losses, load_params(result.checkpoint)['item_encoder']['embedding']
 
     alone, alone_table = fit('alone', MeshShape(data=1))
-    shared, shared_table = fit('shared', MeshShape(data=4, model=2))
+    shared, shared_table = fit('shared', EIGHT)
     assert len(set(alone)) == 3
     np.testing.assert_allclose(shared, alone, rtol=1e-5)
     np.testing.assert_allclose(shared_table, alone_table, rtol=1e-4, atol=1e-4)

@@ -1,0 +1,53 @@
+"""The task of sequential recommenders: a user's items, oldest first, of which each predicts the next.
+
+    task = SequentialTask(corpus=SequenceFiles(directory='my_shop'), data_dir='data', max_items=50)
+    name = task.register()  # 'sequential_sequence_files_my_shop', known to SeqIO from here on
+
+TensorFlow is imported when a task is registered, not when it is configured.
+"""
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from llmrec_jax.models.sequential import ITEMS
+
+if TYPE_CHECKING:
+    from llmrec_jax.corpora.source import CorpusSource
+
+
+@dataclasses.dataclass(frozen=True)
+class SequentialTask:
+    """Whole histories as examples: one of n items trains n - 1 predictions at once.
+
+    Attributes:
+      corpus: where the histories come from.
+      data_dir: where the corpus is prepared.
+      max_items: the newest items of a history that are read to predict the next one.
+
+    Raises:
+      ValueError: when a history is to be of no item.
+    """
+
+    corpus: 'CorpusSource'
+    data_dir: str
+    max_items: int = 50
+
+    def __post_init__(self):
+        if self.max_items < 1:
+            raise ValueError(f'SequentialTask.max_items={self.max_items} must be at least 1')
+
+    @property
+    def name(self) -> str:
+        """SeqIO's name of the task."""
+        return 'sequential_' + ''.join(letter if letter.isalnum() else '_' for letter in self.corpus.name)
+
+    @property
+    def feature_lengths(self) -> dict[str, int]:
+        """Longest example: the history and the item after it."""
+        return {ITEMS: self.max_items + 1}
+
+    def register(self) -> str:
+        """Adds the task to SeqIO's registry and returns its name; a task of that name is replaced."""
+        from tasks import sequential_pipeline
+
+        return sequential_pipeline.register(self)

@@ -1,0 +1,51 @@
+"""Every recipe of a sequential recommender can be configured, and what does not fit is told at once."""
+
+import dataclasses
+
+import pytest
+
+from llmrec_jax.launch import gin_config
+from llmrec_jax.launch.sequential_recipe import SequentialRecipe
+from tests.launch.test_recipes import CONFIGS, PARTS
+
+RECIPES = sorted(path.name for path in (CONFIGS / 'sasrec').glob('*.gin') if path.name not in PARTS)
+
+
+def load(name, *bindings):
+    needed = ['CORPUS_DIR="shop"'] if 'beauty' in name else []
+    arguments = gin_config.GinArguments(
+        (f'gin_configs/sasrec/{name}',),
+        ('WORKDIR="runs/x"', *needed, *bindings),
+        ('.', str(gin_config.REPOSITORY)),
+    )
+    return gin_config.instantiate(SequentialRecipe, gin_config.load(arguments))
+
+
+@pytest.mark.parametrize('name', RECIPES)
+def test_every_recipe_is_whole(name):
+    recipe = load(name)
+    assert recipe.trainer.feature_lengths == recipe.task.feature_lengths
+    assert recipe.model.sequence_encoder.config.max_length == recipe.task.max_items
+    assert all(bucket <= recipe.task.max_items for bucket in recipe.trainer.length_buckets)
+    assert recipe.trainer.best_metric.name == 'ndcg@10'
+    assert recipe.trainer.optimizer.build()
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'seen_items': 'hidden'}, "seen_items must be 'kept' or 'removed'"),
+        ({'list_length': 5}, 'list_length=5 is shorter than the cut-off 10'),
+        ({'ranking_length_buckets': (11,)}, 'must lie between 1 and SequentialTask.max_items=10'),
+    ],
+)
+def test_what_does_not_fit_is_told(changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(load('smoke.gin'), **changes)
+
+
+def test_examples_and_trainer_have_one_length():
+    recipe = load('smoke.gin')
+    trainer = dataclasses.replace(recipe.trainer, feature_lengths={'items': 9})
+    with pytest.raises(ValueError, match="must be {'items': 11}, one more than SequentialTask.max_items"):
+        dataclasses.replace(recipe, trainer=trainer)
