@@ -8,6 +8,8 @@ from llmrec_jax.language_models.request import TextFailure, TextRequest, TextRes
 
 # The reply to a refused text has no text, and asking again brings the same.
 WITHHELD = 'content_filter'
+# Around what a reasoning model thinks, where its server does not keep it apart.
+THINKING, THOUGHT = '<think>', '</think>'
 
 
 class NonsenseError(ValueError):
@@ -43,7 +45,7 @@ def body(model: str, request: TextRequest, length_field: str, extra_fields: Mapp
 
 
 def read_reply(content: bytes, model: str) -> TextResponse | TextFailure:
-    """The response in a reply of status 200, or that its text was withheld.
+    """The response in a reply of status 200, or that its text was withheld; thinking is no part of it.
 
     Args:
       content: the reply's body.
@@ -70,7 +72,7 @@ def read_reply(content: bytes, model: str) -> TextResponse | TextFailure:
     served = reply.get('model')
     return TextResponse(
         # Half a surrogate pair is possible in JSON, and not in a file.
-        text=text.encode('utf-8', 'replace').decode(),
+        text=_without_thinking(text.encode('utf-8', 'replace').decode()),
         finish=finish if isinstance(finish, str) else 'unknown',
         input_tokens=_count(reply, 'prompt_tokens'),
         output_tokens=_count(reply, 'completion_tokens'),
@@ -89,6 +91,11 @@ def error_message(content: bytes) -> tuple[str, str]:
     if isinstance(error, str):
         return '', error
     return (_text(error, 'code'), _text(error, 'message')) if isinstance(error, dict) else ('', '')
+
+
+def _without_thinking(text: str) -> str:
+    """What is behind the thinking; nothing where `max_tokens` ended it before."""
+    return text.partition(THOUGHT)[2].lstrip() if text.lstrip().startswith(THINKING) else text
 
 
 def _text(error: Mapping[str, Any], name: str) -> str:

@@ -16,8 +16,8 @@ class Prices:
       currency: of both.
     """
 
-    input_per_million: float
-    output_per_million: float
+    input_per_million: int | float
+    output_per_million: int | float
     currency: str = 'USD'
 
     def cost(self, tokens: 'Tokens') -> float:

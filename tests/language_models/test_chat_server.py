@@ -248,9 +248,16 @@ def test_retry_after_is_seconds_or_a_date():
     assert [retry_seconds(text, at) for text in (None, 'soon', 'nan', 'inf', '')] == [None] * 5
 
 
-def test_replies_without_counts_names_or_whole_characters_are_read():
+def test_replies_without_counts_names_or_whole_characters_and_with_thinking_are_read():
     bare = {'choices': [{'message': {'content': 'a\ud83d'}}]}
     assert read_reply(json.dumps(bare).encode(), 'echo') == TextResponse('a?', 'unknown', None, None, 'echo')
+    for text, expected in {
+        '<think>\nkettles? lamps?</think>\n\nlamps': 'lamps',
+        ' <think>kettles or': '',
+        'I <think> so': 'I <think> so',
+    }.items():
+        thought = {'choices': [{'message': {'content': text}}]}
+        assert read_reply(json.dumps(thought).encode(), 'echo').text == expected
     strange = bare | {'usage': {'prompt_tokens': 'many', 'completion_tokens': -1}, 'model': 3}
     assert read_reply(json.dumps(strange).encode(), 'echo').input_tokens is None
     with pytest.raises(NonsenseError, match='no JSON'):

@@ -2,18 +2,22 @@
 
 import argparse
 import json
+import subprocess
+import sys
+import time
 
 import pytest
 
 from llmrec_jax import run
 from llmrec_jax.language_models.chat_server import ChatServer
 from llmrec_jax.language_models.stored_responses import OfflineModel
+from llmrec_jax.language_models.usage import Prices
 from llmrec_jax.launch import gin_config
 from llmrec_jax.launch.local_t5 import LocalT5
 from llmrec_jax.launch.profiles.profile_recipe import ProfileRecipe
 from llmrec_jax.launch.profiles.profile_writer import CountedProfiles
 from llmrec_jax.prompts.palr.profiles import load_profiles
-from tests.language_models.local_chat_server import chat_server
+from tests.language_models.local_chat_server import chat_server, prompts_asked
 
 KEY = 'sk-a-very-secret-key'
 TITLES = ['Red "Rose" Lipstick', 'Rose Soap', 'Sea Soap', 'Sea Salt']
@@ -87,6 +91,41 @@ def test_a_run_writes_profiles_once_and_keeps_no_key(tmp_path, shop, monkeypatch
     assert not any(KEY.encode() in path.read_bytes() for path in written) and KEY not in caplog.text
 
 
+@pytest.mark.slow
+def test_a_killed_run_goes_on_where_it_was_and_pays_for_nothing_twice(tmp_path):
+    workdir = tmp_path / 'run'
+    responses = workdir / 'responses.jsonl'
+    command = [sys.executable, '-m', 'llmrec_jax.run', '--gin_file=gin_configs/profiles/simulated_shop.gin']
+    command += ['--gin_file=gin_configs/language_models/chat_server.gin', '--gin.SHOP_SIZE=tiny']
+    command += [f'--gin.WORKDIR={workdir}', '--gin.SERVED_MODEL=writer', '--gin.MAX_USERS=60']
+
+    def lines():
+        return responses.read_bytes().count(b'\n') if responses.exists() else 0
+
+    with chat_server(praise) as server:
+        server.seconds = 0.2
+        command.append(f'--gin.BASE_URL={server.url}')
+        quiet = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}
+        victim = subprocess.Popen(command, cwd=gin_config.REPOSITORY, **quiet)
+        while lines() < 12:
+            assert victim.poll() is None, 'the run ended before it could be killed'
+            time.sleep(0.02)
+        victim.kill()
+        victim.wait()
+        stored = lines()
+        assert stored < 50
+        time.sleep(1.0)
+        before = len(server.asked)
+        server.seconds = 0.0
+        subprocess.run(command, cwd=gin_config.REPOSITORY, check=True, **quiet)
+        # Eight at most were under way: they had been asked for, and no response of theirs had come.
+        assert before - stored <= 8 and len(server.asked) - before == lines() - stored
+        assert len(set(prompts_asked(server))) == lines() > 50
+    usage = json.loads((workdir / 'stages' / 'profiles.json').read_text())['summary']['usage']
+    assert usage['responses'] == 60 and usage['from_store'] >= stored
+    assert len(load_profiles(workdir / 'profiles.jsonl').users) == 60
+
+
 def load(*flags):
     parser = argparse.ArgumentParser()
     gin_config.add_arguments(parser)
@@ -111,6 +150,21 @@ def test_a_recipe_takes_any_language_model(model):
     )
     assert isinstance(recipe.writer.language_model, model)
     assert (recipe.writer.keywords, recipe.writer.sampling.temperature, recipe.max_history) == (2, 0.0, 20)
+
+
+def test_prices_and_extra_fields_are_set_on_the_command_line():
+    named, *server = CHAT
+    recipe = load(
+        '--gin_file=gin_configs/profiles/movielens.gin',
+        f'--gin_file=gin_configs/{named}.gin',
+        *server,
+        '--gin_file=gin_configs/language_models/prices.gin',
+        '--gin.INPUT_PRICE=0.15',
+        '--gin.OUTPUT_PRICE=0.60',
+        "--gin.chat_server.ChatServer.extra_fields={'chat_template_kwargs': {'enable_thinking': False}}",
+    )
+    assert recipe.writer.prices == Prices(0.15, 0.6)
+    assert recipe.writer.language_model.name == "m (chat_template_kwargs={'enable_thinking': False})"
 
 
 @pytest.mark.parametrize('corpus', ['simulated_shop', 'movielens', 'amazon_beauty'])
