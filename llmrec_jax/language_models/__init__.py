@@ -1,0 +1,14 @@
+"""Texts that language models write: asked for through one interface, and stored once they have come.
+
+| module | holds |
+|---|---|
+| `request` | what is asked and what comes back |
+| `language_model` | the interface |
+| `stored_responses`, `response_file` | responses that are kept, and what answers from them alone |
+| `asking` | many requests with a progress bar |
+| `usage` | tokens and cost |
+| `chat_server` | a server that speaks OpenAI's chat protocol |
+| `chat_completions`, `exchange`, `pace`, `workers` | its protocol, HTTP, rate limit and threads |
+
+A T5 on this machine's devices needs JAX, and is `llmrec_jax.launch.local_t5`.
+"""

@@ -103,7 +103,7 @@ class ChatServer(LanguageModel):
 
         Raises:
           LanguageModelError: when the key's variable is not set; when the server refuses the key, the model
-            or the address; and when `give_up_after` requests fail in a row.
+            or the address, or has no valid certificate; and when `give_up_after` requests fail in a row.
         """
         if not requests:
             return
@@ -177,6 +177,8 @@ class _Connection:
             message = message.replace(self.key, '***')
         said = f': {message[:300]}' if message else ''
         reason = f'{error}{said}'
+        if error.untrusted:
+            raise LanguageModelError(f'{self.url} cannot be trusted: {reason}')
         if error.status in HOPELESS or code in HOPELESS_CODES:
             raise LanguageModelError(f'{self.url} refuses {self.server.model!r} ({reason})')
         longest = self.server.longest_wait_seconds

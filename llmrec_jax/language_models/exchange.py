@@ -2,6 +2,7 @@
 
 import email.utils
 import http.client
+import ssl
 import time
 import urllib.error
 import urllib.parse
@@ -21,6 +22,7 @@ class ExchangeError(Exception):
       status: of the reply; None where there was none.
       retry_after: seconds that the server asks to wait; None where it does not.
       content: the reply's body, as far as it was read.
+      untrusted: whether there is no trust between the two: a certificate that is not valid, or no TLS.
     """
 
     def __init__(
@@ -30,11 +32,13 @@ class ExchangeError(Exception):
         status: int | None = None,
         retry_after: float | None = None,
         content: bytes = b'',
+        untrusted: bool = False,
     ):
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after
         self.content = content
+        self.untrusted = untrusted
 
 
 def opener(url: str) -> urllib.request.OpenerDirector:
@@ -86,7 +90,11 @@ def post(
         reason = getattr(error, 'reason', error)
         if isinstance(reason, TimeoutError):
             raise ExchangeError(f'no reply within {timeout_seconds:g} s') from None
-        raise ExchangeError(f'the connection failed ({type(reason).__name__}: {reason})') from None
+        raise ExchangeError(
+            f'the connection failed ({type(reason).__name__}: {reason})',
+            # A peer that breaks off is of another class, and may be there again.
+            untrusted=isinstance(reason, ssl.SSLError) and not isinstance(reason, ssl.SSLEOFError),
+        ) from None
 
 
 def _read(reply: Any, deadline: float, timeout_seconds: float) -> bytes:

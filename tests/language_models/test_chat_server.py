@@ -152,6 +152,12 @@ def test_what_no_request_is_spared_ends_the_run(server, fault, reason, monkeypat
     assert KEY not in str(raised.value) and raised.value.__cause__ is None
 
 
+def test_a_server_that_speaks_no_tls_is_not_asked_again(server):
+    secure = ChatServer(server.url.replace('http:', 'https:'), 'echo', concurrency=1)
+    with pytest.raises(LanguageModelError, match='cannot be trusted: the connection failed .SSLError'):
+        secure.complete(requests('a', 'b'))
+
+
 def test_a_dead_server_is_given_up(server):
     server.faults = {'*': [error(503)] * 999}
     dead = client(server, concurrency=2, max_attempts=2, give_up_after=3)
