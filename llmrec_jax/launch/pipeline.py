@@ -34,6 +34,14 @@ from llmrec_jax.launch.text_stages import tasks_stage as text_tasks_stage
 from llmrec_jax.launch.text_stages import text_train_stage, vocabulary_stage
 from llmrec_jax.launch.text_workspace import TextWorkspace
 from llmrec_jax.launch.train_stage import train_stage
+from llmrec_jax.launch.two_tower_recipe import TwoTowerRecipe
+from llmrec_jax.launch.two_tower_stages import (
+    index_stage,
+    two_tower_evaluate_stage,
+    two_tower_text_stage,
+    two_tower_train_stage,
+)
+from llmrec_jax.launch.two_tower_workspace import TwoTowerWorkspace
 from llmrec_jax.launch.workspace import Workspace
 from llmrec_jax.training import compilation_cache, processes, xla_flags
 from llmrec_jax.training.mesh import check_batch
@@ -88,6 +96,21 @@ KINDS: Mapping[type, Kind] = {
         ),
         ('corpus', 'tasks', 'train'),
         ('floors', 'ceiling', 'evaluate'),
+    ),
+    TwoTowerRecipe: Kind(
+        TwoTowerWorkspace,
+        (
+            corpus_stage,
+            floors_stage,
+            ceiling_stage,
+            two_tower_text_stage,
+            sequential_tasks_stage,
+            two_tower_train_stage,
+            index_stage,
+            two_tower_evaluate_stage,
+        ),
+        ('corpus', 'item_vectors', 'tasks', 'train'),
+        ('floors', 'ceiling', 'index', 'evaluate'),
     ),
     TextRecipe: Kind(
         TextWorkspace,
