@@ -9,12 +9,13 @@ from llmrec_jax.launch.sequential_recipe import SequentialRecipe
 from tests.launch.test_recipes import CONFIGS, PARTS
 
 RECIPES = sorted(path.name for path in (CONFIGS / 'sasrec').glob('*.gin') if path.name not in PARTS)
+LOSSES = sorted((CONFIGS / 'sasrec' / 'losses').glob('*.gin'))
 
 
-def load(name, *bindings):
+def load(name, *bindings, after=()):
     needed = ['CORPUS_DIR="shop"'] if 'beauty' in name else []
     arguments = gin_config.GinArguments(
-        (f'gin_configs/sasrec/{name}',),
+        (f'gin_configs/sasrec/{name}', *after),
         ('WORKDIR="runs/x"', *needed, *bindings),
         ('.', str(gin_config.REPOSITORY)),
     )
@@ -29,6 +30,12 @@ def test_every_recipe_is_whole(name):
     assert all(bucket <= recipe.task.max_items for bucket in recipe.trainer.length_buckets)
     assert recipe.trainer.best_metric.name == 'ndcg@10'
     assert recipe.trainer.optimizer.build()
+
+
+@pytest.mark.parametrize('loss', LOSSES, ids=lambda path: path.stem)
+def test_any_loss_can_follow_a_recipe(loss):
+    recipe = load('movielens_1m.gin', after=(str(loss),))
+    assert type(recipe.model.loss).__name__ == loss.stem.title().replace('_', '')
 
 
 @pytest.mark.parametrize(
