@@ -74,7 +74,10 @@ class SequentialNetwork(nn.Module):
         # A hidden item has no vector, as padding has none, but its position counts.
         embedded = self.item_encoder(jnp.maximum(inputs, PADDING))
         embedded = partitioning.with_sharding_constraint(embedded, ('batch', 'length', 'embed'))
-        states = self.sequence_encoder(embedded, inputs != PADDING, enable_dropout=enable_dropout)
+        return self.scored(self.sequence_encoder(embedded, inputs != PADDING, enable_dropout=enable_dropout))
+
+    def scored(self, states: Float[Array, '*shape dim']) -> Float[Array, '*shape scored']:
+        """An encoder's states as they meet the items' vectors."""
         states = self._compared(states) / self.scoring.temperature
         if not self.scoring.item_bias:
             return states

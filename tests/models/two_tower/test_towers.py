@@ -123,6 +123,7 @@ def test_the_mean_decays_with_the_lag():
         history_states(HistoryTower(decay=1.5), embedded, np.ones((1, 3), bool))
 
 
+@pytest.mark.slow
 def test_the_towers_train_over_eight_devices_as_on_one(tmp_path, monkeypatch):
     store = ColumnStore.in_memory(
         {'items': [RNG.integers(1, N_ITEMS + 1, RNG.integers(2, 8)) for _ in range(48)]}
