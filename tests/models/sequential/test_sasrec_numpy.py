@@ -60,7 +60,7 @@ def forward(params, items, config):
     return layer_norm(weights['final_norm'], states)[-1] @ table.T
 
 
-@pytest.mark.parametrize('order, heads', [('original', 1), ('original', 3), ('pre_norm', 2)])
+@pytest.mark.parametrize('order, heads', [('original', 3), ('pre_norm', 2)])
 def test_scores_equal_those_of_numpy(order, heads):
     config = SASRecConfig(max_length=WIDTH, num_heads=heads, mlp_dim=9, block_order=order)
     model = SequentialRecommenderModel(ItemTable(DIM), SASRecEncoder(config), FullSoftmax())
