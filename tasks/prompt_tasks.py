@@ -21,7 +21,9 @@ from llmrec_jax.prompts.template import Template
 # What a right answer is, which decides decoding and metrics.
 STARS, YES_NO, LIKE, SENTENCE = 'stars', 'yes_no', 'like', 'sentence'
 ITEM, ITEM_OF_CANDIDATES, YES_NO_RANKING = 'item', 'item_of_candidates', 'yes_no_ranking'
-ANSWERS = (STARS, YES_NO, LIKE, SENTENCE, ITEM, ITEM_OF_CANDIDATES, YES_NO_RANKING)
+# A list of quoted names, of which the first target is the one that is asked for.
+ITEM_LIST = 'item_list'
+ANSWERS = (STARS, YES_NO, LIKE, SENTENCE, ITEM, ITEM_OF_CANDIDATES, YES_NO_RANKING, ITEM_LIST)
 # What forms call an item is the answer's row in the catalogue, or that of the item asked about.
 RENAMED = {'item': 'target'}
 _TEXTS = ('inputs', 'targets', 'template')

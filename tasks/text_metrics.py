@@ -11,10 +11,12 @@ import numpy as np
 
 from llmrec_jax.evaluation.item_name_metrics import KS, naming_tally, scored_candidates_tally
 from llmrec_jax.evaluation.text_answers import TEXT_ANSWERS, text_tally
+from llmrec_jax.prompts.palr.answers import written_titles
 
 MetricFn = Callable[..., dict[str, float]]
 ITEM, ITEM_OF_CANDIDATES, YES_NO_RANKING = 'item', 'item_of_candidates', 'yes_no_ranking'
-ANSWERS = (*TEXT_ANSWERS, ITEM, ITEM_OF_CANDIDATES, YES_NO_RANKING)
+ITEM_LIST = 'item_list'
+ANSWERS = (*TEXT_ANSWERS, ITEM, ITEM_OF_CANDIDATES, YES_NO_RANKING, ITEM_LIST)
 
 
 def metric_fns(
@@ -39,7 +41,7 @@ def metric_fns(
     """
     if answer not in ANSWERS:
         raise ValueError(f'{answer!r} is no kind of answer; there are {", ".join(ANSWERS)}')
-    if answer in (ITEM, ITEM_OF_CANDIDATES) and not item_names:
+    if answer in (ITEM, ITEM_OF_CANDIDATES, ITEM_LIST) and not item_names:
         raise ValueError(
             f'answers of the kind {answer!r} are judged by the names of all items; give item_names'
         )
@@ -49,6 +51,8 @@ def metric_fns(
         return [functools.partial(_text, kind=answer, scale=scale)]
     if answer == YES_NO_RANKING:
         return [functools.partial(_yes_no_ranking, candidates=candidates, ks=tuple(ks))]
+    if answer == ITEM_LIST:
+        return [functools.partial(_lists, catalogue=frozenset(item_names), ks=tuple(ks))]
     of = candidates if answer == ITEM_OF_CANDIDATES else None
     return [functools.partial(_items, catalogue=frozenset(item_names), candidates=of, ks=tuple(ks))]
 
@@ -80,6 +84,15 @@ def _items(
     """
     best_first = [list(reversed(beams)) for beams in predictions]
     return naming_tally(targets, best_first, catalogue, ks, candidates).metrics()
+
+
+def _lists(
+    targets: Sequence[str], predictions: Sequence[str], *, catalogue: frozenset[str], ks: tuple[int, ...]
+) -> dict[str, float]:
+    """Metrics of one list of quoted names an example; the first name of the target is the one asked for."""
+    firsts = [written_titles(target)[0] for target in targets]
+    answers = [written_titles(prediction) for prediction in predictions]
+    return naming_tally(firsts, answers, catalogue, ks).metrics()
 
 
 def _yes_no_ranking(

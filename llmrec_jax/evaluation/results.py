@@ -13,7 +13,9 @@ from llmrec_jax.evaluation.protocol import SPLITS, Protocol
 # What no system can expect to exceed, and what ranking by the corpus's own law reached on the targets drawn.
 CEILING = 'ceiling'
 LAW_ATTAINED = 'law_attained'
-BOUNDS = (CEILING, LAW_ATTAINED)
+# What whoever chooses from a retriever's candidates can reach: the target first wherever it is among them.
+CANDIDATE_CAP = 'candidate_cap'
+BOUNDS = (CEILING, LAW_ATTAINED, CANDIDATE_CAP)
 _STAGE_FIELDS = ('name', 'seconds', 'reused', 'peak_memory_mb')
 _SAMPLED_FIELDS = ('protocol', 'suffix', 'systems')
 _COMPARISON_FIELDS = (

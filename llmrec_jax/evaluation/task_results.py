@@ -17,8 +17,8 @@ class TaskResult:
       group: e.g. 'rating_stars'.
       template: id of the template, e.g. '1-10'.
       held_out: whether training never showed the template.
-      answer: kind of answer: 'stars', 'yes_no', 'like', 'sentence', 'item', 'item_of_candidates' or
-        'yes_no_ranking'.
+      answer: kind of answer: 'stars', 'yes_no', 'like', 'sentence', 'item', 'item_of_candidates',
+        'yes_no_ranking' or 'item_list'.
       measured: the model's metrics.
       floors: metrics of each floor on the same examples.
       seconds: wall time that the model took to answer.

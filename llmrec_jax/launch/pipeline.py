@@ -16,6 +16,16 @@ from llmrec_jax.launch import agreement, distributed, ending, gin_config, shared
 from llmrec_jax.launch.corpus_stages import corpus_stage, item_vectors_stage, semantic_ids_stage, tasks_stage
 from llmrec_jax.launch.evaluation_stages import ceiling_stage, content_stage, evaluate_stage, floors_stage
 from llmrec_jax.launch.generative_recommender import check_users_at_once
+from llmrec_jax.launch.palr.recipe import PalrRecipe
+from llmrec_jax.launch.palr.stages import (
+    candidates_stage,
+    palr_evaluate_stage,
+    palr_floors_stage,
+    palr_tasks_stage,
+    palr_vocabulary_stage,
+    profiles_stage,
+)
+from llmrec_jax.launch.palr.workspace import PalrWorkspace
 from llmrec_jax.launch.profiles.profile_recipe import ProfileFolder, ProfileRecipe
 from llmrec_jax.launch.profiles.profile_stage import profile_stage
 from llmrec_jax.launch.recipe import Recipe
@@ -124,6 +134,21 @@ KINDS: Mapping[type, Kind] = {
         ),
         # The floors are fitted with the corpus at hand, so that evaluating imports no TensorFlow.
         ('corpus', 'vocabulary', 'tasks', 'floors', 'train'),
+        ('floors', 'evaluate'),
+    ),
+    PalrRecipe: Kind(
+        PalrWorkspace,
+        (
+            corpus_stage,
+            profiles_stage,
+            candidates_stage,
+            palr_floors_stage,
+            palr_vocabulary_stage,
+            palr_tasks_stage,
+            text_train_stage,
+            palr_evaluate_stage,
+        ),
+        ('corpus', 'profiles', 'candidates', 'vocabulary', 'tasks', 'train'),
         ('floors', 'evaluate'),
     ),
 }

@@ -13,9 +13,10 @@ from llmrec_jax.evaluation.floors.counts import item_counts
 from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.evaluation.protocol import SEEN_ITEMS, SPLITS, Protocol
 from llmrec_jax.evaluation.report.examples import choose_cases, user_examples
-from llmrec_jax.evaluation.report.report_data import Curve, Picture, ReportData, UserExample
+from llmrec_jax.evaluation.report.report_data import Picture, ReportData, UserExample
 from llmrec_jax.evaluation.results import CEILING, LAW_ATTAINED, Results, section
 from llmrec_jax.launch.evaluation_stages import CONTENT_NAMES
+from llmrec_jax.launch.learning_curves import learning_curves
 from llmrec_jax.launch.ranking_folder import RankingFolder
 from llmrec_jax.launch.stages import StageRecord
 
@@ -87,7 +88,7 @@ def report_data(workspace: RankingFolder, results: Results, config: str) -> Repo
         results=results,
         headline=recipe.name,
         floors=(*FLOORS, *CONTENT_NAMES.values()),
-        curves=_curves(workspace),
+        curves=learning_curves(workspace),
         pictures=_pictures(workspace),
         examples=examples,
         examples_rule=examples_rule,
@@ -141,28 +142,6 @@ def _ceiling(summaries: dict, split: str) -> dict[str, dict]:
     """The ceiling, and what ranking by the law itself reached on the very targets that were drawn."""
     found = summaries.get('ceiling', {}).get(split)
     return {CEILING: found['expected'], LAW_ATTAINED: found['attained_by_the_law']} if found else {}
-
-
-def _curves(workspace: RankingFolder) -> list[Curve]:
-    curves = []
-    metric = workspace.recipe.trainer.best_metric
-    for file, key, title, best in (
-        ('metrics.jsonl', 'loss', 'Training loss', 'low'),
-        ('metrics.jsonl', 'learning_rate', 'Learning rate', None),
-        (
-            'validation.jsonl',
-            metric.name,
-            f'Validation {metric.name}',
-            'high' if metric.mode == 'max' else 'low',
-        ),
-    ):
-        path = workspace.root / file
-        if not path.exists():
-            continue
-        rows = [row for row in map(json.loads, path.read_text().splitlines()) if key in row]
-        if rows:
-            curves.append(Curve(title, [row['step'] for row in rows], [row[key] for row in rows], best))
-    return curves
 
 
 def _pictures(workspace: RankingFolder) -> list[Picture]:

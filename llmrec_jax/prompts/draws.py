@@ -56,7 +56,7 @@ class Draws:
         """True or False, as a scalar."""
         return self.integer(stream, 2) == 1
 
-    def sample_outside(self, stream: str, bound: int, excluded: Array, count: int) -> Array:
+    def sample_outside(self, stream: str, bound: int, excluded: Array, count: Array) -> Array:
         """int64 [count]: different numbers of 0..bound-1, none of them in `excluded`, in random order.
 
         Args:

@@ -17,7 +17,7 @@ _ROUNDS = 6
 
 
 def first_outside(
-    ops: ArrayOps, hash_of: Callable[[str, Array], Array], bound: int, excluded: Array, count: int
+    ops: ArrayOps, hash_of: Callable[[str, Array], Array], bound: int, excluded: Array, count: Array
 ) -> Array:
     """The first `count` numbers of a random permutation of 0..bound-1 that are not in `excluded`.
 

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from llmrec_jax.evaluation.results import CEILING, LAW_ATTAINED, Results
+from llmrec_jax.evaluation.results import CANDIDATE_CAP, CEILING, LAW_ATTAINED, Results
 
 LABELS = {
     'popularity': 'Popularity',
@@ -13,6 +13,7 @@ LABELS = {
     'content_scann': 'Content, last item',
     'content_scann_mean': 'Content, history mean',
     CEILING: 'Ceiling',
+    CANDIDATE_CAP: 'Cap: the target is among the candidates',
     LAW_ATTAINED: 'The law itself, on these targets',
 }
 

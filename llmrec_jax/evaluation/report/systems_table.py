@@ -5,7 +5,7 @@ from typing import Any
 
 from llmrec_jax.evaluation.report.markup import Markup, grouped, join, row, table, tag
 from llmrec_jax.evaluation.report.report_data import PublishedRow, ReportData
-from llmrec_jax.evaluation.results import BOUNDS, CEILING
+from llmrec_jax.evaluation.results import BOUNDS, CANDIDATE_CAP, CEILING
 
 ACCURACY = {'recall': 'Recall', 'ndcg': 'NDCG', 'mrr': 'MRR'}
 CATALOGUE = {
@@ -15,6 +15,7 @@ CATALOGUE = {
     'distinct_categories': 'Categories a list',
     'intra_list_distance': 'Distance in a list',
 }
+_FULL_BARS = {CEILING: 'of the ceiling', CANDIDATE_CAP: 'of the cap'}
 Systems = Mapping[str, Mapping[str, Any]]
 
 
@@ -25,7 +26,7 @@ def systems_table(data: ReportData, section: str) -> Markup:
     main = f'recall@{ks[-1]}'
     metrics = [f'{kind}@{k}' for k in ks for kind in ('recall', 'ndcg')] + [f'mrr@{ks[-1]}']
     scale = full_bar(systems, main)
-    against = 'of the ceiling' if CEILING in systems else 'against the best'
+    against = next((said for bound, said in _FULL_BARS.items() if bound in systems), 'against the best')
     head = ['System', f'{column_title(main)} {against}', *map(column_title, metrics), 'Users/s']
     rows = []
     for system in ordered(systems, main, data.headline):
@@ -57,8 +58,9 @@ def catalogue_table(data: ReportData, section: str) -> Markup:
 
 
 def full_bar(systems: Systems, main: str) -> float:
-    """What a whole bar stands for: the ceiling, or the best system where there is no ceiling."""
-    return systems[CEILING][main] if CEILING in systems else max(one[main] for one in systems.values())
+    """What a whole bar stands for: the ceiling, else the candidates' cap, else the best system."""
+    bound = next((bound for bound in _FULL_BARS if bound in systems), None)
+    return max(one[main] for one in systems.values()) if bound is None else systems[bound][main]
 
 
 def ordered(systems: Systems, main: str, headline: str | None) -> list[str]:

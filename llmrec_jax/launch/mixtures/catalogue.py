@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Int
 
 from llmrec_jax.launch.mixtures.text_answers import padded_names
+from llmrec_jax.prompts.palr.answers import TitleIndex
 from llmrec_jax.semantic_ids.name_trie import name_trie
 from llmrec_jax.semantic_ids.trie import Trie
 from llmrec_jax.text.text_vocabulary import TextVocabulary
@@ -44,6 +45,15 @@ class Catalogue:
     def as_names(self, texts: Sequence[str]) -> list[str]:
         """Each text, or the item's name that it is to this vocabulary, which may not hold every character."""
         return [self._read_back.get(text, text) for text in texts]
+
+    @functools.cached_property
+    def titles(self) -> TitleIndex:
+        """All names, to read lists of them by.
+
+        Raises:
+          ValueError: when two names are the same to this vocabulary.
+        """
+        return TitleIndex([self.vocabulary.normalized(name) for name in self.names])
 
     @functools.cached_property
     def _read_back(self) -> Mapping[str, str]:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 STARS, SENTENCE = 'stars', 'sentence'
 YES_NO, LIKE = 'yes_no', 'like'
 ITEM, ITEM_OF_CANDIDATES, YES_NO_RANKING = 'item', 'item_of_candidates', 'yes_no_ranking'
-ANSWERS = (STARS, YES_NO, LIKE, SENTENCE, ITEM, ITEM_OF_CANDIDATES, YES_NO_RANKING)
+ITEM_LIST = 'item_list'
+ANSWERS = (STARS, YES_NO, LIKE, SENTENCE, ITEM, ITEM_OF_CANDIDATES, YES_NO_RANKING, ITEM_LIST)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -16,7 +16,12 @@ from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.task_results import TaskResult
 from llmrec_jax.files import text_written_whole, write_json
 from llmrec_jax.launch.fingerprint import fingerprint
-from llmrec_jax.launch.mixtures.evaluation_task import ITEM, ITEM_OF_CANDIDATES, EvaluationTask
+from llmrec_jax.launch.mixtures.evaluation_task import (
+    ITEM,
+    ITEM_LIST,
+    ITEM_OF_CANDIDATES,
+    EvaluationTask,
+)
 from llmrec_jax.launch.mixtures.floors import Floors
 from llmrec_jax.launch.mixtures.journal import Journal
 from llmrec_jax.launch.mixtures.judging import judged
@@ -57,7 +62,9 @@ class Examination:
         """
         answering = self.respondents.answering
         rows = drawn_rows(len(task.examples), answering.max_examples, answering.seed, task.group_size)
-        names = self.respondents.catalogue.names if task.answer in (ITEM, ITEM_OF_CANDIDATES) else ()
+        names = (
+            self.respondents.catalogue.names if task.answer in (ITEM, ITEM_OF_CANDIDATES, ITEM_LIST) else ()
+        )
         asked = fingerprint(
             self.identity, task.fingerprint, self.respondents.settings(task), rows, self.input_length, names
         )

@@ -14,7 +14,7 @@ from llmrec_jax.evaluation.floors.ranking_floors import candidate_floor_tallies,
 from llmrec_jax.evaluation.measured import Tally
 from llmrec_jax.evaluation.recommender import DenseRecommender
 from llmrec_jax.evaluation.text_answers import TEXT_ANSWERS
-from llmrec_jax.launch.mixtures.evaluation_task import ITEM, YES_NO_RANKING, EvaluationTask
+from llmrec_jax.launch.mixtures.evaluation_task import ITEM, ITEM_LIST, YES_NO_RANKING, EvaluationTask
 from llmrec_jax.launch.mixtures.fitted_floors import load_floor
 from llmrec_jax.launch.mixtures.item_answers import candidates_of
 
@@ -45,7 +45,7 @@ class Floors:
         if task.answer in TEXT_ANSWERS:
             path = self.workspace.floor_path(task.name)
             return load_floor(path, task.answer).tallies(task, rows) if path.is_file() else {}
-        if task.answer == ITEM:
+        if task.answer in (ITEM, ITEM_LIST):
             return catalogue_floor_tallies(self._ranking, self._cases(task, rows), ks)
         if task.answer == YES_NO_RANKING:
             candidates = task.examples.scalars('target')[rows].reshape(-1, task.group_size)

@@ -17,12 +17,14 @@ from llmrec_jax.evaluation.text_answers import CHOICES, text_tally
 from llmrec_jax.launch.mixtures.catalogue import Catalogue
 from llmrec_jax.launch.mixtures.evaluation_task import (
     ITEM,
+    ITEM_LIST,
     ITEM_OF_CANDIDATES,
     STARS,
     YES_NO_RANKING,
     EvaluationTask,
 )
 from llmrec_jax.launch.mixtures.item_answers import candidates_of
+from llmrec_jax.prompts.palr.answers import written_titles
 
 UNCONSTRAINED = 'unconstrained_'
 
@@ -53,6 +55,14 @@ def judged(
         return scored_candidates_tally(scores, right.argmax(axis=1), ks)
     if task.answer == ITEM:
         return _found(task, rows, answers, catalogue, ks)
+    if task.answer == ITEM_LIST:
+        index = catalogue.titles
+        listed = [
+            [_called(catalogue, index.find(title), title) for title in written_titles(answer['text'])]
+            for answer in answers
+        ]
+        targets = _names(catalogue, task.examples.scalars('target')[rows])
+        return catalogue_tally(targets, listed, catalogue.names, ks)
     if task.answer == ITEM_OF_CANDIDATES:
         offered = candidates_of(task.examples)[rows]
         names = [_names(catalogue, items[items >= 0]) for items in offered]
@@ -92,6 +102,10 @@ def _found(
     free = catalogue_tally(targets, written, catalogue.names, ks)
     columns = {f'{UNCONSTRAINED}{name}': column for name, column in free.columns.items()}
     return Tally({**tally.columns, **columns}, plain_means)
+
+
+def _called(catalogue: Catalogue, item: int | None, title: str) -> str:
+    return title if item is None else catalogue.names[item]
 
 
 def _names(catalogue: Catalogue, items: Sequence[int] | Int[np.ndarray, 'items']) -> list[str]:

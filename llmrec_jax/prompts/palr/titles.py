@@ -1,0 +1,35 @@
+"""Items called by titles that can stand in a list, between quotes."""
+
+import dataclasses
+import unicodedata
+from typing import ClassVar
+
+from llmrec_jax.corpora.corpus import Corpus
+from llmrec_jax.corpora.splits import Sequences
+from llmrec_jax.prompts.naming.scheme import distinct
+from llmrec_jax.prompts.naming.titles import TitleNames
+
+# What ends a title in a prompt or an answer, and what stands for it inside one.
+_MARKS = str.maketrans({'"': "'", '|': '/'})
+
+
+@dataclasses.dataclass(frozen=True)
+class ListedTitles:
+    """Titles without the marks of a list, with a number behind those that come again.
+
+    Attributes:
+      titles: how long they are, and what items without one are called.
+    """
+
+    titles: TitleNames = dataclasses.field(default_factory=lambda: TitleNames(max_characters=60))
+    leaks: ClassVar[bool] = False
+
+    def item_names(self, corpus: Corpus, train: Sequences) -> list[str]:
+        """See `naming.scheme.ItemNaming`.
+
+        Raises:
+          ValueError: when no item has a title.
+        """
+        names = self.titles.item_names(corpus, train)
+        # As vocabularies normalize text, so that no two names become one when they are read back.
+        return distinct([unicodedata.normalize('NFKC', name).translate(_MARKS).strip() for name in names])

@@ -1,0 +1,167 @@
+"""PALR's tasks over a corpus (Yang et al., 2023): recommend from a history, and choose from candidates.
+
+| name | is |
+|---|---|
+| `palr_<corpus>_train_recommend` | trains: history -> titles of what follows |
+| `palr_<corpus>_train_recommend_retrieval` | trains: the same among hard and random candidates |
+| `palr_<corpus>_train` | the mixture: the first alone for v1, both for v2 |
+| `palr_<corpus>_recommend` | evaluates without candidates |
+| `palr_<corpus>_recommend_retrieval` | evaluates with a retriever's candidates, in a drawn order |
+| `palr_<corpus>_eval` | the mixture of both |
+
+Profiles and the retriever's candidates are read from the workdir, where the recipe's stages left them.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from llmrec_jax.corpora.simulated_shop.source import SimulatedShop
+from llmrec_jax.evaluation.per_user import PerUserResults
+from llmrec_jax.prompts.palr.data import Palr
+from llmrec_jax.prompts.palr.profiles import load_profiles
+from llmrec_jax.prompts.palr.templates import RECOMMEND, RECOMMEND_RETRIEVAL
+from tasks.prompt_tasks import ITEM_LIST, PromptTask, TaskSet
+
+if TYPE_CHECKING:
+    from llmrec_jax.corpora.corpus import Corpus
+    from llmrec_jax.corpora.source import CorpusSource
+
+PROFILES, CANDIDATES = 'profiles.jsonl', 'candidates.npz'
+RETRIEVER = 'retriever'
+# What each version is trained on.
+VERSIONS = {'v1': (RECOMMEND,), 'v2': (RECOMMEND, RECOMMEND_RETRIEVAL)}
+
+
+@dataclasses.dataclass(frozen=True)
+class PalrTasks:
+    """PALR over a corpus.
+
+    Attributes:
+      corpus: where events, items and users come from.
+      data_dir: where the corpus is prepared.
+      workdir: holds the vocabulary, the profiles and the candidates.
+      vocabulary: from text to tokens and back; learned from both tasks, so that v1 and v2 read alike.
+      palr: the prompts.
+      version: 'v1' is trained to recommend alone, 'v2' to choose from candidates as well.
+      seed: of every draw.
+      epochs: passes over the training records, each with draws of its own, before draws come again.
+      feature_lengths: tokens of inputs and targets; longer ones are cut, but for the end-of-sequence token.
+      vocabulary_examples: about so many training examples are what a vocabulary is learned from.
+
+    Raises:
+      ValueError: when there is no such version, or a number is out of range.
+    """
+
+    corpus: 'CorpusSource'
+    data_dir: str
+    workdir: str
+    vocabulary: Any
+    palr: Palr = dataclasses.field(default_factory=Palr)
+    version: str = 'v2'
+    seed: int = 0
+    epochs: int = 1
+    feature_lengths: Mapping[str, int] = dataclasses.field(
+        default_factory=lambda: {'inputs': 1024, 'targets': 256}
+    )
+    vocabulary_examples: int = 20_000
+
+    def __post_init__(self):
+        if self.version not in VERSIONS:
+            raise ValueError(f'PalrTasks.version={self.version!r} must be one of {", ".join(VERSIONS)}')
+        if set(self.feature_lengths) != {'inputs', 'targets'} or min(self.feature_lengths.values()) < 2:
+            raise ValueError(
+                f"PalrTasks.feature_lengths must give 'inputs' and 'targets' two tokens or more, not "
+                f'{dict(self.feature_lengths)}'
+            )
+        for field in ('epochs', 'vocabulary_examples'):
+            if getattr(self, field) < 1:
+                raise ValueError(f'PalrTasks.{field}={getattr(self, field)} must be at least 1')
+
+    @property
+    def name(self) -> str:
+        """What the names of all tasks and mixtures begin with."""
+        # The shop is one corpus in several sizes.
+        corpus = 'simulated_shop' if isinstance(self.corpus, SimulatedShop) else self.corpus.name
+        return 'palr_' + ''.join(letter if letter.isalnum() else '_' for letter in corpus.lower())
+
+    def identity(self) -> Any:
+        """What decides the examples beside the corpus, the vocabulary, the profiles and the candidates."""
+        located = {'corpus': None, 'data_dir': '', 'workdir': '', 'vocabulary': None}
+        return dataclasses.replace(self, **located)
+
+    def evaluated(self, group: str) -> str:
+        """Name of the task that evaluates 'recommend' or 'recommend_retrieval'."""
+        return f'{self.name}_{group}'
+
+    def build(self) -> TaskSet:
+        """Reads corpus, profiles and candidates, and makes the tasks.
+
+        Raises:
+          FileNotFoundError: when the stages that make profiles and candidates have not run.
+          ValueError: as the source and `Palr.build` raise it.
+        """
+        from llmrec_jax.corpora.prepare import load_corpus, prepare
+
+        return self.build_over(load_corpus(prepare(self.corpus, self.data_dir)))
+
+    def build_over(self, corpus: 'Corpus') -> TaskSet:
+        """The tasks over a corpus in memory; see `build`."""
+        workdir = pathlib.Path(self.workdir)
+        found = PerUserResults.load(workdir / CANDIDATES)
+        profiles = load_profiles(workdir / PROFILES)
+        profiles.check_corpus(corpus.fingerprint())
+        data = self.palr.build(
+            corpus,
+            [profiles.keywords(user) for user in range(len(corpus.users))],
+            found.user,
+            found.systems[RETRIEVER].items,
+            self.seed,
+        )
+        training = tuple(
+            PromptTask(
+                name=f'{self.name}_train_{name}',
+                group=group,
+                records={split: records[name] for split, records in data.training_records.items()},
+                tables=data.tables,
+                seed=self.seed,
+                epochs=self.epochs,
+            )
+            for name, group in data.training_groups.items()
+        )
+        evaluation = tuple(
+            PromptTask(
+                name=self.evaluated(name),
+                group=group,
+                records={'test': data.evaluation_records[name]},
+                tables=data.tables,
+                seed=self.seed,
+                answer=ITEM_LIST,
+            )
+            for name, group in data.evaluation_groups.items()
+        )
+        trained = {f'{self.name}_train_{name}' for name in VERSIONS[self.version]}
+        return TaskSet(
+            name=self.name,
+            training=training,
+            rates={task.name: len(task.records['train']) for task in training if task.name in trained},
+            evaluation=evaluation,
+            mixtures={f'{self.name}_eval': tuple(task.name for task in evaluation)},
+            item_names=data.tables['item'],
+            facts={
+                'version': self.version,
+                'naming': type(self.palr.item_naming).__name__,
+                'users_with_keywords': sum(bool(text) for text in data.tables['profile']),
+            },
+            vocabulary_examples=self.vocabulary_examples,
+        )
+
+    def register(self) -> TaskSet:
+        """Adds tasks and mixtures to SeqIO's registries, in place of older ones of their names.
+
+        The vocabulary is the one in the workdir; it is trained where there is none.
+        """
+        from tasks import prompt_pipeline
+
+        return prompt_pipeline.register_over(self)
