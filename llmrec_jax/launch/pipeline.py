@@ -44,6 +44,9 @@ from llmrec_jax.launch.text_stages import tasks_stage as text_tasks_stage
 from llmrec_jax.launch.text_stages import text_train_stage, vocabulary_stage
 from llmrec_jax.launch.text_workspace import TextWorkspace
 from llmrec_jax.launch.train_stage import train_stage
+from llmrec_jax.launch.transfer import stage_order as transfer
+from llmrec_jax.launch.transfer.recipe import TransferRecipe
+from llmrec_jax.launch.transfer.workspace import TransferWorkspace
 from llmrec_jax.launch.two_tower_recipe import TwoTowerRecipe
 from llmrec_jax.launch.two_tower_stages import (
     index_stage,
@@ -122,6 +125,7 @@ KINDS: Mapping[type, Kind] = {
         ('corpus', 'item_vectors', 'tasks', 'train'),
         ('floors', 'ceiling', 'index', 'evaluate'),
     ),
+    TransferRecipe: Kind(TransferWorkspace, transfer.STAGES, transfer.TO_TRAIN, transfer.TO_MEASURE),
     TextRecipe: Kind(
         TextWorkspace,
         (
@@ -254,6 +258,10 @@ def _check_devices(recipe: Any, wanted: Sequence[str] | None) -> None:
     if isinstance(recipe, SequentialRecipe) and (wanted is None or {'train', 'evaluate'} & set(wanted)):
         trainer = recipe.trainer
         check_batch(trainer.mesh.build(), trainer.logical_axis_rules, recipe.ranking_batch_size)
+    if isinstance(recipe, TransferRecipe):
+        for name, trainer in (('pretraining', recipe.pretrainer), ('renaming', recipe.renamer)):
+            if trainer is not None and (wanted is None or name in wanted):
+                trainer.check_devices()
     if isinstance(recipe, TextRecipe) and (wanted is None or 'evaluate' in wanted):
         recipe.answering.check_devices()
 

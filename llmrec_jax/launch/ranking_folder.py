@@ -53,8 +53,15 @@ class RankingFolder(RunFolder):
 
         The draw is the same at every step of training and for every system.
         """
-        cases, wanted = getattr(self.splits, split), self.recipe.validation_users
-        if split != 'validation' or wanted is None or len(cases) <= wanted:
+        cases = getattr(self.splits, split)
+        if split != 'validation':
             return cases
-        drawn = np.random.default_rng(self.recipe.seed).permutation(len(cases))
-        return cases.select(np.sort(drawn[:wanted]))
+        return drawn_cases(cases, self.recipe.validation_users, self.recipe.seed)
+
+
+def drawn_cases(cases: RankingCases, wanted: int | None, seed: int) -> RankingCases:
+    """So many of the cases, drawn by a seed, in their order; all where fewer are there or None is wanted."""
+    if wanted is None or len(cases) <= wanted:
+        return cases
+    drawn = np.random.default_rng(seed).permutation(len(cases))
+    return cases.select(np.sort(drawn[:wanted]))

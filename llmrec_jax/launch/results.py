@@ -20,7 +20,7 @@ from llmrec_jax.launch.learning_curves import learning_curves
 from llmrec_jax.launch.ranking_folder import RankingFolder
 from llmrec_jax.launch.stages import StageRecord
 
-MEASURING_STAGES = ('evaluate', 'floors', 'content')
+MEASURING_STAGES = ('evaluate', 'untuned', 'floors', 'content')
 EXAMPLE_USERS = 12
 
 

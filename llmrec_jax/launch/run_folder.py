@@ -15,6 +15,7 @@ from llmrec_jax.launch.stages import read_record
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.training.parameter_restore import restore_params
 from llmrec_jax.training.train_state import abstract_params
+from llmrec_jax.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from llmrec_jax.corpora.corpus import Corpus
@@ -43,6 +44,11 @@ class RunFolder:
     def model(self) -> EncoderDecoderModel:
         """The recipe's model, with what of it was made in the folder."""
         return self.recipe.model
+
+    @property
+    def trainer(self) -> Trainer:
+        """The recipe's engine, with what of it was made in the folder."""
+        return self.recipe.trainer
 
     @property
     def network_is_known(self) -> bool:

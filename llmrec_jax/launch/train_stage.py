@@ -63,8 +63,8 @@ def training_stage(
     recipe = workspace.recipe
 
     def action(fingerprint: str) -> dict:
-        processes.from_first(lambda: _set_aside(workspace.root, fingerprint))
-        result = recipe.trainer.fit(workspace.model, examples(), workspace.root, validate=validate())
+        processes.from_first(lambda: set_aside(workspace.root, fingerprint))
+        result = workspace.trainer.fit(workspace.model, examples(), workspace.root, validate=validate())
         return {
             **{
                 name: os.path.relpath(value, workspace.root) if isinstance(value, pathlib.Path) else value
@@ -73,7 +73,7 @@ def training_stage(
             'parameters': parameter_count(workspace),
         }
 
-    config = (network, _law_of(recipe.trainer), *validation)
+    config = (network, law_of(recipe.trainer), *validation)
     return Stage('train', ('tasks',), config, (CHECKPOINTS, 'metrics.jsonl'), action, on_all=True)
 
 
@@ -85,7 +85,7 @@ def trained_part(model: EncoderDecoderModel) -> EncoderDecoderModel:
     return dataclasses.replace(model, decode_fn=None, whole_words=whole_words)
 
 
-def _law_of(trainer: Trainer) -> Trainer:
+def law_of(trainer: Trainer) -> Trainer:
     """What of a trainer decides the trained network; on how many devices, and watched how, does not.
 
     So a run may go on over another mesh, and a profile of some steps trains nothing anew.
@@ -127,7 +127,7 @@ def ranking_metrics(ranks: Int[np.ndarray, 'cases'], ks: Sequence[int]) -> dict[
     return named | {f'ndcg@{k}': mean_over_cases(ndcg_at_k(ranks, k)) for k in ks}
 
 
-def _set_aside(root: pathlib.Path, fingerprint: str) -> None:
+def set_aside(root: pathlib.Path, fingerprint: str) -> None:
     """Moves away what another configuration trained here, so that this one does not go on with it."""
     owner = root / OWNER
     previous = json.loads(owner.read_text())['fingerprint'] if owner.exists() else None

@@ -68,7 +68,7 @@ class CodeItemEncoder(nn.Module):
             nn.initializers.zeros,
             (self.digits, self.codewords, self.codewords),
             jnp.float32,
-            axes=('layers', 'kv', 'kv'),
+            axes=('layers', 'kv', 'length'),
         )
         key = self.make_rng('dropout') if self.has_rng('dropout') else None
         relaxed = gumbel_sinkhorn(logits, key, self.temperature, self.iterations)
@@ -76,7 +76,10 @@ class CodeItemEncoder(nn.Module):
 
     def __call__(self, tokens: Int[Array, '*shape']) -> Float[Array, '*shape dim']:
         """The vectors of tokens; zero for padding."""
-        return jnp.where((tokens != PADDING)[..., None], self.of_codes(self.codes_of(tokens)), 0.0)
+        # Where there are more tokens than items, each item's codes are looked up once.
+        once = tokens.size > len(self.codes)
+        vectors = rows_of(self.table(), tokens) if once else self.of_codes(self.codes_of(tokens))
+        return jnp.where((tokens != PADDING)[..., None], vectors, 0.0)
 
     def table(self) -> Float[Array, 'rows dim']:
         """The vectors of all items; rows past the catalogue are no items."""

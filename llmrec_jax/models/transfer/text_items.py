@@ -33,7 +33,8 @@ class Adaptor(Protocol):
 class TextItemEncoder(nn.Module):
     """`adaptor(text) + offset`, an item encoder as `models.sequential.item_encoder` asks for.
 
-    Dropout and noise of the adaptor are on where the random stream 'dropout' is given.
+    Dropout and noise of the adaptor are on where the random stream 'dropout' is given; an item may be given
+    the same draw wherever it occurs in a batch.
 
     With an offset, the vector of item `j` is free around what the text says, with the prior
     `N(f_e(x_j), I / precision)`: ZESRec's latent item vector (section 3.3). At an infinite precision the
@@ -114,7 +115,9 @@ class TextItemEncoder(nn.Module):
     def _vectors(
         self, text: Float[Array, 'rows text_dim'], tokens: Int[Array, '*shape']
     ) -> Float[Array, '*shape dim']:
-        vectors = self._adapted(rows_of(text, tokens))
+        # Where there are more tokens than items, each item is adapted once.
+        once = tokens.size > len(text)
+        vectors = rows_of(self._adapted(text), tokens) if once else self._adapted(rows_of(text, tokens))
         if self.offset_precision is not None:
             vectors += self._scale * rows_of(self.offset, tokens)
         return jnp.where((tokens != PADDING)[..., None], vectors, 0.0)

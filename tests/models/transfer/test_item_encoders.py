@@ -43,6 +43,9 @@ def test_the_table_holds_the_vectors_of_tokens_and_padding_is_zero(name):
     assert (encoder.dim, encoder.n_items, table.shape) == (4, 5, (128, 4))
     np.testing.assert_allclose(vectors[0, 1:], table[jnp.array([0, 4])], rtol=1e-6)
     np.testing.assert_array_equal(vectors[1, 0], vectors[1, 1])
+    # A batch of more tokens than the table has rows goes another way.
+    many = encoder.apply(params, jnp.tile(TOKENS, (30, 1)))
+    np.testing.assert_allclose(many, np.tile(vectors, (30, 1, 1)), rtol=1e-5, atol=1e-6)
     assert not vectors[0, 0].any()
     assert not vectors[1, 2].any()
     assert vectors[0, 1].any()

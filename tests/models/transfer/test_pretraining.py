@@ -69,6 +69,7 @@ def test_dropping_items_keeps_the_order_of_the_others():
     np.testing.assert_array_equal(drop_items(sequences, jax.random.key(0), 1.0)[:, -1], sequences[:, -1])
 
 
+@pytest.mark.slow
 def test_shared_batches_and_padding_rows_change_nothing(model, pretrained):
     batch = {name: feature[:14] for name, feature in prefixes(tokens(*SOURCES)).items()}
     alone = jax.jit(model.loss_sums, static_argnums=2)(pretrained, batch, None)
@@ -82,6 +83,7 @@ def test_shared_batches_and_padding_rows_change_nothing(model, pretrained):
         np.testing.assert_allclose(one, other, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_what_was_learned_of_one_domain_holds_in_another(pretrained):
     reached = follows_the_law(*zero_shot(pretrained, TARGET), TARGET, LAW)
     assert reached > 0.95

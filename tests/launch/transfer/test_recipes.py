@@ -1,0 +1,79 @@
+"""Every recipe of transfer can be configured, and what does not fit is told at once."""
+
+import dataclasses
+
+import pytest
+
+from llmrec_jax.launch import gin_config
+from llmrec_jax.launch.transfer.recipe import TransferRecipe
+from tests.launch.test_recipes import CONFIGS
+
+RECIPES = sorted(
+    f'{system}/{path.name}'
+    for system in ('unisrec', 'vq_rec', 'zesrec')
+    for path in (CONFIGS / system).glob('*.gin')
+    if path.name != 'base.gin'
+)
+
+
+def load(name, *bindings, more=()):
+    directories = [] if 'smoke' in name else ['GAMES_DIR="games"', 'BEAUTY_DIR="beauty"']
+    arguments = gin_config.GinArguments(
+        (f'gin_configs/{name}', *more),
+        ('WORKDIR="runs/x"', *directories, *bindings),
+        ('.', str(gin_config.REPOSITORY)),
+    )
+    return gin_config.instantiate(TransferRecipe, gin_config.load(arguments))
+
+
+@pytest.mark.parametrize('name', RECIPES)
+def test_every_recipe_is_whole(name):
+    recipe = load(name)
+    assert recipe.trainer.feature_lengths == recipe.task.feature_lengths
+    frozen = 'sequence_encoder' in recipe.trainer.optimizer.frozen
+    assert frozen == (recipe.pretrained and not name.startswith('zesrec'))
+    assert recipe.pretrained == ('scratch' not in name)
+    assert (recipe.renamer is not None) == (name.startswith('vq_rec') and recipe.pretrained)
+    assert recipe.pretraining.sequence_encoder == recipe.model.sequence_encoder
+    for trainer in (recipe.trainer, recipe.pretrainer):
+        assert trainer.best_metric.name == 'ndcg@10'
+        assert trainer.optimizer.build()
+
+
+def test_the_arms_are_one_binding_away():
+    bindings = ('TRAINING_USERS=0.1', 'SHUFFLE="text"')
+    recipe = load('vq_rec/games_to_beauty.gin', *bindings, more=('gin_configs/transfer/minilm.gin',))
+    assert (recipe.training_users, recipe.shuffle) == (0.1, 'text')
+    assert type(recipe.text_encoder).__name__ == 'MiniLM'
+    assert [source.directory for source in (*recipe.sources, recipe.corpus)] == ['games', 'beauty']
+
+
+def test_a_recipe_is_made_small_by_another_file():
+    recipe = load('unisrec/games_to_beauty.gin', more=('gin_configs/transfer/two_cores.gin',))
+    assert (recipe.model.item_encoder.dim, recipe.task.max_items) == (64, 20)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'sources': ()}, 'names no domain to learn from'),
+        ({'shuffle': 'items'}, "shuffle='items' must be one of nothing, order, histories, text"),
+        ({'training_users': 0.0}, r'training_users=0.0 must lie in \(0, 1\]'),
+        ({'quantizer': None}, 'goes with a CodeItemEncoder in both'),
+        ({'pretrained': False}, 'renames codes that were learned before'),
+        ({'whitening': True}, 'is of the adaptor of a TextItemEncoder'),
+    ],
+)
+def test_what_does_not_fit_is_told(changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(load('vq_rec/smoke.gin'), **changes)
+
+
+def test_a_recipe_starts_where_it_says_itself():
+    recipe = load('vq_rec/smoke.gin')
+    started = dataclasses.replace(recipe.pretrainer, initial_checkpoint='elsewhere/checkpoint_3')
+    with pytest.raises(ValueError, match='pretrainer has an initial_checkpoint, but the recipe makes one'):
+        dataclasses.replace(recipe, pretrainer=started)
+    items = dataclasses.replace(recipe.model.item_encoder, codewords=17)
+    with pytest.raises(ValueError, match=r"must be the quantizer's parts and codewords, \(4, 16\)"):
+        dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, item_encoder=items))

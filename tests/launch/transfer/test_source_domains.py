@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+
+from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits
+from llmrec_jax.launch.transfer.examples import histories_and_targets, whole_histories
+from llmrec_jax.launch.transfer.source_domains import SourceDomains, join, shuffled_rows
+from llmrec_jax.text.word_drop import drop_words
+
+
+def sequences(*rows):
+    return Sequences(
+        np.concatenate([np.asarray(row, np.int64) for row in rows]),
+        np.cumsum([0, *(len(row) for row in rows)]).astype(np.int64),
+    )
+
+
+def splits(*users):
+    """Users' events; those with fewer than three are in train alone."""
+    whole = [row for row in users if len(row) >= 3]
+    evaluated = np.array([number for number, row in enumerate(users) if len(row) >= 3])
+    cases = [
+        RankingCases(
+            evaluated, sequences(*(row[:end] for row in whole)), np.array([row[end] for row in whole])
+        )
+        for end in (-2, -1)
+    ]
+    return Splits(sequences(*(row[:-2] if len(row) >= 3 else row for row in users)), *cases)
+
+
+def listed(found):
+    return [found[row].tolist() for row in range(len(found))]
+
+
+FIRST = splits([0, 1, 2, 3], [2, 0], [3, 2, 1, 0, 1])
+SECOND = splits([0, 1, 2], [4, 3, 2, 1])
+
+
+@pytest.fixture
+def domains():
+    return join([FIRST, SECOND], [4, 5])
+
+
+def test_items_and_users_of_a_later_domain_follow_those_before(domains):
+    assert listed(domains.train) == [[0, 1], [2, 0], [3, 2, 1], [4], [8, 7]]
+    assert domains.validation.user.tolist() == [0, 2, 3, 4]
+    assert listed(domains.validation.histories) == [[0, 1], [3, 2, 1], [4], [8, 7]]
+    assert domains.validation.target.tolist() == [2, 0, 5, 6]
+    assert domains.first_items.tolist() == [0, 4, 9]
+
+
+def test_a_shuffled_order_keeps_each_users_items(domains):
+    found = [domains.shuffled('order', seed) for seed in range(8)]
+    for one in found:
+        whole = [
+            sorted([*one.validation.histories[row].tolist(), one.validation.target[row]]) for row in range(4)
+        ]
+        assert whole == [[0, 1, 2], [0, 1, 2, 3], [4, 5], [6, 7, 8]]
+        np.testing.assert_array_equal(one.train.offsets, domains.train.offsets)
+        assert listed(one.train)[0] == one.validation.histories[0].tolist()
+    assert len({tuple(one.train.values) for one in found}) > 4
+
+
+def test_shuffled_histories_keep_lengths_and_popularity_within_a_domain(domains):
+    found = [domains.shuffled('histories', seed) for seed in range(8)]
+
+    def events(one):
+        return np.concatenate([one.train.values, one.validation.target])
+
+    for one in found:
+        np.testing.assert_array_equal(np.bincount(events(one)), np.bincount(events(domains)))
+        assert events(one)[:7].max() < 4
+        assert listed(one.train)[2] == one.validation.histories[1].tolist()
+    assert len({tuple(events(one)) for one in found}) > 4
+    assert domains.shuffled('text', 0) is domains
+
+
+def test_shuffled_texts_stay_in_their_domain():
+    vectors = np.arange(9, dtype=np.float32)[:, None]
+    found = shuffled_rows(vectors, (4, 5), 0)[:, 0]
+    assert sorted(found[:4]) == [0, 1, 2, 3]
+    assert sorted(found[4:]) == [4, 5, 6, 7, 8]
+    assert not np.array_equal(found, vectors[:, 0])
+
+
+def test_every_item_but_the_first_is_predicted_from_those_before_it():
+    found = histories_and_targets(sequences([5, 6, 7, 8], [9], [1, 2]), 2)
+    assert listed(found['histories']) == [[6], [6, 7], [7, 8], [2]]
+    assert listed(found['targets']) == [[7], [8], [9], [3]]
+
+
+def test_whole_histories_are_cut_to_the_newest_and_their_users_counted():
+    found = whole_histories(sequences([5, 6, 7, 8], [9], [1, 2]), 2)
+    assert listed(found['items']) == [[7, 8, 9], [2, 3]]
+    assert listed(found['user']) == [[0], [1]]
+
+
+def test_domains_are_kept(domains, tmp_path):
+    domains.save(tmp_path / 'domains.npz')
+    found = SourceDomains.load(tmp_path / 'domains.npz')
+    assert listed(found.train) == listed(domains.train)
+    assert listed(found.validation.histories) == listed(domains.validation.histories)
+    assert (found.n_items, found.validation.target.tolist()) == ((4, 5), [2, 0, 5, 6])
+    (tmp_path / 'domains.npz').write_bytes(b'PK')
+    with pytest.raises(ValueError, match='domains.npz is damaged'):
+        SourceDomains.load(tmp_path / 'domains.npz')
+
+
+def test_words_are_dropped_but_never_all():
+    texts = ['one two three four five six seven eight nine ten'] * 300
+    found = drop_words(texts, 0.15, 0)
+    kept = np.mean([len(text.split()) for text in found]) / 10
+    assert abs(kept - 0.85) < 0.03
+    assert all(text.split() == [word for word in texts[0].split() if word in text.split()] for text in found)
+    assert drop_words(['word', '- word'], 0.999, 0) == ['word', '- word']
+    assert drop_words(texts, 0.15, 0) == found
+    with pytest.raises(ValueError, match='probability 1.0: it must lie in'):
+        drop_words(texts, 1.0, 0)
