@@ -7,6 +7,7 @@ still at hand.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -40,9 +41,11 @@ def sum_at_positions(
       counted: which of them enter the sum.
       along: integer arrays with a row for each position.
       context: what all positions share and no gradient is taken of.
-      positions_at_once: positions in a chunk; those of a batch are filled up to a multiple of it.
+      positions_at_once: positions in a chunk, rounded up so that the devices that share a batch can share it;
+        the positions of a batch are filled up to a multiple of it.
     """
-    size = min(positions_at_once, len(states))
+    devices = _devices_sharing_a_batch()
+    size = -(-min(positions_at_once, len(states)) // devices) * devices
     order = jnp.argsort(jnp.logical_not(counted), stable=True)
     order = jnp.pad(order, (0, -len(order) % size), constant_values=len(order))
     rows = jax.tree.map(lambda array: array.at[order].get(mode='fill', fill_value=0), (states, along))
@@ -78,6 +81,13 @@ def _backward(term: Term, size: int, kept: Any, cotangent: Any) -> Any:
 
 
 _sum.defvjp(_forward, _backward)
+
+
+def _devices_sharing_a_batch() -> int:
+    (axes,) = partitioning.logical_to_mesh_axes(('batch',)) or (None,)
+    sizes = jax.sharding.get_abstract_mesh().shape
+    names = (axes,) if isinstance(axes, str) else axes or ()
+    return math.prod(sizes.get(name, 1) for name in names)
 
 
 def _chunks(count: Any, size: int) -> Any:
