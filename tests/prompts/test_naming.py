@@ -8,8 +8,9 @@ import pytest
 from llmrec_jax.corpora.splits import leave_last_out
 from llmrec_jax.prompts.naming.codes import CodeNames
 from llmrec_jax.prompts.naming.collaborative import CollaborativeNames, co_occurrence
+from llmrec_jax.prompts.naming.collaborative_users import CollaborativeUsers
 from llmrec_jax.prompts.naming.numbers import RandomNumbers, SequentialNumbers, TrainingNumbers
-from llmrec_jax.prompts.naming.scheme import ItemNaming, distinct
+from llmrec_jax.prompts.naming.scheme import ItemNaming, UserNaming, distinct
 from llmrec_jax.prompts.naming.titles import TitleNames
 from tests.prompts.corpora import corpus_of
 
@@ -35,6 +36,10 @@ def _names(scheme: ItemNaming, corpus) -> list[str]:
     return scheme.item_names(corpus, leave_last_out(corpus).train)
 
 
+def _user_names(scheme: UserNaming, corpus) -> list[str]:
+    return scheme.user_names(corpus, leave_last_out(corpus).train)
+
+
 @pytest.mark.parametrize('scheme', SCHEMES, ids=lambda scheme: type(scheme).__name__)
 @hypothesis.given(histories=_histories)
 @hypothesis.settings(max_examples=5)
@@ -57,7 +62,7 @@ def test_sequential_numbers_follow_the_walk_through_whole_histories():
     corpus = _corpus([[4, 2, 7], [2, 9, 4, 0]])
     names = _names(SequentialNumbers(item_prefix='i'), corpus)
     assert [names[item] for item in (4, 2, 7, 9, 0)] == ['i1', 'i2', 'i3', 'i4', 'i5']
-    assert SequentialNumbers().user_names(corpus) == ['user_1', 'user_2']
+    assert _user_names(SequentialNumbers(), corpus) == ['user_1', 'user_2']
 
 
 def test_training_numbers_leave_what_training_has_not_seen_to_chance():
@@ -73,7 +78,7 @@ def test_random_numbers_depend_on_the_seed_and_users_get_their_own():
     names = _names(RandomNumbers(), corpus)
     assert sorted(int(name.removeprefix('item_')) for name in names) == list(range(1, 13))
     assert names != _names(RandomNumbers(seed=1), corpus)
-    users = RandomNumbers().user_names(corpus)
+    users = _user_names(RandomNumbers(), corpus)
     assert sorted(users) == sorted(f'user_{number}' for number in range(1, 13))
     assert [name[5:] for name in users] != [name[5:] for name in names]
 
@@ -155,3 +160,39 @@ def test_the_graph_counts_users_who_had_both_items_in_training():
 def test_a_tree_that_cannot_be_is_refused(options):
     with pytest.raises(ValueError, match='CollaborativeNames: clusters='):
         dataclasses.replace(CollaborativeNames(), **options)
+
+
+def test_collaborative_users_begin_alike_where_they_buy_the_same_items():
+    corpus = _planted_groups(4, 15)
+    names = _user_names(CollaborativeUsers(clusters=4), corpus)
+    prefixes = [
+        {name.rsplit('_', 1)[0] for name in names[20 * group : 20 * group + 20]} for group in range(4)
+    ]
+    assert all(len(prefix) == 1 for prefix in prefixes) and len(set.union(*prefixes)) == 4
+    assert len(set(names)) == len(names) == 80
+    assert names == _user_names(CollaborativeUsers(clusters=4), corpus)
+
+
+def test_collaborative_users_do_not_see_held_out_events():
+    histories = [[3, 1, 4, 5, 9], [2, 6, 5, 0, 8], [7, 1, 8, 2, 10], [3, 2, 11, 4, 0]]
+    moved = [[*history[:-2], (history[-2] + 1) % 3, (history[-1] + 5) % 12] for history in histories]
+    scheme = CollaborativeUsers(clusters=2)
+    assert _user_names(scheme, _corpus(histories)) == _user_names(scheme, _corpus(moved))
+
+
+def test_users_who_share_no_purchase_are_a_cluster_of_their_own():
+    corpus = corpus_of([[0, 1, 2, 3]] * 6 + [[4, 5, 6, 7]] * 6 + [[8, 9, 10], [11]], ['title'] * _ITEMS)
+    names = _user_names(CollaborativeUsers(clusters=2), corpus)
+    clusters = [name.split('_')[1] for name in names]
+    assert clusters[12] == clusters[13] == '2' and '2' not in clusters[:12]
+    assert len(set(clusters[:6])) == len(set(clusters[6:12])) == 1
+
+
+def test_fewer_than_two_clusters_of_users_are_refused():
+    with pytest.raises(ValueError, match='CollaborativeUsers.clusters=1 must be at least 2'):
+        CollaborativeUsers(clusters=1)
+
+
+def test_more_clusters_than_users_who_share_purchases_are_refused():
+    with pytest.raises(ValueError, match='CollaborativeUsers.clusters=5: only 3 users'):
+        _user_names(CollaborativeUsers(clusters=5), _corpus([[0, 1, 2, 3]] * 3 + [[4, 5, 6]]))

@@ -200,7 +200,7 @@ def test_zero_shot_prompts_tell_users_of_the_source_about_items_of_the_target(sm
     )
     transfer = P5().transfer(small, other)
     tables = tables_for(NUMPY, transfer.tables)
-    users = RandomNumbers().user_names(small)
+    users = RandomNumbers().user_names(small, leave_last_out(small).train)
     assert len(transfer.records) == len(small.events)
     for template in transfer.group.templates:
         group = transfer.group.only([template.id])

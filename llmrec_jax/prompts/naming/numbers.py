@@ -48,7 +48,7 @@ class SequentialNumbers:
         order = _by_first_appearance(corpus.events.item)
         return _numbered(self.item_prefix, _then_the_rest(order, np.arange(len(corpus.items))))
 
-    def user_names(self, corpus: Corpus) -> list[str]:
+    def user_names(self, corpus: Corpus, train: Sequences) -> list[str]:
         """See `scheme.UserNaming`."""
         return _numbered(self.user_prefix, np.arange(len(corpus.users)))
 
@@ -91,7 +91,7 @@ class RandomNumbers:
         """See `scheme.ItemNaming`."""
         return _numbered(self.item_prefix, self._permutation('items', len(corpus.items)))
 
-    def user_names(self, corpus: Corpus) -> list[str]:
+    def user_names(self, corpus: Corpus, train: Sequences) -> list[str]:
         """See `scheme.UserNaming`."""
         return _numbered(self.user_prefix, self._permutation('users', len(corpus.users)))
 

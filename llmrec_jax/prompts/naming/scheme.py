@@ -30,8 +30,13 @@ class ItemNaming(Protocol):
 class UserNaming(Protocol):
     """A frozen dataclass that names users."""
 
-    def user_names(self, corpus: Corpus) -> list[str]:
-        """One name a user, no two alike."""
+    def user_names(self, corpus: Corpus, train: Sequences) -> list[str]:
+        """One name a user, no two alike.
+
+        Args:
+          corpus: whose users they are.
+          train: training history of each user; a scheme that reads other events leaks.
+        """
 
 
 def distinct(names: Sequence[str]) -> list[str]:

@@ -133,7 +133,7 @@ class P5:
             tables=self._tables(
                 corpus,
                 self.item_naming.item_names(corpus, splits.train),
-                self.user_naming.user_names(corpus),
+                self.user_naming.user_names(corpus, splits.train),
             ),
             left_out=left_out,
             overlap=event_roles.overlap(corpus, splits, roles),
@@ -155,7 +155,8 @@ class P5:
         words = FeatureWords.fit(zip(target.events.item.tolist(), target.events.review))
         table = reviews.explained(target, self.prompts.scale, words)
         tables = self._tables(target, target.items.item_id, target.users.user_id)
-        known = self._tables(source, source.items.item_id, self.user_naming.user_names(source))
+        names = self.user_naming.user_names(source, leave_last_out(source).train)
+        known = self._tables(source, source.items.item_id, names)
         return TransferData(
             group=groups[_TRANSFER],
             records=reviews.transfer(table, target, source),

@@ -46,6 +46,7 @@ class P5Prompts:
       scale: the ratings that there are.
       templates: those in use; a template of one's own is one more.
       rates: group to examples of each record in an epoch of training; `RATES` for groups that it lacks.
+      rating_noise: whether a rating as a target of training gets P5's noise, which makes 41 answers of 5.
 
     Raises:
       ValueError: when a rate is of no group.
@@ -56,6 +57,7 @@ class P5Prompts:
     scale: RatingScale = dataclasses.field(default_factory=RatingScale)
     templates: tuple[Template, ...] = TEMPLATES
     rates: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    rating_noise: bool = True
 
     def __post_init__(self):
         unknown = sorted(set(self.rates) - set(RATES))
@@ -66,15 +68,15 @@ class P5Prompts:
         """Every group by its name, with all its templates; `PromptGroup.seen` leaves out those held out.
 
         Args:
-          training: whether ratings as targets get P5's noise, and records are asked as often as `rates` says;
-            else every record is asked once.
+          training: whether ratings as targets get `rating_noise`, and records are asked as often as `rates`
+            says; else every record is asked once.
 
         Raises:
           ValueError: when two templates have the same id, one names a field that its group does not fill, or
             one belongs to no group of P5.
         """
         by_id(self.templates)
-        forms, rates = self._forms(training), {**RATES, **self.rates}
+        forms, rates = self._forms(training and self.rating_noise), {**RATES, **self.rates}
         members = defaultdict(list)
         for template in self.templates:
             name = f'{template.family}_{template.group}'
