@@ -77,10 +77,10 @@ class TextRecipe:
         if self.mixture_or_task_name is None:
             object.__setattr__(self, 'mixture_or_task_name', f'{self.tasks.name}_eval')
         metric = self.trainer.best_metric
-        if (metric.name, metric.mode) != ('loss', 'min'):
+        if (metric.name, metric.mode) not in (('loss', 'min'), ('accuracy', 'max')):
             raise ValueError(
-                f"TextRecipe validates by the loss, so BestMetric.name must be 'loss' and its mode 'min', "
-                f'not {metric.name!r} and {metric.mode!r}'
+                "TextRecipe validates by the loss and the share of right tokens: BestMetric's name and mode "
+                f"must be 'loss' and 'min', or 'accuracy' and 'max', not {metric.name!r} and {metric.mode!r}"
             )
         if dict(self.trainer.feature_lengths) != dict(self.tasks.feature_lengths):
             raise ValueError(

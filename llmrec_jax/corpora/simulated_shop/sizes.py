@@ -73,7 +73,7 @@ class ShopSize:
 SIZES: Mapping[str, ShopSize] = MappingProxyType(
     {
         'tiny': ShopSize(96, 200, 3, 2, 2, 1, 4, 6.0, 10),
-        'regulars': ShopSize(1_200, 800, 3, 2, 2, 2, 28, 42.0, 60),
+        'regulars': ShopSize(400, 600, 3, 2, 2, 2, 45, 60.0, 90),
         'quickstart': ShopSize(2_400, 5_000, 5, 4, 4, 1, 5, 7.5, 15),
         'small': ShopSize(5_000, 20_000, 10, 4, 6, 2, 5, 8.0, 20),
         'medium': ShopSize(20_000, 60_000, 10, 4, 6, 6, 5, 8.0, 30),
