@@ -55,7 +55,10 @@ def test_every_recipe_is_whole(corpus, start):
     ('binding', 'message'),
     [
         ("trainer.Trainer.feature_lengths={'inputs': 64, 'targets': 8}", 'must be the same'),
-        ("early_stopping.BestMetric.name='ndcg@10'", "must be 'loss' and 'min', or 'accuracy' and 'max', not 'ndcg@10'"),
+        (
+            "early_stopping.BestMetric.name='ndcg@10'",
+            "must be 'loss' and 'min', or 'accuracy' and 'max', not 'ndcg@10'",
+        ),
         ("p5.P5Tasks.workdir='elsewhere'", 'must be the same: the vocabulary lies there'),
         ('text_recipe.TextRecipe.validation_examples=0', 'validation_examples=0 must be at least 1'),
     ],
