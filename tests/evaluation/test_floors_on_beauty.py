@@ -22,7 +22,10 @@ def beauty():
     return fit_floors(splits.train, n_items), splits.test
 
 
-@pytest.mark.parametrize('name', SEEN_REMOVED)
+@pytest.mark.parametrize(
+    'name',
+    [pytest.param(name, marks=[pytest.mark.slow] if name == 'item_knn' else []) for name in SEEN_REMOVED],
+)
 def test_floors_equal_the_independent_computation(beauty, name):
     floors, cases = beauty
     ranks = floors[name].recommend(cases, 10, seen_items='removed').target_rank

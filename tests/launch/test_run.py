@@ -78,6 +78,7 @@ def test_a_changed_beam_decodes_again_and_trains_nothing(finished):
     assert found['train'] and found['semantic_ids']
 
 
+@pytest.mark.slow
 def test_training_reads_no_tensorflow_where_the_examples_are_made(finished, tmp_path):
     workdir = tmp_path / 'copy'
     shutil.copytree(finished, workdir)

@@ -11,8 +11,8 @@ from llmrec_jax.launch.fine_tuning import open_examples
 from llmrec_jax.launch.fingerprint import fingerprint
 from llmrec_jax.launch.task_provenance import vocabulary_facts
 from llmrec_jax.launch.text_recipe import TextRecipe
+from llmrec_jax.launch.text_stages import text_train_stage
 from llmrec_jax.launch.text_workspace import TextWorkspace
-from llmrec_jax.launch.train_stage import training_stage
 from llmrec_jax.models.whole_words import WholeWords
 from llmrec_jax.text.vocabulary_sources import TrainedVocabulary
 from llmrec_jax.training.columns import write_columns
@@ -78,7 +78,7 @@ def test_leaving_them_out_of_inference_trains_nothing_anew(load):
         recipe.model, module=dataclasses.replace(recipe.model.module, config=fewer_rows)
     )
     stages = [
-        training_stage(TextWorkspace(one), (), lambda: None, lambda: None).config
+        text_train_stage(TextWorkspace(one)).config
         for one in (recipe, omitting, dataclasses.replace(recipe, model=fewer))
     ]
     trained = [fingerprint(config) for config in stages]
