@@ -168,7 +168,7 @@ def measure(
     return seconds
 
 
-def drawn(workspace: RankingFolder) -> tuple[int, ...]:
+def drawn(workspace: RankingFolder) -> tuple[int | None, ...]:
     """What decides which lists are asked for."""
     recipe = workspace.recipe
     return recipe.list_length, recipe.validation_users, recipe.seed
