@@ -10,6 +10,7 @@ from flax.linen import partitioning
 from jax.sharding import Mesh
 from jaxtyping import Array, Float32, PyTree
 
+from llmrec_jax.launch.length_batches import length_batches
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel, padded_left
 from llmrec_jax.retrieval.requests import Requests
 from llmrec_jax.training.mesh import LogicalRules, batch_sharding, check_batch, place, replicated
@@ -61,16 +62,13 @@ class QueryTower:
             )
         items, lengths = histories.last(self.max_items)
         tokens = padded_left((items + 1).astype(np.int32))
-        order = np.argsort(lengths, kind='stable')
-        buckets = sorted({*self.length_buckets, self.max_items})
+        widths = (*self.length_buckets, self.max_items)
         placement = batch_sharding(self.mesh, self.rules)
         states = np.empty((len(requests), self._width), np.float32)
         with jax.set_mesh(self.mesh), partitioning.axis_rules(self.rules):
-            for start in range(0, len(requests), self.batch_size):
-                rows = order[start : start + self.batch_size]
-                width = next(bucket for bucket in buckets if bucket >= lengths[rows].max())
-                filled = tokens[np.resize(rows, self.batch_size), self.max_items - width :]
-                placed = place({'histories': filled}, placement)['histories']
+            for rows, filled, width in length_batches(lengths, self.batch_size, widths):
+                cut = tokens[filled, self.max_items - width :]
+                placed = place({'histories': cut}, placement)['histories']
                 states[rows] = jax.device_get(self._states(self.params, placed))[: len(rows)]
         return states
 

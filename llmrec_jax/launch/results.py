@@ -1,7 +1,8 @@
 """Puts together what the finished stages left: `results.json`, and the data of the report."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.catalogue_metrics import Catalogue
@@ -51,15 +52,7 @@ def assemble(workspace: RankingFolder, records: Sequence[StageRecord]) -> Result
         systems=systems,
         corpus=summaries.get('corpus', {}),
         environment=environment(recipe.seed),
-        stages=[
-            {
-                'name': record.name,
-                'seconds': record.seconds,
-                'reused': record.reused,
-                'peak_memory_mb': record.peak_memory_mb,
-            }
-            for record in records
-        ],
+        stages=stage_costs(records),
         comparisons=comparisons,
         semantic_ids={
             **summaries.get('item_vectors', {}),
@@ -73,10 +66,26 @@ def assemble(workspace: RankingFolder, records: Sequence[StageRecord]) -> Result
         training={**summaries.get('tasks', {}), **summaries.get('train', {})},
         decoding={name: value for name, value in summaries.get('evaluate', {}).items() if name != 'seconds'},
         cold_start=slices,
-        serving={
-            name: cost for summary in summaries.values() for name, cost in summary.get('serving', {}).items()
-        },
+        serving=serving_costs(summaries),
     )
+
+
+def stage_costs(records: Sequence[StageRecord]) -> list[dict[str, Any]]:
+    """What each stage took, as `Results.stages` holds it."""
+    return [
+        {
+            'name': record.name,
+            'seconds': record.seconds,
+            'reused': record.reused,
+            'peak_memory_mb': record.peak_memory_mb,
+        }
+        for record in records
+    ]
+
+
+def serving_costs(summaries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What answering costs, by what the stages measured, as `Results.serving` holds it."""
+    return {name: cost for summary in summaries.values() for name, cost in summary.get('serving', {}).items()}
 
 
 def report_data(workspace: RankingFolder, results: Results, config: str) -> ReportData:

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from llmrec_jax.corpora.splits import RankingCases, Sequences
 from llmrec_jax.evaluation.protocol import SEEN_ITEMS
 from llmrec_jax.evaluation.recommendations import ABSENT, Recommendations
+from llmrec_jax.launch.length_batches import length_batches
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel, padded_left
 from llmrec_jax.training.mesh import LogicalRules, batch_sharding, check_batch, place, replicated
 
@@ -83,15 +84,12 @@ class CatalogueRanking:
         if not len(cases):
             raise ValueError('no cases to recommend for')
         lengths = np.minimum(cases.histories.lengths, self.max_items)
-        order = np.argsort(lengths, kind='stable')
-        buckets = sorted({*self.length_buckets, self.max_items})
+        widths = (*self.length_buckets, self.max_items)
         longest = int(cases.histories.lengths.max()) if seen_items == 'removed' else 0
         placement = batch_sharding(self.mesh, self.rules)
         with jax.set_mesh(self.mesh), partitioning.axis_rules(self.rules):
-            for start in range(0, len(cases), self.batch_size):
-                rows = order[start : start + self.batch_size]
-                batch = cases.select(np.resize(rows, self.batch_size))
-                width = next(bucket for bucket in buckets if bucket >= max(lengths[rows].max(), 1))
+            for rows, filled, width in length_batches(lengths, self.batch_size, widths):
+                batch = cases.select(filled)
                 features = {
                     'histories': padded_left(_tokens(batch.histories, width)),
                     'seen': _tokens(batch.histories, longest),

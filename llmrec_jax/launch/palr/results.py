@@ -22,7 +22,7 @@ from llmrec_jax.launch.palr.workspace import (
     RETRIEVER,
     PalrWorkspace,
 )
-from llmrec_jax.launch.results import EXAMPLE_USERS
+from llmrec_jax.launch.results import EXAMPLE_USERS, serving_costs, stage_costs
 from llmrec_jax.launch.stages import StageRecord
 from llmrec_jax.prompts.palr.templates import RECOMMEND, RECOMMEND_RETRIEVAL
 
@@ -48,15 +48,7 @@ def assemble(workspace: PalrWorkspace, records: Sequence[StageRecord]) -> Result
         systems={'test': systems} if systems else {},
         corpus=summaries.get('corpus', {}),
         environment=environment(recipe.seed),
-        stages=[
-            {
-                'name': record.name,
-                'seconds': record.seconds,
-                'reused': record.reused,
-                'peak_memory_mb': record.peak_memory_mb,
-            }
-            for record in records
-        ],
+        stages=stage_costs(records),
         comparisons=evaluator.compare(judged),
         training={
             **{f'profiles_{name}': value for name, value in summaries.get('profiles', {}).items()},
@@ -75,9 +67,7 @@ def assemble(workspace: PalrWorkspace, records: Sequence[StageRecord]) -> Result
             )
             for one in judged
         },
-        serving={
-            name: cost for summary in summaries.values() for name, cost in summary.get('serving', {}).items()
-        },
+        serving=serving_costs(summaries),
     )
 
 
