@@ -1,10 +1,13 @@
 """Threads that ask for several texts at once."""
 
+import contextlib
 import itertools
 import logging
 import queue
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import Any
 
 from llmrec_jax.language_models.pace import StoppedError
@@ -20,6 +23,9 @@ def results(
     On an interrupt (Ctrl-C), and when `ask` raises, no more inputs are begun, and the results under way,
     which may have been paid for, are still given before the exception is. A second interrupt drops them.
 
+    At most `workers` inputs are begun whose results the caller is not yet done with: so many are lost with a
+    process that is killed, however slowly the caller stores them.
+
     Args:
       ask: called by many threads; may raise `StoppedError` once `stop` is set.
       inputs: what it is called with, in this order.
@@ -29,19 +35,22 @@ def results(
     tasks = iter(enumerate(inputs))
     taking = threading.Lock()
     done: queue.SimpleQueue = queue.SimpleQueue()
+    unfinished = threading.Semaphore(workers)
 
     def work() -> None:
         while True:
+            unfinished.acquire()
             with taking:
                 task = None if stop.is_set() else next(tasks, None)
             if task is None:
+                unfinished.release()
                 done.put(None)
                 return
             index, given = task
             try:
                 done.put((index, ask(given), None))
             except StoppedError:
-                continue
+                unfinished.release()
             except BaseException as error:
                 stop.set()
                 done.put((index, None, error))
@@ -52,25 +61,49 @@ def results(
         thread.start()
     working, raised = len(threads), None
     try:
-        while working:
-            try:
+        with _stopped_by_interrupt(stop):
+            while working:
                 found = done.get()
-            except KeyboardInterrupt as interrupt:
-                if raised is not None:
-                    raise
-                LOG.warning('stopping when what is under way has come; interrupt again to drop it')
-                raised = interrupt
-                stop.set()
-                continue
-            if found is None:
-                working -= 1
-                continue
-            index, result, error = found
-            if error is None:
-                yield index, result
-            else:
-                raised = raised or error
+                if found is None:
+                    working -= 1
+                    continue
+                index, result, error = found
+                if error is None:
+                    yield index, result
+                else:
+                    raised = raised or error
+                unfinished.release()
+            if raised is not None:
+                raise raised
     finally:
         stop.set()
-    if raised is not None:
-        raise raised
+        # Wakes the threads that wait for a caller that has gone.
+        unfinished.release(workers)
+
+
+@contextlib.contextmanager
+def _stopped_by_interrupt(stop: threading.Event) -> Iterator[None]:
+    """The first interrupt sets `stop`, wherever it meets the caller, and is raised when the block ends."""
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield
+        return
+    interrupted = False
+
+    def on_interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        if interrupted:
+            signal.default_int_handler(number, frame)
+        LOG.warning('stopping when what is under way has come; interrupt again to drop it')
+        interrupted = True
+        stop.set()
+
+    signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if interrupted:
+            raise KeyboardInterrupt
