@@ -85,7 +85,10 @@ class CatalogueRanking:
             raise ValueError('no cases to recommend for')
         lengths = np.minimum(cases.histories.lengths, self.max_items)
         widths = (*self.length_buckets, self.max_items)
-        longest = int(cases.histories.lengths.max()) if seen_items == 'removed' else 0
+        longest = 0
+        if seen_items == 'removed':
+            # A power of two, so that few widths are compiled.
+            longest = 1 << (int(cases.histories.lengths.max()) - 1).bit_length()
         placement = batch_sharding(self.mesh, self.rules)
         with jax.set_mesh(self.mesh), partitioning.axis_rules(self.rules):
             for rows, filled, width in length_batches(lengths, self.batch_size, widths):

@@ -2,12 +2,17 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from llmrec_jax.evaluation.floors.counts import item_counts
+from llmrec_jax.evaluation.recommendations import Recommendations
+from llmrec_jax.evaluation.recommender import Recommender
+from llmrec_jax.launch.given_histories import as_cases
+from llmrec_jax.launch.query_tower import QueryTower
 from llmrec_jax.launch.ranking_folder import RankingFolder
 from llmrec_jax.launch.sequential_recipe import SequentialRecipe
 from llmrec_jax.launch.sequential_recommender import CatalogueRanking, SequentialRecommender
@@ -62,6 +67,31 @@ class SequentialWorkspace(RankingFolder):
             batch_size=recipe.ranking_batch_size,
             length_buckets=tuple(recipe.ranking_length_buckets),
         )
+
+    def query_tower(self, params: Any) -> QueryTower:
+        """The recipe's model as two sides of vectors."""
+        recipe = self.recipe
+        return QueryTower(
+            model=self.model,
+            params=params,
+            mesh=recipe.trainer.mesh.build(),
+            rules=recipe.trainer.logical_axis_rules,
+            max_items=recipe.task.max_items,
+            batch_size=recipe.ranking_batch_size,
+            length_buckets=tuple(recipe.ranking_length_buckets),
+        )
+
+    def recommended(
+        self, users: Sequence[str], histories: Sequence[Sequence[int]], k: int, seen_items: str
+    ) -> Recommendations:
+        """At most `k` items for histories from outside the corpus; of users it needs no names."""
+        del users
+        return self.trained.recommend(as_cases(histories), k, seen_items=seen_items)
+
+    @functools.cached_property
+    def trained(self) -> Recommender:
+        """The recommender with the parameters of the named checkpoint or of the best."""
+        return self.recommender(self.params)
 
     def recommender(self, params: Any) -> SequentialRecommender:
         """The recipe's model as a recommender for whatever histories."""

@@ -6,9 +6,9 @@ import pathlib
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from llmrec_jax.evaluation.retrieval_recommender import RetrievalRecommender
-from llmrec_jax.launch.query_tower import QueryTower
 from llmrec_jax.launch.sequential_workspace import SequentialWorkspace
 from llmrec_jax.launch.stages import record_path
 from llmrec_jax.launch.two_tower_recipe import TwoTowerRecipe
@@ -48,29 +48,32 @@ class TwoTowerWorkspace(SequentialWorkspace):
         """The index of those vectors."""
         return self.root / 'retrieval' / 'index'
 
-    def query_tower(self, params: Any) -> QueryTower:
-        """The recipe's model as two sides of vectors."""
-        recipe = self.recipe
-        return QueryTower(
-            model=self.model,
-            params=params,
-            mesh=recipe.trainer.mesh.build(),
-            rules=recipe.trainer.logical_axis_rules,
-            max_items=recipe.task.max_items,
-            batch_size=recipe.ranking_batch_size,
-            length_buckets=tuple(recipe.ranking_length_buckets),
-        )
-
     def retriever(self, params: Any) -> VectorRetriever:
         """What finds candidates: the query tower before the index that was built.
 
         Raises:
           FileNotFoundError: when there is none.
-          ValueError: when it is damaged, or not of the vectors beside it.
+          ValueError: when it is damaged, or not of the vectors beside it, or these are of other parameters.
         """
-        index = load_index(self.index_dir, np.load(self.tower_vectors_path))
-        return VectorRetriever(index, self.query_tower(params))
+        mend = 'run python -m llmrec_jax.evaluate with the same flags, which builds it'
+        if not self.tower_vectors_path.exists():
+            raise FileNotFoundError(f'{self.root} has no index to search: {mend}')
+        vectors, tower = np.load(self.tower_vectors_path), self.query_tower(params)
+        index = load_index(self.index_dir, vectors)
+        if not _alike(vectors, tower.item_vectors()):
+            used = self.checkpoint or self.best_checkpoint
+            raise ValueError(f'{self.index_dir}: the index is of other parameters than {used}: {mend}')
+        return VectorRetriever(index, tower)
 
     def recommender(self, params: Any) -> RetrievalRecommender:
         """The retriever as a recommender for whatever histories."""
         return RetrievalRecommender(self.retriever(params), self.recipe.depth)
+
+
+def _alike(
+    stored: Float[np.ndarray, 'stored_items stored_dim'], made: Float[np.ndarray, 'items dim']
+) -> bool:
+    """Whether the vectors are the same but for the rounding of another machine or mesh."""
+    return stored.shape == made.shape and bool(
+        np.abs(stored - made).max(initial=0.0) <= 1e-3 * np.abs(made).max(initial=0.0)
+    )

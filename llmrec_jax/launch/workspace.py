@@ -2,10 +2,13 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
+from llmrec_jax.evaluation.recommendations import Recommendations
 from llmrec_jax.launch.generative_recommender import GenerativeRecommender
+from llmrec_jax.launch.given_histories import as_cases, as_semantic_ids
 from llmrec_jax.launch.ranking_folder import RankingFolder
 from llmrec_jax.launch.recipe import Recipe
 from llmrec_jax.semantic_ids.code_table import CodeTable
@@ -40,6 +43,15 @@ class Workspace(RankingFolder):
     ) -> GenerativeRecommender:
         """The recipe's model as a recommender for the users of `split`; `search` replaces the recipe's."""
         return self.recommender_over(self.examples(split), params, search=search)
+
+    def recommended(
+        self, users: Sequence[str], histories: Sequence[Sequence[int]], k: int, seen_items: str
+    ) -> Recommendations:
+        """At most `k` items for histories from outside the corpus, of rows of the catalogue."""
+        recipe = self.recipe
+        examples = as_semantic_ids(users, histories, self.code_table, recipe.layout, recipe.task.max_items)
+        recommender = self.recommender_over(examples, self.params)
+        return recommender.recommend(as_cases(histories), k, seen_items=seen_items)
 
     def recommender_over(
         self, examples: ColumnStore, params: Any, *, search: SemanticIdSearch | None = None

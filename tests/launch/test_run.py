@@ -141,6 +141,13 @@ def test_inference_names_the_line_that_is_wrong(finished, tmp_path, capsys, line
     assert answer.read_text() == 'what was there'
 
 
+def test_inference_tells_which_recipes_can_answer(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        infer.main(['--gin_file=gin_configs/p5/smoke.gin', f'--gin.WORKDIR={tmp_path}'])
+    said = capsys.readouterr().err
+    assert 'a TextRecipe, which ranks no catalogue for a history: give those of a recipe that does' in said
+
+
 def test_a_named_checkpoint_answers_wherever_it_was_trained(finished, tmp_path, capsys):
     workdir = tmp_path / 'elsewhere'
     shutil.copytree(finished, workdir)

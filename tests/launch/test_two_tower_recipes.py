@@ -6,13 +6,14 @@ import json
 import numpy as np
 import pytest
 
-from llmrec_jax import evaluate, run
+from llmrec_jax import evaluate, infer, run
 from llmrec_jax.launch import gin_config
 from llmrec_jax.launch.two_tower_recipe import TwoTowerRecipe
 from llmrec_jax.models.sequential.catalogue import CatalogueFacts
 from llmrec_jax.retrieval.index_choice import load_index
 from llmrec_jax.retrieval.scann_index import ScannIndex
 from llmrec_jax.training.metrics_log import read_json_lines
+from tests.launch.outside_histories import check_answers_outside
 from tests.launch.test_recipes import CONFIGS, PARTS
 
 RECIPES = sorted(path.name for path in (CONFIGS / 'two_tower').glob('*.gin') if path.name not in PARTS)
@@ -81,6 +82,24 @@ def test_a_second_run_does_nothing_again_and_another_index_trains_nothing_anew(f
     best = max(row['ndcg@10'] for row in read_json_lines(finished / 'validation.jsonl'))
     assert results(finished)['validation']['two_tower']['ndcg@10'] == pytest.approx(best, abs=1e-6)
     evaluate.main(flags)
+
+
+@pytest.mark.slow
+def test_it_answers_histories_from_outside_as_it_was_evaluated(finished, tmp_path):
+    check_answers_outside(SMOKE, finished, 'two_tower', tmp_path)
+
+
+@pytest.mark.slow
+def test_an_index_of_other_parameters_answers_nothing(finished, tmp_path, capsys):
+    source = tmp_path / 'histories.jsonl'
+    item = json.loads((finished / 'catalogue.jsonl').read_text().splitlines()[0])['item_id']
+    source.write_text(json.dumps({'history': [item]}))
+    best = results(finished)['decoding']['checkpoint']
+    other = next(path for path in (finished / 'checkpoints').glob('checkpoint_*') if path.name not in best)
+    flags = [*SMOKE, f'--gin.WORKDIR={finished}', f'--input={source}', f'--checkpoint={other}']
+    with pytest.raises(SystemExit):
+        infer.main(flags)
+    assert 'the index is of other parameters than' in capsys.readouterr().err
 
 
 @pytest.mark.slow
