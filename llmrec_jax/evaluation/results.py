@@ -57,7 +57,8 @@ class Results:
       semantic_ids: diagnostics of the code table.
       training: e.g. steps, examples per second, best step.
       decoding: e.g. beam size, share of invalid items.
-      sampled: entries as `sampled_protocol.sampled_record` gives them, one a protocol.
+      sampled: entries as `sampled_metrics.sampled_record` gives them, one a protocol. Their metrics end in
+        the protocol's suffix, so that none can pass for one of the whole catalogue.
       cold_start: system, then 'items' or 'users', then the slices of `cold_start.cold_start_record`, each as
         `Measured.as_dict` gives it; on the test split under the main protocol.
       serving: system or index to what it takes, see `serving.Serving` and `serving.IndexCost`.
@@ -98,6 +99,7 @@ class Results:
                 absent = [field for field in fields if field not in record]
                 if absent:
                     raise ValueError(f'results: {kind}[{position}] has no {absent[0]!r}')
+        _check_sampled(self.sampled)
         _check_finite('results', self.as_dict())
 
     def as_dict(self) -> dict[str, Any]:
@@ -157,6 +159,17 @@ def _check_system(where: str, numbers: Mapping[str, Any], ks: Sequence[int]) -> 
     for metric, ends in numbers.get('intervals', {}).items():
         if len(ends) != 2 or not ends[0] <= ends[1]:
             raise ValueError(f'results: {where}.intervals.{metric} is {ends!r}; it must be [low, high]')
+
+
+def _check_sampled(records: Sequence[Mapping[str, Any]]) -> None:
+    for position, record in enumerate(records):
+        for system, numbers in record['systems'].items():
+            for name in numbers.keys() - {'intervals', 'examples'}:
+                if not name.endswith(record['suffix']):
+                    raise ValueError(
+                        f'results: sampled[{position}].{system}.{name} must end in {record["suffix"]!r}, '
+                        'because it is no figure of the whole catalogue'
+                    )
 
 
 def _check_finite(where: str, value: Any) -> None:

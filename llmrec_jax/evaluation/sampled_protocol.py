@@ -7,24 +7,18 @@
 | BERT4Rec | 100 | popularity | sequence | `recall@10_of_101_popularity` |
 
 None of these is a figure of the full catalogue's kind, nor of one another's: of 100 candidates ten blind
-draws hit a tenth of the targets, and systems change places between protocols.
+draws hit a tenth of the targets, and systems change places between protocols. What systems reach is in
+`sampled_metrics`.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from llmrec_jax.corpora.splits import RankingCases, Splits
-from llmrec_jax.evaluation.bootstrap import Bootstrap
-from llmrec_jax.evaluation.measured import Measured, Tally, plain_means
-from llmrec_jax.evaluation.metrics import case_metrics
 from llmrec_jax.evaluation.protocol import SPLITS
-from llmrec_jax.evaluation.recommender import DenseRecommender, case_batches
-
-_SCORES_AT_ONCE = 1_000_000
 
 DRAWN = ('uniform', 'popularity')
 EXCLUDED = ('nothing', 'history', 'training', 'sequence')
@@ -148,76 +142,3 @@ class NegativeSampler:
         if place == len(test) or test.user[place] != user:
             raise ValueError(f'user {user} has no case on the test split, so their sequence is not known')
         return np.append(test.histories[place], test.target[place])
-
-
-def sampled_ranks(
-    recommender: DenseRecommender, cases: RankingCases, sampler: NegativeSampler
-) -> Int[np.ndarray, 'cases']:
-    """Rank of each case's target among its negatives, from 1, ties counted against it.
-
-    Raises:
-      ValueError: when there are no cases, a score is NaN, or see `NegativeSampler.negatives`.
-    """
-    if not len(cases):
-        raise ValueError('no cases to rank')
-    ranks = []
-    for batch in case_batches(cases, max(1, _SCORES_AT_ONCE // recommender.n_items)):
-        scores = recommender.scores(batch.histories)
-        for row, target in enumerate(batch.target):
-            of_negatives = scores[row, sampler.negatives(batch, row)]
-            if np.isnan(of_negatives).any() or np.isnan(scores[row, target]):
-                raise ValueError(f'a score after the history of user {batch.user[row]} is NaN')
-            ranks.append(1 + int((of_negatives >= scores[row, target]).sum()))
-    return np.asarray(ranks, np.int64)
-
-
-def sampled_metrics(
-    recommender: DenseRecommender, cases: RankingCases, sampler: NegativeSampler, bootstrap: Bootstrap
-) -> Measured:
-    """`recall@k`, `ndcg@k` and `mrr@k` among the negatives, each name ending in the protocol's `suffix`.
-
-    Args:
-      recommender: scores the whole catalogue; the negatives' scores are picked out.
-      cases: all of the protocol's split; of these the protocol's `users` are asked about.
-      sampler: draws the negatives.
-      bootstrap: gives the intervals.
-
-    Raises:
-      ValueError: see `sampled_ranks`.
-    """
-    protocol = sampler.protocol
-    ranks = sampled_ranks(recommender, protocol.chosen(cases), sampler)
-    columns = {
-        f'{name}{protocol.suffix}': values for name, values in case_metrics(ranks, protocol.ks).items()
-    }
-    return Tally(columns, plain_means).measured(bootstrap)
-
-
-def sampled_record(
-    protocol: SampledProtocol,
-    systems: Mapping[str, DenseRecommender],
-    splits: Splits,
-    train_counts: Float[np.ndarray, 'items'],
-    bootstrap: Bootstrap,
-) -> dict[str, Any]:
-    """All systems under one protocol, as an entry of `results.json`'s `sampled`.
-
-    Args:
-      protocol: of the entry.
-      systems: by name; each scores the whole catalogue.
-      splits: of the corpus.
-      train_counts: how often each item occurs in training.
-      bootstrap: gives the intervals.
-
-    Raises:
-      ValueError: naming the system, see `sampled_ranks`.
-    """
-    sampler = NegativeSampler(protocol, splits, train_counts)
-    measured = {}
-    for name, system in systems.items():
-        try:
-            found = sampled_metrics(system, getattr(splits, protocol.split), sampler, bootstrap)
-        except ValueError as error:
-            raise ValueError(f'system {name!r}: {error}') from error
-        measured[name] = found.as_dict()
-    return {'protocol': protocol.as_dict(), 'suffix': protocol.suffix, 'systems': measured}

@@ -30,6 +30,7 @@ from llmrec_jax.launch.profiles.profile_recipe import ProfileFolder, ProfileReci
 from llmrec_jax.launch.profiles.profile_stage import profile_stage
 from llmrec_jax.launch.recipe import Recipe
 from llmrec_jax.launch.run_folder import RunFolder
+from llmrec_jax.launch.sampled_stages import sampled_floors_stage, sampled_stage
 from llmrec_jax.launch.sequential_recipe import SequentialRecipe
 from llmrec_jax.launch.sequential_stages import (
     sequential_evaluate_stage,
@@ -102,28 +103,32 @@ KINDS: Mapping[type, Kind] = {
         (
             corpus_stage,
             floors_stage,
+            sampled_floors_stage,
             ceiling_stage,
             sequential_tasks_stage,
             sequential_train_stage,
             sequential_evaluate_stage,
+            sampled_stage,
         ),
         ('corpus', 'tasks', 'train'),
-        ('floors', 'ceiling', 'evaluate'),
+        ('floors', 'sampled_floors', 'ceiling', 'evaluate', 'sampled'),
     ),
     TwoTowerRecipe: Kind(
         TwoTowerWorkspace,
         (
             corpus_stage,
             floors_stage,
+            sampled_floors_stage,
             ceiling_stage,
             two_tower_text_stage,
             sequential_tasks_stage,
             two_tower_train_stage,
             index_stage,
             two_tower_evaluate_stage,
+            sampled_stage,
         ),
         ('corpus', 'item_vectors', 'tasks', 'train'),
-        ('floors', 'ceiling', 'index', 'evaluate'),
+        ('floors', 'sampled_floors', 'ceiling', 'index', 'evaluate', 'sampled'),
     ),
     TransferRecipe: Kind(TransferWorkspace, transfer.STAGES, transfer.TO_TRAIN, transfer.TO_MEASURE),
     TextRecipe: Kind(

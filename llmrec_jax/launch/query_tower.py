@@ -10,6 +10,8 @@ from flax.linen import partitioning
 from jax.sharding import Mesh
 from jaxtyping import Array, Float32, PyTree
 
+from llmrec_jax.corpora.splits import Sequences
+from llmrec_jax.evaluation.recommender import DenseRecommender
 from llmrec_jax.launch.length_batches import length_batches
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel, padded_left
 from llmrec_jax.retrieval.requests import Requests
@@ -85,3 +87,21 @@ class QueryTower:
     @functools.cached_property
     def _states(self) -> Any:
         return jax.jit(self.model.states, out_shardings=replicated(self.mesh))
+
+
+class TowerScores(DenseRecommender):
+    """The model's own score of every item, as numbers on the host.
+
+    Attributes:
+      n_items: size of the catalogue.
+    """
+
+    def __init__(self, tower: QueryTower):
+        """Computes the items' side."""
+        self._tower = tower
+        self._vectors = tower.item_vectors()
+        self.n_items = len(self._vectors)
+
+    def scores(self, histories: Sequences) -> Float32[np.ndarray, 'cases items']:
+        """See `DenseRecommender.scores`."""
+        return self._tower(Requests(histories)) @ self._vectors.T

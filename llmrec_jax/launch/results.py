@@ -19,6 +19,7 @@ from llmrec_jax.evaluation.results import CEILING, LAW_ATTAINED, Results, sectio
 from llmrec_jax.launch.evaluation_stages import CONTENT_NAMES
 from llmrec_jax.launch.learning_curves import learning_curves
 from llmrec_jax.launch.ranking_folder import RankingFolder
+from llmrec_jax.launch.sampled_stages import sampled_records
 from llmrec_jax.launch.stages import StageRecord
 
 MEASURING_STAGES = ('evaluate', 'untuned', 'floors', 'content')
@@ -65,6 +66,7 @@ def assemble(workspace: RankingFolder, records: Sequence[StageRecord]) -> Result
         },
         training={**summaries.get('tasks', {}), **summaries.get('train', {})},
         decoding={name: value for name, value in summaries.get('evaluate', {}).items() if name != 'seconds'},
+        sampled=sampled_records(summaries),
         cold_start=slices,
         serving=serving_costs(summaries),
     )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from llmrec_jax.evaluation.protocol import SEEN_ITEMS
 from llmrec_jax.evaluation.report.report_data import PublishedRow
+from llmrec_jax.evaluation.sampled_protocol import SampledProtocol
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
 from llmrec_jax.training.trainer import Trainer
 
@@ -30,6 +31,8 @@ class SequentialRecipe:
       ks: cut-offs of recall and NDCG.
       list_length: items in every system's list.
       validation_users: users drawn for the validation metric during training; None for all.
+      sampled: protocols with drawn negatives that the floors and the model are measured under too, apart from
+        the whole catalogue.
       ranking_batch_size: users whose scores of the whole catalogue are held at once.
       ranking_length_buckets: shorter lengths that a batch of short histories may be padded to; each costs a
         compilation.
@@ -51,6 +54,7 @@ class SequentialRecipe:
     ks: tuple[int, ...] = (5, 10)
     list_length: int = 10
     validation_users: int | None = None
+    sampled: tuple[SampledProtocol, ...] = ()
     ranking_batch_size: int = 256
     ranking_length_buckets: tuple[int, ...] = ()
     seed: int = 0
@@ -65,6 +69,8 @@ class SequentialRecipe:
             raise ValueError(
                 f'SequentialRecipe.list_length={self.list_length} is shorter than the cut-off {max(self.ks)}'
             )
+        if len(set(self.sampled)) < len(self.sampled):
+            raise ValueError('SequentialRecipe.sampled names a protocol twice; name each once')
         if dict(self.trainer.feature_lengths) != self.task.feature_lengths:
             raise ValueError(
                 f'Trainer.feature_lengths={dict(self.trainer.feature_lengths)} must be '

@@ -2,6 +2,7 @@
 
 from llmrec_jax.evaluation.protocol import Protocol
 from llmrec_jax.evaluation.results import Results
+from llmrec_jax.evaluation.sampled_protocol import SampledProtocol
 
 
 def numbers(recall: float) -> dict:
@@ -46,7 +47,7 @@ def sample_fields() -> dict:
         'users': {'5+': measured(0.3, 'recall@10', users=1304)},
     }
     of_21 = ('recall@5_of_21_uniform', 'ndcg@5_of_21_uniform')
-    protocol = {'split': 'test', 'negatives': 20, 'drawn': 'uniform', 'excluded': 'training', 'ks': [5]}
+    protocol = SampledProtocol(negatives=20, excluded='training', ks=(5,), seed=3).as_dict()
     return {
         'protocol': Protocol().as_dict(),
         'systems': {

@@ -227,7 +227,9 @@ def test_malformed_extras_are_refused():
 def test_slices_and_sampled_protocols_are_shown_apart():
     page = Page(render(ReportData(title='TIGER', results=sample_results(), headline='tiger')))
     assert '1\u202f234' in page.text
-    assert 'Test split: 20 negatives, drawn by uniform, excluded: training' in page.text
+    assert 'Test split: the target among 20 drawn items' in page.text
+    assert "the target and the user's items in training" in page.text
+    assert 'any item of the catalogue as likely as another' in page.text
     assert 'recall@5_of_21_uniform' in page.text
     assert '0.7500' in page.text
     assert 'tiger.full list.median' in page.text

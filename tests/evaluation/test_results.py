@@ -66,6 +66,10 @@ def replaced(fields, value, *path):
         (without(sample_fields(), 'comparisons', 0, 'p_value'), r"comparisons\[0\] has no 'p_value'"),
         (replaced(sample_fields(), float('nan'), 'training', 'steps'), r'results\.training\.steps is nan'),
         (replaced(sample_fields(), {}, 'systems', 'train'), "'train' is no section"),
+        (
+            replaced(sample_fields(), 0.5, 'sampled', 0, 'systems', 'tiger', 'recall@10'),
+            r"sampled\[0\]\.tiger\.recall@10 must end in '_of_21_uniform'",
+        ),
         (without(sample_fields(), 'protocol', 'ks'), "'protocol' has no 'ks'"),
     ],
 )

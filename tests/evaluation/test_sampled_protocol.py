@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.recommender import DenseRecommender
-from llmrec_jax.evaluation.sampled_protocol import (
-    NegativeSampler,
-    SampledProtocol,
+from llmrec_jax.evaluation.sampled_metrics import (
+    joined_records,
     sampled_metrics,
     sampled_ranks,
     sampled_record,
 )
+from llmrec_jax.evaluation.sampled_protocol import NegativeSampler, SampledProtocol
 from tests.evaluation.ranking_cases import ranking_cases, sequences
 
 N_ITEMS, USERS = 40, 12
@@ -49,7 +49,8 @@ def sampler(**switches) -> NegativeSampler:
 
 @pytest.mark.parametrize(('excluded', 'seen_items'), [('nothing', 'kept'), ('history', 'removed')])
 def test_all_items_as_negatives_give_the_full_metric(excluded, seen_items):
-    found = sampled_ranks(Hashing(), SPLITS.test, sampler(negatives=None, excluded=excluded))
+    drawer = sampler(negatives=None, excluded=excluded)
+    found = sampled_ranks({'hashing': Hashing()}, SPLITS.test, drawer, cases_at_once=5)['hashing']
     full = Hashing().recommend(SPLITS.test, 10, seen_items=seen_items).target_rank
     np.testing.assert_array_equal(found, full)
 
@@ -102,9 +103,9 @@ def test_popular_items_are_drawn_in_proportion_to_their_events():
 
 
 def test_metrics_bear_the_protocol_in_their_names_and_ties_count_against_the_target():
-    measured = sampled_metrics(
-        Constant(), SPLITS.test, sampler(negatives=20, drawn='uniform'), Bootstrap(resamples=50)
-    )
+    drawer = sampler(negatives=20, drawn='uniform')
+    ranks = sampled_ranks({'constant': Constant()}, SPLITS.test, drawer)['constant']
+    measured = sampled_metrics(ranks, drawer.protocol, Bootstrap(resamples=50))
     assert set(measured.metrics) == {
         f'{name}@{k}_of_21_uniform' for name in ('recall', 'ndcg', 'mrr') for k in (5, 10)
     }
@@ -119,6 +120,26 @@ def test_a_record_names_protocol_and_systems_and_limits_users():
     assert record['protocol']['excluded'] == 'sequence'
     assert record['systems']['hashing']['examples'] == 5
     assert record['systems']['hashing']['recall@10_of_10_popularity'] == 1.0
+
+
+def test_systems_of_two_records_of_a_protocol_are_joined():
+    protocol, bootstrap = SampledProtocol(negatives=9), Bootstrap(resamples=50)
+    apart = [
+        [sampled_record(protocol, {name: system}, SPLITS, COUNTS, bootstrap)]
+        for name, system in (('hashing', Hashing()), ('constant', Constant()))
+    ]
+    both = {'hashing': Hashing(), 'constant': Constant()}
+    assert joined_records(*apart) == [sampled_record(protocol, both, SPLITS, COUNTS, bootstrap)]
+    assert joined_records() == []
+
+
+def test_a_score_that_is_none_is_told_of_its_system():
+    class Broken(Constant):
+        def scores(self, histories):
+            return np.full((len(histories), N_ITEMS), np.nan)
+
+    with pytest.raises(ValueError, match=r"system 'broken': a score after the history of user 0 is NaN"):
+        sampled_ranks({'broken': Broken()}, SPLITS.test, sampler(negatives=9))
 
 
 def test_bad_switches_and_too_few_items_are_told():

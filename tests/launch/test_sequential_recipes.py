@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from llmrec_jax.evaluation.sampled_protocol import SampledProtocol
 from llmrec_jax.launch import gin_config
 from llmrec_jax.launch.sequential_recipe import SequentialRecipe
 from tests.launch.test_recipes import CONFIGS, PARTS
@@ -38,9 +39,23 @@ def test_any_loss_can_follow_a_recipe(loss):
     assert type(recipe.model.loss).__name__ == loss.stem.title().replace('_', '')
 
 
+def test_sampled_protocols_can_follow_any_recipe():
+    assert load('simulated_shop.gin').sampled == ()
+    after = ('gin_configs/evaluation/sampled_protocols.gin',)
+    recipe = load('smoke.gin', after=after)
+    assert [protocol.suffix for protocol in recipe.sampled] == [
+        '_of_100_uniform',
+        '_of_101_uniform',
+        '_of_101_popularity',
+    ]
+    with pytest.raises(gin_config.ConfigurationError, match="doesn't have a parameter named 'negative'"):
+        load('smoke.gin', 's3_rec/sampled_protocol.SampledProtocol.negative = 9', after=after)
+
+
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
+        ({'sampled': (SampledProtocol(), SampledProtocol())}, 'sampled names a protocol twice'),
         ({'seen_items': 'hidden'}, "seen_items must be 'kept' or 'removed'"),
         ({'list_length': 5}, 'list_length=5 is shorter than the cut-off 10'),
         ({'ranking_length_buckets': (11,)}, 'must lie between 1 and SequentialTask.max_items=10'),

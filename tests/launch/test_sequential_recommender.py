@@ -5,9 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from llmrec_jax.corpora.splits import RankingCases, Sequences
+from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits
 from llmrec_jax.evaluation.recommendations import from_dense
 from llmrec_jax.evaluation.recommender import Recommender
+from llmrec_jax.evaluation.sampled_metrics import sampled_ranks
+from llmrec_jax.evaluation.sampled_protocol import NegativeSampler, SampledProtocol
+from llmrec_jax.launch.query_tower import QueryTower, TowerScores
 from llmrec_jax.launch.sequential_recommender import CatalogueRanking, SequentialRecommender
 from llmrec_jax.models.sequential.catalogue import CatalogueFacts
 from llmrec_jax.models.sequential.item_encoder import ItemTable
@@ -87,6 +90,15 @@ def test_what_is_left_of_a_small_catalogue_fills_the_list_and_no_more(alone, par
     assert sorted(found.items[0, :2].tolist()) == [N_ITEMS - 2, N_ITEMS - 1]
     assert (found.items[0, 2:] == -1).all()
     assert found.target_rank.tolist() == [0]
+
+
+def test_scores_on_the_host_rank_as_the_devices_do(alone, params, cases):
+    tower = QueryTower(MODEL, params, alone.mesh, STANDARD_RULES, MAX_ITEMS, batch_size=8)
+    nothing_seen = SampledProtocol(negatives=None, excluded='nothing')
+    splits = Splits(cases.histories, cases, cases)
+    drawer = NegativeSampler(nothing_seen, splits, np.ones(N_ITEMS))
+    found = sampled_ranks({'sasrec': TowerScores(tower)}, cases, drawer, cases_at_once=8)['sasrec']
+    np.testing.assert_array_equal(found, alone.target_ranks(params, cases, seen_items='kept'))
 
 
 def test_bad_input_is_named(alone, params, cases):

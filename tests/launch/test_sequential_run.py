@@ -8,6 +8,7 @@ import pytest
 
 from llmrec_jax import evaluate, run
 from llmrec_jax.training.metrics_log import read_json_lines
+from tests.launch.outside_histories import check_answers_outside
 
 SMOKE = ('--gin_file=gin_configs/sasrec/smoke.gin',)
 
@@ -39,6 +40,31 @@ def test_it_learns_the_shop_and_stands_beside_the_floors(finished):
 
 
 @pytest.mark.slow
+def test_targets_among_drawn_items_are_told_apart(finished):
+    found = results(finished)
+    uniform, popular = found['sampled']
+    assert uniform['protocol']['excluded'] == 'sequence' and uniform['protocol']['seed'] == 0
+    for record in (uniform, popular):
+        assert record['systems'].keys() == {'sasrec', 'popularity', 'item_knn', 'markov', 'decayed_markov'}
+        assert all(one['examples'] == 200 for one in record['systems'].values())
+    among_21 = uniform['systems']['sasrec']['recall@10_of_21_uniform']
+    assert among_21 > uniform['systems']['popularity']['recall@10_of_21_uniform']
+    # Of fewer candidates more targets are found.
+    assert among_21 > found['test']['sasrec']['recall@10']
+    assert not any('_of_' in name for systems in ('test', 'validation') for name in found[systems]['sasrec'])
+    assert 'Sampled candidates' in (finished / 'report.html').read_text()
+
+
+@pytest.mark.slow
+def test_too_small_a_catalogue_for_a_protocol_is_told_before_training(tmp_path, capsys):
+    flags = [*SMOKE, f'--gin.WORKDIR={tmp_path}', '--gin_file=gin_configs/evaluation/sampled_protocols.gin']
+    with pytest.raises(SystemExit):
+        run.main(flags)
+    assert 'negatives are wanted, but only' in capsys.readouterr().err
+    assert not (tmp_path / 'checkpoints').exists()
+
+
+@pytest.mark.slow
 def test_a_second_run_does_nothing_again_and_evaluating_reads_no_tensorflow(finished):
     flags = [*SMOKE, f'--gin.WORKDIR={finished}']
     run.main(flags)
@@ -55,6 +81,11 @@ def test_a_second_run_does_nothing_again_and_evaluating_reads_no_tensorflow(fini
     subprocess.run([sys.executable, '-c', code], check=True)
     evaluate.main(flags)
     assert results(finished)['test']['sasrec']['ndcg@10'] == before
+
+
+@pytest.mark.slow
+def test_it_answers_histories_from_outside_as_it_was_evaluated(finished, tmp_path):
+    check_answers_outside(SMOKE, finished, 'sasrec', tmp_path)
 
 
 @pytest.mark.parametrize(

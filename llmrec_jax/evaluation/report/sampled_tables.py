@@ -3,14 +3,25 @@
 from collections.abc import Mapping
 from typing import Any
 
-from llmrec_jax.evaluation.report.markup import Markup, join, row, section, table, tag
+from llmrec_jax.evaluation.report.markup import Markup, facts, join, row, section, table, tag
 from llmrec_jax.evaluation.report.report_data import ReportData
 from llmrec_jax.evaluation.report.systems_table import kind
 
 NOTE = (
     'Each target is ranked among so many drawn items, not among the catalogue: these figures compare with '
-    'papers of the same protocol and with nothing else on this page.'
+    'papers of the same protocol and with nothing else on this page. Systems that do not score every item '
+    'are left out.'
 )
+DRAWN = {
+    'uniform': 'any item of the catalogue as likely as another',
+    'popularity': 'in proportion to training events; items without any never',
+}
+NEVER_DRAWN = {
+    'nothing': 'the target',
+    'history': "the target and the user's history",
+    'training': "the target and the user's items in training",
+    'sequence': 'the target and all items of the user, held-out ones too',
+}
 
 
 def sampled(data: ReportData) -> Markup:
@@ -18,17 +29,29 @@ def sampled(data: ReportData) -> Markup:
     records = data.results.sampled
     if not records:
         return Markup('')
-    tables = [part for record in records for part in (tag('h3', _title(record)), _table(data, record))]
+    tables = [
+        part
+        for record in records
+        for part in (tag('h3', _title(record)), facts(_how(record)), _table(data, record))
+    ]
     return section('Sampled candidates', 'sampled', tag('p', NOTE, class_='note'), *tables)
 
 
 def _title(record: Mapping[str, Any]) -> str:
     protocol = record['protocol']
-    negatives = 'all items' if protocol['negatives'] is None else f'{protocol["negatives"]} negatives'
-    return (
-        f'{protocol["split"].capitalize()} split: {negatives}, drawn by {protocol["drawn"]}, '
-        f'excluded: {protocol["excluded"]}'
-    )
+    drawn = 'all other items' if protocol['negatives'] is None else f'{protocol["negatives"]} drawn items'
+    return f'{protocol["split"].capitalize()} split: the target among {drawn}'
+
+
+def _how(record: Mapping[str, Any]) -> dict[str, Any]:
+    protocol = record['protocol']
+    return {
+        'drawn': DRAWN[protocol['drawn']],
+        'never drawn': NEVER_DRAWN[protocol['excluded']],
+        'users': next(iter(record['systems'].values()))['examples'],
+        'seed': protocol['seed'],
+        'ties': 'count against the target',
+    }
 
 
 def _table(data: ReportData, record: Mapping[str, Any]) -> Markup:

@@ -2,6 +2,7 @@
 
 from llmrec_jax.launch.corpus_stages import corpus_stage
 from llmrec_jax.launch.evaluation_stages import content_stage, floors_stage
+from llmrec_jax.launch.sampled_stages import sampled_floors_stage, sampled_stage
 from llmrec_jax.launch.sequential_stages import sequential_evaluate_stage
 from llmrec_jax.launch.transfer.source_stages import codes_stage, sources_stage, vectors_stage
 from llmrec_jax.launch.transfer.target_stages import (
@@ -14,6 +15,7 @@ from llmrec_jax.launch.transfer.training_stages import pretraining_stage, renami
 STAGES = (
     corpus_stage,
     floors_stage,
+    sampled_floors_stage,
     sources_stage,
     vectors_stage,
     content_stage,
@@ -25,6 +27,7 @@ STAGES = (
     untuned_stage,
     transfer_train_stage,
     sequential_evaluate_stage,
+    sampled_stage,
 )
 TO_TRAIN = (
     'corpus',
@@ -37,4 +40,4 @@ TO_TRAIN = (
     'start',
     'train',
 )
-TO_MEASURE = ('floors', 'content', 'untuned', 'evaluate')
+TO_MEASURE = ('floors', 'sampled_floors', 'content', 'untuned', 'evaluate', 'sampled')

@@ -6,6 +6,7 @@ import pytest
 
 from llmrec_jax import run
 from llmrec_jax.training.columns import ColumnStore
+from tests.launch.outside_histories import check_answers_outside
 
 FEW_STEPS = ('--gin.PRETRAIN_STEPS=40', '--gin.TRAIN_STEPS=20', '--gin.TRAINING_USERS=0.25')
 
@@ -26,6 +27,7 @@ def test_the_target_is_recommended_in_before_and_after_tuning(system, untuned, t
     assert found['test'][system]['users'] == found['test'][untuned]['users'] == 200
     every, chosen = (len(ColumnStore.open(tmp_path / 'tasks' / name)) for name in ('train', 'chosen'))
     assert chosen == round(every / 4)
+    check_answers_outside([f'--gin_file=gin_configs/{system}/smoke.gin'], tmp_path, system, tmp_path)
     again = ran(system, tmp_path)
     assert all(stage['reused'] for stage in again['stages'])
     assert again['test'][system] == found['test'][system]
