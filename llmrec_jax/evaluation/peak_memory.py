@@ -1,5 +1,6 @@
 """How much memory the process holds while something is done."""
 
+import ctypes
 import threading
 
 import psutil
@@ -19,6 +20,7 @@ class PeakMemory:
     """
 
     def __enter__(self) -> 'PeakMemory':
+        _give_back()
         self._process = psutil.Process()
         self._before = self.megabytes = self._read()
         self._stop = threading.Event()
@@ -42,3 +44,10 @@ class PeakMemory:
     def _sample(self) -> None:
         while not self._stop.wait(SAMPLING_SECONDS):
             self.megabytes = max(self.megabytes, self._read())
+
+
+def _give_back() -> None:
+    """Gives back to the system what was freed and kept for later (see `training/host_memory.py`)."""
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)
+    if trim is not None:
+        trim(0)

@@ -57,7 +57,7 @@ from llmrec_jax.launch.two_tower_stages import (
 )
 from llmrec_jax.launch.two_tower_workspace import TwoTowerWorkspace
 from llmrec_jax.launch.workspace import Workspace
-from llmrec_jax.training import compilation_cache, processes, xla_flags
+from llmrec_jax.training import compilation_cache, host_memory, processes, xla_flags
 from llmrec_jax.training.mesh import check_batch
 from llmrec_jax.training.parameter_restore import check_params, fresh_paths
 from llmrec_jax.training.trainer import CHECKPOINTS
@@ -202,6 +202,7 @@ def parse(
     )
     log_to_stderr()
     xla_flags.apply(os.environ)
+    host_memory.keep(os.environ)
     with ending.guarded(parser.prog, code=2):
         distributed.initialize(namespace)
     compilation_cache.enable(os.environ)

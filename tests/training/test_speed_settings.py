@@ -53,6 +53,26 @@ def test_flags_go_to_the_accelerators_that_are_installed_and_leave_the_users_own
     assert unchanged == {}
 
 
+MEMORY_OF_STEPS = """
+import os, resource, jax, jax.numpy as jnp
+from llmrec_jax.training import host_memory
+host_memory.keep({'MALLOC_TRIM_THRESHOLD_': '0'})
+print(jax.config.read('jax_cpu_enable_async_dispatch'))
+host_memory.keep({})
+# Its product takes 64 MiB, which are 16,384 pages.
+step, vectors = jax.jit(lambda x: jnp.max(x @ x.T)), jnp.ones((4096, 8))
+for _ in range(3):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    step(vectors).block_until_ready()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def test_a_step_works_in_memory_that_is_kept_unless_the_environment_says_what_malloc_does():
+    unchanged, faults = run(MEMORY_OF_STEPS, JAX_PLATFORMS='cpu').stdout.split()
+    assert unchanged == 'True' and int(faults) < 1000
+
+
 def test_this_xla_knows_the_flags_for_gpus_and_ends_at_one_it_does_not_know():
     environment = {}
     xla_flags.apply(environment, {'jax_cuda12_plugin'}.__contains__)
