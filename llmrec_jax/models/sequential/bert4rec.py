@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float
 
+from llmrec_jax.models.dropout import Dropout
 from llmrec_jax.models.sequential.layers import Affine, FeedForward, LayerNorm, Positions, SelfAttention
 
 
@@ -69,7 +70,7 @@ class BERT4RecEncoder(nn.Module):
         config, dim = self.config, embedded.shape[-1]
         states = Positions(config.max_length + 1, name='positions')(embedded)
         states = LayerNorm(name='embedding_norm')(states)
-        states = nn.Dropout(config.dropout_rate)(states, deterministic=not enable_dropout)
+        states = Dropout(config.dropout_rate)(states, deterministic=not enable_dropout)
         allowed = jnp.broadcast_to(mask[:, None, :], (*mask.shape, mask.shape[1]))
         for layer in range(config.num_layers):
             states = _Block(config, name=f'layers_{layer}')(states, allowed, enable_dropout=enable_dropout)
@@ -99,7 +100,7 @@ class _Block(nn.Module):
         read = SelfAttention(config.num_heads, config.dropout_rate, name='attention')(
             states, states, allowed, enable_dropout=enable_dropout
         )
-        read = nn.Dropout(config.dropout_rate)(read, deterministic=not enable_dropout)
+        read = Dropout(config.dropout_rate)(read, deterministic=not enable_dropout)
         states = LayerNorm(name='attention_norm')(states + read)
         feed_forward = FeedForward(
             config.mlp_dim or 4 * states.shape[-1], 'gelu', config.dropout_rate, name='feed_forward'

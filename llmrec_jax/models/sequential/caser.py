@@ -8,6 +8,7 @@ from flax import linen as nn
 from flax.linen import partitioning
 from jaxtyping import Array, Bool, Float
 
+from llmrec_jax.models.dropout import Dropout
 from llmrec_jax.models.sequential.layers import KERNEL_INIT, Affine
 
 
@@ -68,7 +69,7 @@ class CaserEncoder(nn.Module):
         )
         found = [self._horizontal(windowed, height) for height in range(1, config.window + 1)]
         features = jnp.concatenate([*found, self._vertical(windowed, length)], axis=-1)
-        features = nn.Dropout(config.dropout_rate)(features, deterministic=not enable_dropout)
+        features = Dropout(config.dropout_rate)(features, deterministic=not enable_dropout)
         states = jax.nn.relu(Affine(dim, name='hidden')(features))
         return jnp.where(mask[..., None], Affine(dim, use_bias=False, name='output')(states), 0.0)
 

@@ -8,6 +8,7 @@ from flax import linen as nn
 from flax.linen import partitioning
 from jaxtyping import Array, Bool, Float
 
+from llmrec_jax.models.dropout import Dropout
 from llmrec_jax.models.sequential.layers import KERNEL_INIT, Affine
 
 RECURRENT_INIT = nn.initializers.orthogonal()
@@ -106,10 +107,10 @@ class GRUEncoder(nn.Module):
     ) -> Float[Array, 'batch length dim']:
         """See `SequenceEncoder`; states of padding are zero."""
         config = self.config
-        states = nn.Dropout(config.embedding_dropout_rate)(embedded, deterministic=not enable_dropout)
+        states = Dropout(config.embedding_dropout_rate)(embedded, deterministic=not enable_dropout)
         for layer in range(config.num_layers):
             states = GRULayer(config.hidden_dim, name=f'layers_{layer}')(states, mask)
-            states = nn.Dropout(config.hidden_dropout_rate)(states, deterministic=not enable_dropout)
+            states = Dropout(config.hidden_dropout_rate)(states, deterministic=not enable_dropout)
         states = Affine(embedded.shape[-1], use_bias=False, name='output')(states)
         return jnp.where(mask[..., None], states, 0.0)
 

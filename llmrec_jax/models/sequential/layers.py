@@ -13,6 +13,8 @@ from flax import linen as nn
 from flax.linen import partitioning
 from jaxtyping import Array, Bool, Float
 
+from llmrec_jax.models.dropout import Dropout
+
 KERNEL_INIT = nn.initializers.xavier_uniform()
 # What an excluded key's logit is before the softmax. Finite, so that a row that excludes all keys is no
 # NaN.
@@ -154,7 +156,7 @@ class SelfAttention(nn.Module):
         query, key, value = heads('query', queries), heads('key', keys), heads('value', keys)
         logits = jnp.einsum('bqhd,bkhd->bhqk', query, key) / jnp.sqrt(dim // self.num_heads)
         weights = jax.nn.softmax(jnp.where(allowed[:, None], logits, EXCLUDED), axis=-1)
-        weights = nn.Dropout(self.dropout_rate)(weights, deterministic=not enable_dropout)
+        weights = Dropout(self.dropout_rate)(weights, deterministic=not enable_dropout)
         read = jnp.einsum('bhqk,bkhd->bqhd', weights, value).reshape(queries.shape)
         return Affine(dim, name='out')(read) if self.project_output else read
 
@@ -178,9 +180,9 @@ class FeedForward(nn.Module):
     ) -> Float[Array, 'batch length dim']:
         """The vectors, without the residual."""
         hidden = ACTIVATIONS[self.activation](Affine(self.mlp_dim, name='wi')(inputs))
-        hidden = nn.Dropout(self.dropout_rate)(hidden, deterministic=not enable_dropout)
+        hidden = Dropout(self.dropout_rate)(hidden, deterministic=not enable_dropout)
         outputs = Affine(inputs.shape[-1], name='wo')(hidden)
-        return nn.Dropout(self.dropout_rate)(outputs, deterministic=not enable_dropout)
+        return Dropout(self.dropout_rate)(outputs, deterministic=not enable_dropout)
 
 
 ACTIVATIONS = {'relu': jax.nn.relu, 'gelu': jax.nn.gelu}

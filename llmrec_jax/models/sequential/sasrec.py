@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float
 
+from llmrec_jax.models.dropout import Dropout
 from llmrec_jax.models.sequential.layers import (
     ACTIVATIONS,
     FeedForward,
@@ -84,7 +85,7 @@ class SASRecEncoder(nn.Module):
         config, dim = self.config, embedded.shape[-1]
         real, allowed = mask[..., None], causal(mask)
         states = Positions(config.max_length, name='positions')(embedded * jnp.sqrt(dim))
-        states = nn.Dropout(config.dropout_rate)(states, deterministic=not enable_dropout)
+        states = Dropout(config.dropout_rate)(states, deterministic=not enable_dropout)
         states = jnp.where(real, states, 0.0)
         for layer in range(config.num_layers):
             states = _Block(config, name=f'layers_{layer}')(states, allowed, enable_dropout=enable_dropout)
