@@ -44,13 +44,14 @@ class Affine(nn.Module):
             jnp.float32,
             axes=('embed', 'kv'),
         )
-        outputs = jnp.dot(inputs, kernel)
-        if not self.use_bias:
-            return outputs
-        bias = partitioning.param_with_axes(
-            'bias', nn.initializers.zeros, (self.features,), jnp.float32, axes=('kv',)
-        )
-        return outputs + jnp.broadcast_to(bias, outputs.shape)
+        # A product of matrices: of more axes, XLA's gradient on a processor copies what it multiplies.
+        outputs = jnp.dot(inputs.reshape(-1, inputs.shape[-1]), kernel)
+        if self.use_bias:
+            bias = partitioning.param_with_axes(
+                'bias', nn.initializers.zeros, (self.features,), jnp.float32, axes=('kv',)
+            )
+            outputs += jnp.broadcast_to(bias, outputs.shape)
+        return outputs.reshape(*inputs.shape[:-1], self.features)
 
 
 class LayerNorm(nn.Module):
