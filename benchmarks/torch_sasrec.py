@@ -1,7 +1,8 @@
 """SASRec in PyTorch, of the same shape as `llmrec_jax.models.sequential.sasrec`, to measure against.
 
 Written for speed as one writes it in PyTorch: batches padded to their longest sequence, fused attention, and
-scores of the catalogue at real positions alone.
+scores of the catalogue at real positions alone. Rows are gathered by the operations with the fastest
+gradients.
 """
 
 import numpy as np
@@ -77,13 +78,14 @@ class SASRec(nn.Module):
     def loss(self, sequences: torch.Tensor, kind: str) -> torch.Tensor:
         """The mean loss over the positions of `sequences` [batch, width] that have a next item."""
         inputs, targets = sequences[:, :-1], sequences[:, 1:]
-        predicting = inputs != 0
-        states, targets = self(inputs)[predicting], targets[predicting]
+        predicting = (inputs != 0).flatten().nonzero().squeeze(1)
+        states = self(inputs).flatten(0, 1).index_select(0, predicting)
+        targets = targets.flatten()[predicting]
         if kind == SOFTMAX:
             return F.cross_entropy(states @ self.table[1:].T, targets - 1)
         negatives = torch.randint(1, self.n_items + 1, targets.shape)
-        of_targets = (states * self.table[targets]).sum(-1)
-        of_negatives = (states * self.table[negatives]).sum(-1)
+        of_targets = (states * F.embedding(targets, self.table)).sum(-1)
+        of_negatives = (states * F.embedding(negatives, self.table)).sum(-1)
         return (F.softplus(-of_targets) + F.softplus(of_negatives)).mean()
 
     def load(self, params: dict) -> None:
