@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.evaluation.bootstrap import Bootstrap
-from llmrec_jax.evaluation.candidate_choice import NOWHERE, Choices, accuracy_by_position, choice_accuracy
+from llmrec_jax.evaluation.candidate_choice import accuracy_by_position, choice_accuracy, choices_of_lists
 from llmrec_jax.evaluation.measured import Means, Tally
 from llmrec_jax.evaluation.recommendations import ABSENT, Recommendations, from_ranked_lists
 from llmrec_jax.launch.mixtures.catalogue import Catalogue
@@ -71,7 +71,7 @@ def answered_lists(workspace: PalrWorkspace) -> AnsweredLists:
                 chosen, bootstrap, back_fill_rate=np.asarray([count for _, count in filled]) / length
             ),
             'without_candidates': _rates(free, bootstrap),
-            **_choices(chosen, shown, cases, recipe.position_bins, bootstrap),
+            **_choices(chosen, shown, retrieved, cases, recipe.position_bins, bootstrap),
         },
     )
 
@@ -124,22 +124,17 @@ def _rates(
 def _choices(
     answers: Sequence[ReadAnswer],
     shown: Sequence[Int[np.ndarray, 'candidates']],
+    retrieved: Int[np.ndarray, 'cases candidates'],
     cases: RankingCases,
     bins: int,
     bootstrap: Bootstrap,
 ) -> dict[str, Any]:
-    def place(items: np.ndarray, item: int | None) -> int:
-        found = np.flatnonzero(items == item)
-        return int(found[0]) if len(found) else NOWHERE
-
-    choices = Choices(
-        candidates=np.asarray([len(row) for row in shown]),
-        target=np.asarray([place(row, target) for row, target in zip(shown, cases.target.tolist())]),
-        first=np.asarray(
-            [place(row, answer.items[0] if answer.items else None) for row, answer in zip(shown, answers)]
-        ),
-    )
+    named = [answer.items for answer in answers]
+    choices = choices_of_lists(shown, named, cases.target)
+    as_many = [row[: max(len(one), 1)].tolist() for row, one in zip(retrieved, named)]
     return {
         'choice': choice_accuracy(choices, bootstrap),
+        # As many of each case as were named, so that both have one chance; and its first choice in any case.
+        'choice_of_the_retriever': choice_accuracy(choices_of_lists(shown, as_many, cases.target), bootstrap),
         'by_position': accuracy_by_position(choices, bins, bootstrap),
     }

@@ -28,7 +28,14 @@ from llmrec_jax.prompts.palr.templates import RECOMMEND, RECOMMEND_RETRIEVAL
 
 # Stages that leave lists, and where.
 LISTS = {'evaluate': PALR_LISTS, 'candidates': CANDIDATES, 'floors': FLOOR_LISTS}
-_DECODING = ('checkpoint', 'with_candidates', 'without_candidates', 'choice', 'by_position')
+_DECODING = (
+    'checkpoint',
+    'with_candidates',
+    'without_candidates',
+    'choice',
+    'choice_of_the_retriever',
+    'by_position',
+)
 
 
 def assemble(workspace: PalrWorkspace, records: Sequence[StageRecord]) -> Results:

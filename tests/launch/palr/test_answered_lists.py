@@ -154,7 +154,13 @@ def test_who_always_chooses_right_reaches_the_cap_and_nobody_exceeds_it(tmp_path
             assert found[name]['recall@5'] <= cap + 1e-9
         accuracy = answered.summary['choice']
         assert accuracy['cases'] == round(share * USERS)
-        assert accuracy.get('accuracy', 1.0) == 1.0
+        if share:
+            assert (accuracy['first'], accuracy['first_chance']) == (1.0, 1 / CANDIDATES)
+            assert (accuracy['listed'], accuracy['listed_chance']) == (1.0, 3 / CANDIDATES)
+            retriever = answered.summary['choice_of_the_retriever']
+            assert retriever['listed_chance'] == accuracy['listed_chance']
+            # Its target stands at a place drawn among eight.
+            assert retriever['first'] <= retriever['listed'] < 1
         assert answered.summary['with_candidates']['invalid_title_rate'] == 0
         assert answered.summary['with_candidates']['back_fill_rate'] == pytest.approx(0.4)
         reached[share] = found['palr_v2']['recall@5']
@@ -169,7 +175,7 @@ def test_nonsense_is_counted_and_filled_up_in_the_retrievers_order(tmp_path):
     assert rates['back_fill_rate'] == 1
     np.testing.assert_array_equal(answered.systems['palr_v2'].items, workspace.candidates.items[:, :5])
     assert (answered.systems['palr_v2_written'].items == -1).all()
-    assert answered.summary['choice']['accuracy'] == 0
+    assert answered.summary['choice']['first'] == answered.summary['choice']['listed_chance'] == 0
     found = results.assemble(workspace, records)
     assert found.systems['test']['palr_v2']['recall@5'] == found.systems['test']['retriever']['recall@5']
 
@@ -190,7 +196,16 @@ def test_the_report_shows_the_cap_the_rates_and_the_places(tmp_path):
     positions = found.decoding['by_position']
     assert [one['named_first'] for one in positions] == [1.0, 0.0]
     assert positions[1]['accuracy'] == 0
+    choice = found.decoding['choice']
+    assert choice['first'] == choice['listed'] and choice['intervals'].keys() == {'first', 'listed'}
     page = render(results.report_data(workspace, found, 'config'))
-    for said in ('Cap: the target is among the candidates', 'of the cap', 'back fill rate', 'named first'):
+    for said in (
+        'Cap: the target is among the candidates',
+        'of the cap',
+        'back fill rate',
+        'named first',
+        'first chance',
+        'listed chance',
+    ):
         assert said in page
     assert found.cold_start['palr_v2']['items']

@@ -12,10 +12,13 @@ from llmrec_jax.launch.profiles.profile_writer import CountedProfiles, WrittenPr
 FOLDER = gin_config.REPOSITORY / 'gin_configs' / 'palr'
 # Files to be given after a recipe.
 AFTER = ('v1', 't5_1_0')
+# Files that recipes share.
+SHARED = ('base', 'two_cores')
 CORPORA = {
     'simulated_shop': (),
     'smoke': (),
     'movielens': (),
+    'movielens_two_cores': (),
     'amazon_beauty': ('CORPUS_DIR=my_shop',),
 }
 
@@ -34,7 +37,7 @@ def load(*names: str, bindings: tuple[str, ...] = ()) -> PalrRecipe:
 
 
 def test_these_tests_know_every_file():
-    assert {path.stem for path in FOLDER.glob('*.gin')} == {'base', *AFTER, *CORPORA}
+    assert {path.stem for path in FOLDER.glob('*.gin')} == {*SHARED, *AFTER, *CORPORA}
 
 
 @pytest.mark.parametrize('corpus', CORPORA)
