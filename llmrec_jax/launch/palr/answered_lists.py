@@ -52,7 +52,9 @@ def answered_lists(workspace: PalrWorkspace) -> AnsweredLists:
         read_answer(text, index, allowed.tolist())
         for text, allowed in zip(_texts(workspace, choosing), shown, strict=True)
     ]
-    free = [read_answer(text, index) for text in _texts(workspace, recipe.tasks.evaluated(RECOMMEND))]
+    texts = _texts(workspace, recipe.tasks.evaluated(RECOMMEND))
+    free = [read_answer(text, index) for text in texts]
+    held = [read_answer(text, index, allowed.tolist()) for text, allowed in zip(texts, shown, strict=True)]
     length = recipe.list_length
     filled = [
         filled_up(answer.items, [item for item in row.tolist() if item != ABSENT], length)
@@ -71,7 +73,7 @@ def answered_lists(workspace: PalrWorkspace) -> AnsweredLists:
                 chosen, bootstrap, back_fill_rate=np.asarray([count for _, count in filled]) / length
             ),
             'without_candidates': _rates(free, bootstrap),
-            **_choices(chosen, shown, retrieved, cases, recipe.position_bins, bootstrap),
+            **_choices(chosen, held, shown, retrieved, cases, recipe.position_bins, bootstrap),
         },
     )
 
@@ -123,6 +125,7 @@ def _rates(
 
 def _choices(
     answers: Sequence[ReadAnswer],
+    unseeing: Sequence[ReadAnswer],
     shown: Sequence[Int[np.ndarray, 'candidates']],
     retrieved: Int[np.ndarray, 'cases candidates'],
     cases: RankingCases,
@@ -134,6 +137,10 @@ def _choices(
     as_many = [row[: max(len(one), 1)].tolist() for row, one in zip(retrieved, named)]
     return {
         'choice': choice_accuracy(choices, bootstrap),
+        # What is above chance here comes of the history; what the choice has beyond, of the candidates.
+        'choice_without_candidates': choice_accuracy(
+            choices_of_lists(shown, [answer.items for answer in unseeing], cases.target), bootstrap
+        ),
         # As many of each case as were named, so that both have one chance; and its first choice in any case.
         'choice_of_the_retriever': choice_accuracy(choices_of_lists(shown, as_many, cases.target), bootstrap),
         'by_position': accuracy_by_position(choices, bins, bootstrap),

@@ -33,6 +33,7 @@ _DECODING = (
     'with_candidates',
     'without_candidates',
     'choice',
+    'choice_without_candidates',
     'choice_of_the_retriever',
     'by_position',
 )

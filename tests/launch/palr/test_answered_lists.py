@@ -185,6 +185,7 @@ def test_what_was_not_shown_is_invalid_with_candidates_and_stands_without(tmp_pa
     answered, _ = answer(workspace, lambda shown, target: f'"{NAMES[target]}"')
     assert answered.summary['with_candidates']['invalid_title_rate'] == 1
     assert answered.summary['without_candidates']['invalid_title_rate'] == 0
+    assert answered.summary['choice_without_candidates'] == {'cases': 0}
     assert (answered.systems['palr_v2'].target_rank == 0).all()
     assert (answered.systems['palr_v2_without_candidates'].target_rank == 1).all()
 
@@ -197,6 +198,8 @@ def test_the_report_shows_the_cap_the_rates_and_the_places(tmp_path):
     assert [one['named_first'] for one in positions] == [1.0, 0.0]
     assert positions[1]['accuracy'] == 0
     choice = found.decoding['choice']
+    # The same was written without candidates, so that nothing comes of reading them.
+    assert found.decoding['choice_without_candidates'] == choice
     assert choice['first'] == choice['listed'] and choice['intervals'].keys() == {'first', 'listed'}
     page = render(results.report_data(workspace, found, 'config'))
     for said in (
