@@ -44,7 +44,9 @@ def test_no_list_exceeds_the_cap_and_every_system_stands_beside(finished):
         assert test[name]['users'] == 24
     assert {'palr_v2_without_candidates', 'popularity', 'item_knn', 'markov', 'decayed_markov'} <= set(test)
     rates = found['decoding']['with_candidates']
-    assert {'invalid_title_rate', 'back_fill_rate', 'empty_answer_rate'} <= set(rates)
+    assert {'titles_written', 'back_fill_rate', 'empty_answer_rate'} <= set(rates)
+    # Four steps may teach too little to write a title.
+    assert ('invalid_title_rate' in rates) == (rates['titles_written'] > 0)
     assert (
         sum(part['cases'] for part in found['decoding']['by_position'])
         == found['decoding']['choice']['cases']
