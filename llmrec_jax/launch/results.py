@@ -146,7 +146,8 @@ def _cold_start(
 
 
 def _measured(summary: dict) -> set[str]:
-    return {key.rpartition('/')[0] for key in summary['seconds']}
+    # A stage that had nothing to measure says nothing: what a run from scratch is worth before training.
+    return {key.rpartition('/')[0] for key in summary.get('seconds', {})}
 
 
 def _ceiling(summaries: dict, split: str) -> dict[str, dict]:
