@@ -83,7 +83,10 @@ def results(
 
 @contextlib.contextmanager
 def _stopped_by_interrupt(stop: threading.Event) -> Iterator[None]:
-    """The first interrupt sets `stop`, wherever it meets the caller, and is raised when the block ends."""
+    """The first interrupt sets `stop`, wherever it meets the caller, and is raised when the block ends.
+
+    Only in the main thread, which alone is interrupted, and where nobody else handles interrupts.
+    """
     if (
         threading.current_thread() is not threading.main_thread()
         or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
