@@ -7,7 +7,8 @@
 | `palr_<corpus>_train` | the mixture: the first alone for v1, both for v2 |
 | `palr_<corpus>_recommend` | evaluates without candidates |
 | `palr_<corpus>_recommend_retrieval` | evaluates with a retriever's candidates, in a drawn order |
-| `palr_<corpus>_eval` | the mixture of both |
+| `palr_<corpus>_recommend_drawn` | evaluates with candidates that are drawn as in training |
+| `palr_<corpus>_eval` | the mixture of the three |
 
 Profiles and the retriever's candidates are read from the workdir, where the recipe's stages left them.
 """
@@ -92,7 +93,7 @@ class PalrTasks:
         return dataclasses.replace(self, **located)
 
     def evaluated(self, group: str) -> str:
-        """Name of the task that evaluates 'recommend' or 'recommend_retrieval'."""
+        """Name of the task that evaluates 'recommend', 'recommend_retrieval' or 'recommend_drawn'."""
         return f'{self.name}_{group}'
 
     def build(self) -> TaskSet:

@@ -150,6 +150,19 @@ def test_test_prompts_show_the_retrievers_candidates_in_another_order(data, corp
         assert record['targets'].tolist() == [test.target[user]]
 
 
+def test_drawn_candidates_hold_what_came_next_and_nothing_else_that_is_known_of_the_user(data, corpus):
+    splits = leave_last_out(corpus)
+    records, group = data.evaluation_records['recommend_drawn'], data.evaluation_groups['recommend_drawn']
+    assert group == data.training_groups['recommend_retrieval']
+    examples = group.examples(records, tables_for(NUMPY, data.tables), seed=3)
+    for row, (record, example) in enumerate(zip(records, examples, strict=True)):
+        shown = example['candidates'].tolist()
+        target = int(splits.test.target[row])
+        assert len(set(shown)) == len(shown) == CANDIDATES
+        assert record['targets'].tolist() == [example['item']] == [target]
+        assert not (set(shown) - {target}) & set(splits.train[row].tolist())
+
+
 def test_a_share_of_the_users_is_trained_on_and_windows_are_drawn():
     train = sequences([list(range(8))] * 10)
     few = training_windows(train, 8, WindowSettings(user_share=0.3, per_user=2), seed=0)

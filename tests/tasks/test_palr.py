@@ -49,14 +49,14 @@ def tasks_of(workdir, **changed) -> PalrTasks:
     return PalrTasks(vocabulary=TrainedVocabulary(size=400, extra_ids=0), **given)
 
 
-def test_the_second_version_is_trained_on_both_tasks_and_both_are_evaluated_on_both(corpus, workdir):
+def test_the_second_version_is_trained_on_both_tasks_and_both_are_evaluated_on_all(corpus, workdir):
     sets = {version: tasks_of(workdir, version=version).build_over(corpus) for version in ('v1', 'v2')}
     assert list(sets['v1'].rates) == [f'{PREFIX}_train_recommend']
     assert list(sets['v2'].rates) == [f'{PREFIX}_train_recommend', f'{PREFIX}_train_recommend_retrieval']
-    evaluated = (f'{PREFIX}_recommend', f'{PREFIX}_recommend_retrieval')
+    evaluated = tuple(f'{PREFIX}_{name}' for name in ('recommend', 'recommend_retrieval', 'recommend_drawn'))
     for made in sets.values():
         assert made.mixtures == {f'{PREFIX}_eval': evaluated}
-        assert [task.answer for task in made.evaluation] == ['item_list', 'item_list']
+        assert [task.answer for task in made.evaluation] == ['item_list'] * 3
     # Both learn one vocabulary, so that they read the same prompts alike.
     assert list(sets['v1'].training_texts()) == list(sets['v2'].training_texts())
     assert sets['v2'].task(evaluated[1]).columns == ('record', 'user', 'target', 'candidates')

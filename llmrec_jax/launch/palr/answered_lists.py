@@ -17,8 +17,8 @@ from llmrec_jax.launch.mixtures.catalogue import Catalogue
 from llmrec_jax.launch.mixtures.examination import PREDICTIONS
 from llmrec_jax.launch.mixtures.item_answers import candidates_of
 from llmrec_jax.launch.palr.workspace import PalrWorkspace
-from llmrec_jax.prompts.palr.answers import ReadAnswer, filled_up, read_answer
-from llmrec_jax.prompts.palr.templates import RECOMMEND, RECOMMEND_RETRIEVAL
+from llmrec_jax.prompts.palr.answers import ReadAnswer, TitleIndex, filled_up, read_answer
+from llmrec_jax.prompts.palr.templates import RECOMMEND, RECOMMEND_DRAWN, RECOMMEND_RETRIEVAL
 
 WRITTEN, WITHOUT_CANDIDATES, RANDOM = 'written', 'without_candidates', 'random_candidates'
 SPLIT = 'test'
@@ -45,16 +45,16 @@ def answered_lists(workspace: PalrWorkspace) -> AnsweredLists:
     index = Catalogue(workspace.item_names, workspace.vocabulary).titles
     bootstrap = Bootstrap(seed=recipe.seed)
     choosing = recipe.tasks.evaluated(RECOMMEND_RETRIEVAL)
-    shown = candidates_of(workspace.examples(choosing, SPLIT))
-    shown = [row[row != ABSENT].astype(np.int64) for row in shown]
+    drawing = recipe.tasks.evaluated(RECOMMEND_DRAWN)
+    shown, drawn = _shown(workspace, choosing), _shown(workspace, drawing)
     retrieved = workspace.candidates.items
-    chosen = [
-        read_answer(text, index, allowed.tolist())
-        for text, allowed in zip(_texts(workspace, choosing), shown, strict=True)
-    ]
+    chosen = _held(_texts(workspace, choosing), index, shown)
     texts = _texts(workspace, recipe.tasks.evaluated(RECOMMEND))
     free = [read_answer(text, index) for text in texts]
-    held = [read_answer(text, index, allowed.tolist()) for text, allowed in zip(texts, shown, strict=True)]
+    of_drawn = {
+        'choice_of_drawn': _texts(workspace, drawing),
+        'choice_of_drawn_without_candidates': texts,
+    }
     length = recipe.list_length
     filled = [
         filled_up(answer.items, [item for item in row.tolist() if item != ABSENT], length)
@@ -73,9 +73,39 @@ def answered_lists(workspace: PalrWorkspace) -> AnsweredLists:
                 chosen, bootstrap, back_fill_rate=np.asarray([count for _, count in filled]) / length
             ),
             'without_candidates': _rates(free, bootstrap),
-            **_choices(chosen, held, shown, retrieved, cases, recipe.position_bins, bootstrap),
+            **_choices(
+                chosen, _held(texts, index, shown), shown, retrieved, cases, recipe.position_bins, bootstrap
+            ),
+            # A good retriever shows what a model that knows the law would name unasked; these are others.
+            **{
+                name: _choice(_held(written, index, drawn), drawn, cases, bootstrap)
+                for name, written in of_drawn.items()
+            },
         },
     )
+
+
+def _shown(workspace: PalrWorkspace, task: str) -> list[Int[np.ndarray, 'candidates']]:
+    """The candidates of each question, in their places."""
+    candidates = candidates_of(workspace.examples(task, SPLIT))
+    return [row[row != ABSENT].astype(np.int64) for row in candidates]
+
+
+def _held(
+    texts: Sequence[str], index: TitleIndex, shown: Sequence[Int[np.ndarray, 'candidates']]
+) -> list[ReadAnswer]:
+    """What was written, held to the candidates."""
+    return [read_answer(text, index, allowed.tolist()) for text, allowed in zip(texts, shown, strict=True)]
+
+
+def _choice(
+    answers: Sequence[ReadAnswer],
+    shown: Sequence[Int[np.ndarray, 'candidates']],
+    cases: RankingCases,
+    bootstrap: Bootstrap,
+) -> dict[str, Any]:
+    named = [answer.items for answer in answers]
+    return choice_accuracy(choices_of_lists(shown, named, cases.target), bootstrap)
 
 
 def _texts(workspace: PalrWorkspace, task: str) -> list[str]:
@@ -138,9 +168,7 @@ def _choices(
     return {
         'choice': choice_accuracy(choices, bootstrap),
         # What is above chance here comes of the history; what the choice has beyond, of the candidates.
-        'choice_without_candidates': choice_accuracy(
-            choices_of_lists(shown, [answer.items for answer in unseeing], cases.target), bootstrap
-        ),
+        'choice_without_candidates': _choice(unseeing, shown, cases, bootstrap),
         # As many of each case as were named, so that both have one chance; and its first choice in any case.
         'choice_of_the_retriever': choice_accuracy(choices_of_lists(shown, as_many, cases.target), bootstrap),
         'by_position': accuracy_by_position(choices, bins, bootstrap),

@@ -35,6 +35,8 @@ _DECODING = (
     'choice',
     'choice_without_candidates',
     'choice_of_the_retriever',
+    'choice_of_drawn',
+    'choice_of_drawn_without_candidates',
     'by_position',
 )
 

@@ -16,7 +16,13 @@ from llmrec_jax.prompts.palr.forms import (
     FollowingItemsOfRetrieved,
 )
 from llmrec_jax.prompts.palr.hard_negatives import HardNegatives, with_hard_negatives
-from llmrec_jax.prompts.palr.templates import RECOMMEND, RECOMMEND_RETRIEVAL, TEMPLATES, profile_text
+from llmrec_jax.prompts.palr.templates import (
+    RECOMMEND,
+    RECOMMEND_DRAWN,
+    RECOMMEND_RETRIEVAL,
+    TEMPLATES,
+    profile_text,
+)
 from llmrec_jax.prompts.palr.titles import ListedTitles
 from llmrec_jax.prompts.palr.windows import Windows, WindowSettings, training_windows, windows_of_cases
 from llmrec_jax.prompts.prompt_group import PromptGroup
@@ -30,7 +36,8 @@ class PalrData(NamedTuple):
 
     Attributes:
       training_groups: by name ('recommend', 'recommend_retrieval').
-      evaluation_groups: likewise, the second over retrieved candidates.
+      evaluation_groups: likewise, the second over retrieved candidates; and 'recommend_drawn', over
+        candidates that are drawn as in training, the target always among them.
       training_records: split ('train', 'validation') -> group's name -> its records.
       evaluation_records: group's name -> its test records.
       tables: the words to look rows up in.
@@ -119,21 +126,24 @@ class Palr:
         shown = _shuffled(retrieved, tests.user, seed)
         columns = _columns(tests)
         recommend, choose = TEMPLATES
+        drawn = PromptGroup(FollowingItemsOfCandidates(self.candidates, self.hard_share), (choose,))
         return PalrData(
             training_groups={
                 RECOMMEND: PromptGroup(FollowingItems(), (recommend,)),
-                RECOMMEND_RETRIEVAL: PromptGroup(
-                    FollowingItemsOfCandidates(self.candidates, self.hard_share), (choose,)
-                ),
+                RECOMMEND_RETRIEVAL: drawn,
             },
             evaluation_groups={
                 RECOMMEND: PromptGroup(FollowingItems(), (recommend,)),
                 RECOMMEND_RETRIEVAL: PromptGroup(FollowingItemsOfRetrieved(), (choose,)),
+                RECOMMEND_DRAWN: drawn,
             },
             training_records=records,
             evaluation_records={
                 RECOMMEND: Records(columns),
                 RECOMMEND_RETRIEVAL: Records({**columns, 'candidates': shown}),
+                RECOMMEND_DRAWN: self._training(tests, splits.train, negatives, n_items, seed)[
+                    RECOMMEND_RETRIEVAL
+                ],
             },
             tables={
                 'item': names,

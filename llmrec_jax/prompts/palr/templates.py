@@ -8,6 +8,8 @@ from llmrec_jax.prompts.template import Listing, Template
 
 FAMILY = 'palr'
 RECOMMEND, RECOMMEND_RETRIEVAL = 'recommend', 'recommend_retrieval'
+# Evaluates alone: asks as the second instruction does, of candidates that are drawn as in training.
+RECOMMEND_DRAWN = 'recommend_drawn'
 _HISTORY = Listing('{history_title}', ' | ')
 _CANDIDATES = Listing('{candidate_title}', ' | ')
 _ANSWER = Listing('"{target_title}"', ', ')

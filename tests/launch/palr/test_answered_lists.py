@@ -118,11 +118,15 @@ def answer(workspace: PalrWorkspace, write) -> tuple[AnsweredLists, list[StageRe
     made = {'candidates': candidates_stage, 'floors': palr_floors_stage}
     summaries = {name: stage(workspace).action('') for name, stage in made.items()}
     tasks, seconds = workspace.recipe.tasks, {}
-    for group in ('recommend', 'recommend_retrieval'):
+    others = [np.setdiff1d(np.arange(N_ITEMS), row)[: CANDIDATES - 1] for row in ROWS]
+    candidates = {
+        'recommend': workspace.candidates.items,
+        'recommend_retrieval': workspace.candidates.items,
+        'recommend_drawn': np.column_stack([ROWS[:, 5], others]),
+    }
+    for group, of_group in candidates.items():
         name = tasks.evaluated(group)
-        shown = [
-            np.random.default_rng(row).permutation(one) for row, one in enumerate(workspace.candidates.items)
-        ]
+        shown = [np.random.default_rng(row).permutation(one) for row, one in enumerate(of_group)]
         columns = {'inputs': [[3]] * USERS, 'targets': [[3]] * USERS, 'candidates': shown}
         write_columns(workspace.examples_dir(name, 'test'), columns, {})
         texts = [write(row.tolist(), target) for row, target in zip(shown, ROWS[:, 5].tolist())]
@@ -161,6 +165,11 @@ def test_who_always_chooses_right_reaches_the_cap_and_nobody_exceeds_it(tmp_path
             assert retriever['listed_chance'] == accuracy['listed_chance']
             # Its target stands at a place drawn among eight.
             assert retriever['first'] <= retriever['listed'] < 1
+        # Of drawn candidates one is right for everyone, whatever a retriever finds.
+        drawn = answered.summary['choice_of_drawn']
+        assert (drawn['cases'], drawn['first'], drawn['first_chance']) == (USERS, 1.0, 1 / CANDIDATES)
+        unseeing = answered.summary['choice_of_drawn_without_candidates']
+        assert unseeing['first'] == pytest.approx(share)
         assert answered.summary['with_candidates']['invalid_title_rate'] == 0
         assert answered.summary['with_candidates']['back_fill_rate'] == pytest.approx(0.4)
         reached[share] = found['palr_v2']['recall@5']
