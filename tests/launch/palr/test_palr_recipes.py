@@ -18,6 +18,7 @@ CORPORA = {
     'simulated_shop': (),
     'smoke': (),
     'movielens': (),
+    'movielens_two_cores': (),
     'amazon_beauty': ('CORPUS_DIR=my_shop',),
 }
 
