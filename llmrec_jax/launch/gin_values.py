@@ -4,7 +4,6 @@ import os
 
 from llmrec_jax.models.sequential import ITEMS
 from llmrec_jax.models.transfer.hierarchical import USER
-from llmrec_jax.models.transfer.pretraining import HISTORIES, TARGETS
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
 
 
@@ -21,11 +20,6 @@ def vocab_size(layout: TokenLayout) -> int:
 def sequence_lengths(max_items: int) -> dict[str, int]:
     """Feature lengths of whole sequences: `max_items` of a history, and the item after them."""
     return {ITEMS: max_items + 1}
-
-
-def contrast_lengths(max_items: int) -> dict[str, int]:
-    """Feature lengths of contrastive pre-training: `max_items` of a history, and one target."""
-    return {HISTORIES: max_items, TARGETS: 1}
 
 
 def user_sequence_lengths(max_items: int) -> dict[str, int]:

@@ -6,18 +6,6 @@ from jaxtyping import Int
 from llmrec_jax.corpora.splits import Sequences
 from llmrec_jax.models.sequential import ITEMS
 from llmrec_jax.models.transfer.hierarchical import USER
-from llmrec_jax.models.transfer.pretraining import HISTORIES, TARGETS
-
-
-def histories_and_targets(train: Sequences, max_items: int) -> dict[str, Sequences]:
-    """Every item but a history's first, and the newest `max_items` items before it (for contrasts)."""
-    lengths = train.lengths
-    place = np.arange(len(train.values)) - np.repeat(train.offsets[:-1], lengths)
-    ends = np.flatnonzero(place > 0)
-    return {
-        HISTORIES: _ending_before(train.values + 1, ends, np.minimum(place[ends], max_items)),
-        TARGETS: _ending_before(train.values + 1, ends + 1, np.ones(len(ends), np.int64)),
-    }
 
 
 def whole_histories(train: Sequences, max_items: int) -> dict[str, Sequences]:

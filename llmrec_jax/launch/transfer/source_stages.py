@@ -10,7 +10,7 @@ from llmrec_jax import files
 from llmrec_jax.corpora.source import identity
 from llmrec_jax.corpora.splits import leave_last_out
 from llmrec_jax.launch.stages import Stage
-from llmrec_jax.launch.transfer.examples import histories_and_targets, whole_histories
+from llmrec_jax.launch.transfer.examples import whole_histories
 from llmrec_jax.launch.transfer.source_domains import TEXT, join, shuffled_rows
 from llmrec_jax.launch.transfer.workspace import SOURCES, TARGET, TransferWorkspace
 from llmrec_jax.models.transfer.hierarchical import HierarchicalModel
@@ -38,10 +38,9 @@ def sources_stage(workspace: TransferWorkspace) -> Stage:
         domains = join([leave_last_out(corpus) for corpus in corpora], [len(one.items) for one in corpora])
         domains = domains.shuffled(recipe.shuffle, recipe.seed)
         domains.save(workspace.domains_path)
-        examples = whole_histories if _hierarchical(workspace) else histories_and_targets
         store = write_columns(
             workspace.sources_dir / 'train',
-            examples(domains.train, recipe.task.max_items),
+            whole_histories(domains.train, recipe.task.max_items),
             {'corpora': [corpus.fingerprint() for corpus in corpora], 'shuffle': recipe.shuffle},
         )
         return {

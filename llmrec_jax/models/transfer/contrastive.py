@@ -11,8 +11,9 @@ def contrastive_losses(
     items: Int[Array, 'batch'],
     temperature: float,
     *,
-    negatives: Float[Array, 'more dim'] | None = None,
+    negatives: Float[Array, 'batch dim'] | None = None,
     valid: Bool[Array, 'batch'] | None = None,
+    groups: Int[Array, 'batch'] | None = None,
 ) -> Float[Array, 'batch']:
     """`-log exp(q_i k_i / tau) / sum_j exp(q_i k_j / tau)` of each row, over unit vectors.
 
@@ -25,8 +26,10 @@ def contrastive_losses(
       keys: the positive of each query; likewise.
       items: which item each row is about, over all domains of the batch.
       temperature: tau.
-      negatives: further keys that are negatives of every row, e.g. semi-synthetic items (VQ-Rec).
+      negatives: a further key of each row that is a negative of every row, e.g. semi-synthetic items (VQ-Rec).
       valid: rows that are no padding; the others' keys are no negatives, and their losses are 0.
+      groups: rows of one group are no negatives of one another, e.g. the prefixes of one sequence, whose targets
+        are what the same user chose.
 
     Returns:
       A loss in nats for each row.
@@ -34,13 +37,18 @@ def contrastive_losses(
     queries, keys = unit(queries), unit(keys)
     logits = queries @ keys.T / temperature
     own = jnp.eye(len(items), dtype=bool)
-    masked = (items[:, None] == items[None, :]) & ~own
+    masked = items[:, None] == items[None, :]
+    if groups is not None:
+        masked |= groups[:, None] == groups[None, :]
     if valid is not None:
-        masked |= ~valid[None, :] & ~own
+        masked |= ~valid[None, :]
     positive = jnp.diagonal(logits)
-    logits = jnp.where(masked, -jnp.inf, logits)
+    logits = jnp.where(masked & ~own, -jnp.inf, logits)
     if negatives is not None:
-        logits = jnp.concatenate([logits, queries @ unit(negatives).T / temperature], axis=1)
+        further = queries @ unit(negatives).T / temperature
+        if valid is not None:
+            further = jnp.where(valid[None, :], further, -jnp.inf)
+        logits = jnp.concatenate([logits, further], axis=1)
     losses = jax.nn.logsumexp(logits, axis=1) - positive
     return losses if valid is None else jnp.where(valid, losses, 0.0)
 

@@ -16,16 +16,14 @@ from llmrec_jax.models.sequential.catalogue import CatalogueFacts
 from llmrec_jax.models.sequential.item_encoder import PADDING, ItemEncoder
 from llmrec_jax.models.sequential.losses import FullSoftmax
 from llmrec_jax.models.sequential.network import Scoring
-from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel, padded_left
+from llmrec_jax.models.sequential.objective import NextItem
+from llmrec_jax.models.sequential.recommender_model import ITEMS, SequentialRecommenderModel
 from llmrec_jax.models.sequential.sequence_encoder import SequenceEncoder
 from llmrec_jax.models.transfer.code_items import CodeItemEncoder
 from llmrec_jax.models.transfer.code_negatives import semi_synthetic_codes
 from llmrec_jax.models.transfer.contrastive import contrastive_losses
 from llmrec_jax.models.transfer.text_items import TextItemEncoder
 from llmrec_jax.models.transfer.views import drop_items
-
-HISTORIES, TARGETS = 'histories', 'targets'
-
 
 @dataclasses.dataclass(frozen=True)
 class Contrasts:
@@ -75,72 +73,88 @@ class PretrainingNetwork(nn.Module):
     contrasts: Contrasts
 
     def __call__(
-        self,
-        histories: Int[Array, 'batch length'],
-        targets: Int[Array, 'batch'],
-        key: Key[Array, ''] | None,
-    ) -> tuple[Float[Array, 'batch'], Float[Array, 'batch']]:
-        """Losses of each row against items and against sequences, in nats; 0 where the target is padding.
+        self, sequences: Int[Array, 'batch width'], key: Key[Array, ''] | None
+    ) -> tuple[Float[Array, 'batch length'], Float[Array, 'batch']]:
+        """Losses of each prefix against items and of each sequence against sequences, in nats; 0 for padding.
+
+        The encoder being causal, the states of a sequence are those of all its prefixes.
 
         Args:
-          histories: tokens, padded on the left.
-          targets: the token after each history.
+          sequences: tokens, padded on the left; every item is the target of those before it.
           key: of the second views and the semi-synthetic items; None for dropout off, no such items, and
             the whole history as its own second view.
         """
-        contrasts, valid = self.contrasts, targets != PADDING
+        contrasts = self.contrasts
+        view = NextItem().training_view(sequences, None)
+        histories, targets = view.inputs, view.targets
         states = self._states(self.item_encoder(histories), histories, key is not None)
-        positives = self.item_encoder(targets)
         view_key, code_key = (None, None) if key is None else tuple(jax.random.split(key))
-        negatives = None
-        if contrasts.replaced_codes and code_key is not None:
-            codes = self.item_encoder.codes_of(targets)
-            drawn = semi_synthetic_codes(
-                codes.astype(jnp.int32), code_key, self.item_encoder.codewords, contrasts.replaced_codes
-            )
-            negatives = self.item_encoder.of_codes(drawn.astype(codes.dtype))
+        items, rows = targets.reshape(-1), jnp.repeat(jnp.arange(len(targets)), targets.shape[1])
         against_items = contrastive_losses(
-            states, positives, targets, contrasts.temperature, negatives=negatives, valid=valid
-        )
+            states.reshape(len(items), -1),
+            self.item_encoder(items),
+            items,
+            contrasts.temperature,
+            negatives=self._semi_synthetic(items, code_key),
+            valid=items != PADDING,
+            groups=rows,
+        ).reshape(targets.shape)
         if not contrasts.sequence_weight:
-            return against_items, jnp.zeros_like(against_items)
-        seconds = self._second_states(histories, view_key)
-        against_sequences = contrastive_losses(states, seconds, targets, contrasts.temperature, valid=valid)
+            return against_items, jnp.zeros(len(targets))
+        against_sequences = contrastive_losses(
+            states[:, -1],
+            self._second_states(histories, view_key),
+            targets[:, -1],
+            contrasts.temperature,
+            valid=targets[:, -1] != PADDING,
+        )
         return against_items, against_sequences
+
+    def _semi_synthetic(
+        self, items: Int[Array, 'rows'], key: Key[Array, ''] | None
+    ) -> Float[Array, 'rows dim'] | None:
+        if not self.contrasts.replaced_codes or key is None:
+            return None
+        codes = self.item_encoder.codes_of(items)
+        drawn = semi_synthetic_codes(
+            codes.astype(jnp.int32), key, self.item_encoder.codewords, self.contrasts.replaced_codes
+        )
+        return self.item_encoder.of_codes(drawn.astype(codes.dtype))
 
     def _second_states(
         self, histories: Int[Array, 'batch length'], key: Key[Array, ''] | None
     ) -> Float[Array, 'batch dim']:
         if key is None:
-            return self._states(self.item_encoder(histories), histories, False)
+            return self._states(self.item_encoder(histories), histories, False)[:, -1]
         contrasts = self.contrasts
         drop_key, choice_key = jax.random.split(key)
         fewer = drop_items(histories, drop_key, contrasts.item_drop)
         if contrasts.item_drop_share == 1:
-            return self._states(self.item_encoder(fewer), fewer, True)
+            return self._states(self.item_encoder(fewer), fewer, True)[:, -1]
         by_items = jax.random.bernoulli(choice_key, contrasts.item_drop_share, (len(histories), 1))
         tokens = jnp.where(by_items, fewer, histories)
         embedded = jnp.where(
             by_items[..., None], self.item_encoder(tokens), self.item_encoder.without_some_words(tokens)
         )
-        return self._states(embedded, tokens, True)
+        return self._states(embedded, tokens, True)[:, -1]
 
     def _states(
         self,
         embedded: Float[Array, 'batch length dim'],
         tokens: Int[Array, 'batch length'],
         enable_dropout: bool,
-    ) -> Float[Array, 'batch dim']:
+    ) -> Float[Array, 'batch length dim']:
         embedded = partitioning.with_sharding_constraint(embedded, ('batch', 'length', 'embed'))
-        return self.sequence_encoder(embedded, tokens != PADDING, enable_dropout=enable_dropout)[:, -1]
+        return self.sequence_encoder(embedded, tokens != PADDING, enable_dropout=enable_dropout)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ContrastivePretraining:
     """Pre-training as the embedded engine drives it (`training.train_state.TrainableModel`).
 
-    Every prefix of a sequence is an example, whose target is the item after it. The other rows of a
-    microbatch, of whatever domain, are the negatives.
+    Every prefix of a sequence is contrasted with the item after it. The targets of the other sequences of a
+    microbatch, of whatever domain, are the negatives. (The released code encodes every prefix by itself, and
+    batches them; here those of a sequence are encoded at once, and are no negatives of one another.)
 
     Attributes:
       item_encoder: from items to vectors, without anything of its own for an item: that would not transfer.
@@ -178,7 +192,7 @@ class ContrastivePretraining:
         """The encoders and their losses as one linen module."""
         return PretrainingNetwork(self.item_encoder, self.sequence_encoder, self.contrasts)
 
-    @property
+    @functools.cached_property
     def recommender(self) -> SequentialRecommenderModel:
         """The same encoders as a recommender, which takes the same parameters."""
         scoring = Scoring(cosine=True, temperature=self.contrasts.temperature)
@@ -187,26 +201,12 @@ class ContrastivePretraining:
         )
 
     def convert_features(self, task_batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Model features of a batch of the column store, which is padded on the right.
-
-        Args:
-          task_batch: 'histories' [batch, length] and 'targets' [batch, 1], as tokens.
-
-        Returns:
-          'histories' [batch, length], padded on the left, and 'targets' [batch]; int32.
+        """Model features of a batch of the column store, see `SequentialRecommenderModel`.
 
         Raises:
           ValueError: when a token is of no item of the catalogue.
         """
-        for feature in (HISTORIES, TARGETS):
-            tokens = task_batch[feature]
-            if tokens.size and not 0 <= tokens.min() <= tokens.max() <= self.item_encoder.n_items:
-                raise ValueError(
-                    f'{feature!r} holds tokens from {tokens.min()} to {tokens.max()}, but the catalogue has '
-                    f'{self.item_encoder.n_items} items: were the examples made of other corpora?'
-                )
-        histories = np.asarray(task_batch[HISTORIES], np.int32)
-        return {HISTORIES: padded_left(histories), TARGETS: np.asarray(task_batch[TARGETS], np.int32)[:, 0]}
+        return self.recommender.convert_features(task_batch)
 
     def get_initial_variables(
         self,
@@ -216,12 +216,15 @@ class ContrastivePretraining:
     ) -> dict[str, Any]:
         """'params' and 'params_axes' (their logical axis names), whatever the shapes of batches."""
         del input_shapes, input_types
-        return self.network.init(rng, jnp.ones((1, 2), jnp.int32), jnp.ones((1,), jnp.int32), None)
+        return self.network.init(rng, jnp.ones((1, 2), jnp.int32), None)
 
     def loss_sums(
         self, params: PyTree[Array], batch: Mapping[str, Array], dropout_rng: Key[Array, ''] | None = None
     ) -> tuple[Float[Array, ''], Float[Array, ''], dict[str, Float[Array, '']]]:
-        """The summed loss, the number of rows, and the sums of its two parts.
+        """The summed loss, the number of targets, and the sums of its two parts.
+
+        The loss of a sequence against sequences counts once for each of its targets, as where its prefixes are
+        examples of their own.
 
         Args:
           params: the network's parameters.
@@ -229,14 +232,17 @@ class ContrastivePretraining:
           dropout_rng: of dropout and of all that is drawn; dropout is off where there is none.
         """
         keys = None if dropout_rng is None else jax.random.split(dropout_rng)
-        targets = jnp.asarray(batch[TARGETS])
-        items, sequences = self.network.apply(
+        sequences = jnp.asarray(batch[ITEMS])
+        against_items, against_sequences = self.network.apply(
             {'params': params},
-            jnp.asarray(batch[HISTORIES]),
-            targets,
+            sequences,
             None if keys is None else keys[0],
             rngs=None if keys is None else {'dropout': keys[1]},
         )
-        parts = {'against_items': jnp.sum(items), 'against_sequences': jnp.sum(sequences)}
+        targets = jnp.sum(NextItem().training_view(sequences, None).targets != PADDING, axis=1)
+        parts = {
+            'against_items': jnp.sum(against_items),
+            'against_sequences': jnp.sum(against_sequences * targets),
+        }
         total = parts['against_items'] + self.contrasts.sequence_weight * parts['against_sequences']
-        return total, jnp.sum(targets != PADDING).astype(total.dtype), parts
+        return total, jnp.sum(targets).astype(total.dtype), parts

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits
-from llmrec_jax.launch.transfer.examples import histories_and_targets, whole_histories
+from llmrec_jax.launch.transfer.examples import whole_histories
 from llmrec_jax.launch.transfer.source_domains import SourceDomains, join, shuffled_rows
 from llmrec_jax.text.word_drop import drop_words
 
@@ -80,12 +80,6 @@ def test_shuffled_texts_stay_in_their_domain():
     assert sorted(found[:4]) == [0, 1, 2, 3]
     assert sorted(found[4:]) == [4, 5, 6, 7, 8]
     assert not np.array_equal(found, vectors[:, 0])
-
-
-def test_every_item_but_the_first_is_predicted_from_those_before_it():
-    found = histories_and_targets(sequences([5, 6, 7, 8], [9], [1, 2]), 2)
-    assert listed(found['histories']) == [[6], [6, 7], [7, 8], [2]]
-    assert listed(found['targets']) == [[7], [8], [9], [3]]
 
 
 def test_whole_histories_are_cut_to_the_newest_and_their_users_counted():

@@ -10,10 +10,10 @@ RNG = np.random.default_rng(0)
 QUERIES = jnp.asarray(RNG.standard_normal((6, 5)), jnp.float32)
 ITEMS = jnp.array([4, 7, 4, 9, 7, 4])
 KEYS = jnp.asarray(RNG.standard_normal((10, 5)), jnp.float32)[ITEMS]
-NEGATIVES = jnp.asarray(RNG.standard_normal((3, 5)), jnp.float32)
+NEGATIVES = jnp.asarray(RNG.standard_normal((6, 5)), jnp.float32)
 
 
-def loop_losses(negatives=(), valid=(True,) * 6):
+def loop_losses(negatives=(), valid=(True,) * 6, groups=range(6)):
     """Row by row and pair by pair, leaving pairs of one item out."""
 
     def similarity(one, other):
@@ -24,10 +24,10 @@ def loop_losses(negatives=(), valid=(True,) * 6):
         positive = similarity(QUERIES[i], KEYS[i])
         total = positive
         for j in range(6):
-            if ITEMS[i] != ITEMS[j] and valid[j]:
+            if ITEMS[i] != ITEMS[j] and valid[j] and groups[i] != groups[j]:
                 total += similarity(QUERIES[i], KEYS[j])
-        for negative in negatives:
-            total += similarity(QUERIES[i], negative)
+        for negative, real in zip(negatives, valid):
+            total += similarity(QUERIES[i], negative) if real else 0
         losses.append(-np.log(positive / total) if valid[i] else 0.0)
     return losses
 
@@ -46,6 +46,16 @@ def test_padding_is_no_negative_and_costs_nothing():
     valid = np.array([True, True, False, True, False, True])
     found = contrastive_losses(QUERIES, KEYS, ITEMS, TEMPERATURE, valid=jnp.asarray(valid))
     np.testing.assert_allclose(found, loop_losses(valid=valid), rtol=1e-5)
+    further = contrastive_losses(
+        QUERIES, KEYS, ITEMS, TEMPERATURE, negatives=NEGATIVES, valid=jnp.asarray(valid)
+    )
+    np.testing.assert_allclose(further, loop_losses(NEGATIVES, valid), rtol=1e-5)
+
+
+def test_rows_of_a_group_are_no_negatives_of_one_another():
+    groups = [0, 0, 1, 1, 1, 2]
+    found = contrastive_losses(QUERIES, KEYS, ITEMS, TEMPERATURE, groups=jnp.asarray(groups))
+    np.testing.assert_allclose(found, loop_losses(groups=groups), rtol=1e-5)
 
 
 def test_a_masked_logit_of_zero_as_in_the_released_code_costs_more():

@@ -6,17 +6,17 @@ from flax.linen import partitioning
 
 from llmrec_jax.models.transfer.code_items import CodeItemEncoder
 from llmrec_jax.models.transfer.mixture_adaptor import MixtureAdaptor
-from llmrec_jax.models.transfer.pretraining import HISTORIES, TARGETS, ContrastivePretraining, Contrasts
+from llmrec_jax.models.transfer.pretraining import ContrastivePretraining, Contrasts
 from llmrec_jax.models.transfer.text_items import TextItemEncoder
 from llmrec_jax.models.transfer.views import drop_items
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape, batch_sharding, place
 from tests.models.transfer.planted_domains import LAW, OTHER_LAW, TOPICS, planted_domain
 from tests.models.transfer.trained import (
     CHANCE,
+    LENGTH,
     facts,
     fit,
     follows_the_law,
-    prefixes,
     recommender,
     sequence_encoder,
     shuffled_order,
@@ -42,7 +42,7 @@ def tables(*domains):
 
 @pytest.fixture(scope='module')
 def pretrained(model):
-    return fit(model, prefixes(tokens(*SOURCES)), start(model, **tables(*SOURCES)))
+    return fit(model, {'items': tokens(*SOURCES)}, start(model, **tables(*SOURCES)))
 
 
 def zero_shot(params, domain):
@@ -71,14 +71,14 @@ def test_dropping_items_keeps_the_order_of_the_others():
 
 @pytest.mark.slow
 def test_shared_batches_and_padding_rows_change_nothing(model, pretrained):
-    batch = {name: feature[:14] for name, feature in prefixes(tokens(*SOURCES)).items()}
+    batch = {'items': tokens(*SOURCES)[:14]}
     alone = jax.jit(model.loss_sums, static_argnums=2)(pretrained, batch, None)
     filled = {name: np.concatenate([feature, 0 * feature[:2]]) for name, feature in batch.items()}
     mesh = MeshShape(data=4, model=2).build()
     with jax.set_mesh(mesh), partitioning.axis_rules(STANDARD_RULES):
         placed = place(filled, batch_sharding(mesh, STANDARD_RULES))
         shared = jax.jit(model.loss_sums, static_argnums=2)(pretrained, placed, None)
-    assert float(alone[1]) == float(shared[1]) == 14
+    assert float(alone[1]) == float(shared[1]) == 14 * (LENGTH - 1)
     for one, other in zip(jax.tree.leaves(alone), jax.tree.leaves(shared)):
         np.testing.assert_allclose(one, other, rtol=1e-4)
 
@@ -97,7 +97,7 @@ def test_what_was_learned_of_one_domain_holds_in_another(pretrained):
 @pytest.mark.parametrize('shuffled', [shuffled_order, shuffled_text])
 def test_nothing_is_learned_where_order_or_text_is_shuffled(model, shuffled):
     sources = [shuffled(domain) for domain in SOURCES]
-    params = fit(model, prefixes(tokens(*sources)), start(model, **tables(*sources)))
+    params = fit(model, {'items': tokens(*sources)}, start(model, **tables(*sources)))
     assert follows_the_law(*zero_shot(params, TARGET), TARGET, LAW) < 3 * CHANCE
 
 
@@ -111,5 +111,26 @@ def test_parts_that_do_not_fit():
         Contrasts(item_drop=2.0)
     codes = ContrastivePretraining(CodeItemEncoder(4), sequence_encoder(), Contrasts(sequence_weight=0.0))
     codes = codes.for_catalogue(facts(TARGET))
-    with pytest.raises(ValueError, match="'targets' holds tokens from 25 to 25, but the catalogue has 24"):
-        codes.convert_features({HISTORIES: np.array([[3]]), TARGETS: np.array([[25]])})
+    with pytest.raises(ValueError, match="'items' holds tokens from 3 to 25, but the catalogue has 24"):
+        codes.convert_features({'items': np.array([[3, 25]])})
+
+
+@pytest.mark.slow
+def test_a_sequence_loses_what_its_prefixes_lose_one_by_one(model, pretrained):
+    sequences = tokens(*SOURCES)[[0, 1, 200]]
+    whole, _ = model.network.apply({'params': pretrained}, jnp.asarray(sequences), None)
+    queries, keys = [], []
+    for row in sequences:
+        for end in range(1, LENGTH):
+            # Padded behind, so that the items stand where they stand in the whole sequence.
+            prefix = jnp.asarray(np.pad(row[:end], (0, LENGTH - 1 - end)))[None]
+            states = model.recommender.network.apply({'params': pretrained}, prefix)
+            queries.append(states[0, end - 1])
+        keys.extend(row[1:])
+    vectors = model.recommender.item_vectors(pretrained)
+    rows, keys = np.repeat(np.arange(3), LENGTH - 1), np.asarray(keys)
+    logits = np.asarray(jnp.stack(queries) @ vectors[keys - 1].T)
+    own = np.eye(len(keys), dtype=bool)
+    others = (rows[:, None] != rows[None, :]) & (keys[:, None] != keys[None, :])
+    expected = [np.log(np.exp(row - row[i])[others[i] | own[i]].sum()) for i, row in enumerate(logits)]
+    np.testing.assert_allclose(np.asarray(whole).reshape(-1), expected, rtol=1e-4)

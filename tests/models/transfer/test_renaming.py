@@ -18,7 +18,6 @@ from tests.models.transfer.planted_domains import LAW, TOPICS, planted_domain
 from tests.models.transfer.trained import (
     fit,
     follows_the_law,
-    prefixes,
     recommender,
     sequence_encoder,
     start,
@@ -44,7 +43,7 @@ def test_learning_the_new_names_of_codes_brings_what_was_learned_back():
     pretraining = ContrastivePretraining(
         ITEMS, sequence_encoder(), Contrasts(sequence_weight=0.0, replaced_codes=0.75)
     ).for_catalogue(facts)
-    learned = fit(pretraining, prefixes(tokens(SOURCE)), start(pretraining, codes=codes(SOURCE)))
+    learned = fit(pretraining, {'items': tokens(SOURCE)}, start(pretraining, codes=codes(SOURCE)))
 
     def reached(target_codes, embedding):
         table = jnp.asarray(filled_table(target_codes))

@@ -14,7 +14,6 @@ from llmrec_jax.models.sequential.recommender_model import SequentialRecommender
 from llmrec_jax.models.sequential.sasrec import SASRecConfig, SASRecEncoder
 from llmrec_jax.models.transfer.frozen_tables import filled_table
 from llmrec_jax.models.transfer.normalized_input import NormalizedInput
-from llmrec_jax.models.transfer.pretraining import HISTORIES, TARGETS
 from tests.models.transfer.planted_domains import TOPICS
 
 LENGTH = 8
@@ -39,14 +38,6 @@ def tokens(*domains):
     return np.concatenate(
         [domain.histories.values.reshape(-1, LENGTH) + start for domain, start in zip(domains, first)]
     ).astype(np.int32)
-
-
-def prefixes(sequences):
-    """Every prefix, padded on the left, and what comes after it."""
-    histories = [
-        np.pad(sequences[:, :end], ((0, 0), (LENGTH - end, 0))) for end in range(1, sequences.shape[1])
-    ]
-    return {HISTORIES: np.concatenate(histories), TARGETS: sequences[:, 1:].T.reshape(-1)}
 
 
 def start(model, **tables):
