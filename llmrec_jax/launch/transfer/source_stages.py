@@ -11,9 +11,8 @@ from llmrec_jax.corpora.source import identity
 from llmrec_jax.corpora.splits import leave_last_out
 from llmrec_jax.launch.stages import Stage
 from llmrec_jax.launch.transfer.examples import whole_histories
-from llmrec_jax.launch.transfer.source_domains import TEXT, join, shuffled_rows
+from llmrec_jax.launch.transfer.source_domains import TEXT, join
 from llmrec_jax.launch.transfer.workspace import SOURCES, TARGET, TransferWorkspace
-from llmrec_jax.models.transfer.hierarchical import HierarchicalModel
 from llmrec_jax.semantic_ids.item_codes import code_items
 from llmrec_jax.text.word_drop import drop_words
 from llmrec_jax.training.columns import write_columns
@@ -22,7 +21,7 @@ LOG = logging.getLogger(__name__)
 
 
 def sources_stage(workspace: TransferWorkspace) -> Stage:
-    """Prepares the domains that are learned from, and the examples of pre-training."""
+    """Prepares the domains that are learned from."""
     recipe = workspace.recipe
 
     def action(_: str) -> dict:
@@ -36,29 +35,33 @@ def sources_stage(workspace: TransferWorkspace) -> Stage:
         sentences = [item_sentences(corpus.items, recipe.item_fields) for corpus in corpora]
         files.write_json(workspace.source_sentences_path, [text for part in sentences for text in part])
         domains = join([leave_last_out(corpus) for corpus in corpora], [len(one.items) for one in corpora])
-        domains = domains.shuffled(recipe.shuffle, recipe.seed)
         domains.save(workspace.domains_path)
-        store = write_columns(
-            workspace.sources_dir / 'train',
-            whole_histories(domains.train, recipe.task.max_items),
-            {'corpora': [corpus.fingerprint() for corpus in corpora], 'shuffle': recipe.shuffle},
-        )
         return {
             'domains': [corpus.name for corpus in corpora],
+            'corpora': [corpus.fingerprint() for corpus in corpora],
             'items': list(domains.n_items),
             'users': len(domains.train),
             'events': len(domains.train.values),
-            'examples': len(store),
         }
 
-    config = (
-        [identity(source) for source in recipe.sources],
-        (recipe.shuffle, recipe.seed),
-        (recipe.task.max_items, _hierarchical(workspace)),
-        recipe.item_fields,
-    )
-    outputs = ('sources/train/manifest.json', 'sources/domains.npz', 'sources/sentences.json')
-    return Stage('sources', (), config, outputs, action)
+    config = ([identity(source) for source in recipe.sources], recipe.item_fields)
+    return Stage('sources', (), config, ('sources/domains.npz', 'sources/sentences.json'), action)
+
+
+def pretraining_tasks_stage(workspace: TransferWorkspace) -> Stage:
+    """Writes the examples of pre-training: the sources' histories, or what a control leaves of them."""
+    recipe = workspace.recipe
+
+    def action(_: str) -> dict:
+        store = write_columns(
+            workspace.sources_dir / 'train',
+            whole_histories(workspace.domains.train, recipe.task.max_items),
+            {'corpora': workspace.stage_summary('sources')['corpora'], 'shuffle': recipe.shuffle},
+        )
+        return {'examples': len(store)}
+
+    config = (recipe.shuffle, recipe.seed, recipe.task.max_items)
+    return Stage('pretraining_tasks', ('sources',), config, ('sources/train/manifest.json',), action)
 
 
 def vectors_stage(workspace: TransferWorkspace) -> Stage:
@@ -73,9 +76,6 @@ def vectors_stage(workspace: TransferWorkspace) -> Stage:
         dropped = drop_words(sources, recipe.dropped_words, recipe.seed) if workspace.drops_words else []
         vectors = recipe.text_encoder.encode([*target, *sources, *dropped])
         of_sources = np.split(vectors[len(target) :], [len(sources)])
-        if recipe.shuffle == TEXT:
-            n_items = workspace.stage_summary('sources')['items']
-            of_sources = [shuffled_rows(part, n_items, recipe.seed) for part in of_sources if len(part)]
         paths = [workspace.item_vectors_path, workspace.source_vectors_path(dropped=False)]
         paths += [workspace.source_vectors_path(dropped=True)] if workspace.drops_words else []
         for path, part in zip(paths, (vectors[: len(target)], *of_sources)):
@@ -89,7 +89,7 @@ def vectors_stage(workspace: TransferWorkspace) -> Stage:
         }
 
     drops = workspace.drops_words
-    config = (recipe.text_encoder.name, recipe.item_fields, drops and recipe.dropped_words, recipe.seed)
+    config = (recipe.text_encoder.name, recipe.item_fields, drops and (recipe.dropped_words, recipe.seed))
     outputs = ('item_vectors.npy', 'sources/vectors.npy', *(['sources/dropped_vectors.npy'] if drops else []))
     return Stage('item_vectors', ('corpus', 'sources'), config, outputs, action)
 
@@ -111,8 +111,5 @@ def codes_stage(workspace: TransferWorkspace) -> Stage:
         return summary
 
     outputs = tuple(f'codes/{domain}.npz' for domain in (SOURCES, TARGET))
-    return Stage('codes', ('item_vectors',), (recipe.quantizer, recipe.seed), outputs, action)
-
-
-def _hierarchical(workspace: TransferWorkspace) -> bool:
-    return isinstance(workspace.recipe.pretraining, HierarchicalModel)
+    config = (recipe.quantizer, recipe.shuffle == TEXT, recipe.seed)
+    return Stage('codes', ('item_vectors',), config, outputs, action)

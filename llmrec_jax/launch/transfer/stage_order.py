@@ -4,7 +4,12 @@ from llmrec_jax.launch.corpus_stages import corpus_stage
 from llmrec_jax.launch.evaluation_stages import content_stage, floors_stage
 from llmrec_jax.launch.sampled_stages import sampled_floors_stage, sampled_stage
 from llmrec_jax.launch.sequential_stages import sequential_evaluate_stage
-from llmrec_jax.launch.transfer.source_stages import codes_stage, sources_stage, vectors_stage
+from llmrec_jax.launch.transfer.source_stages import (
+    codes_stage,
+    pretraining_tasks_stage,
+    sources_stage,
+    vectors_stage,
+)
 from llmrec_jax.launch.transfer.target_stages import (
     transfer_tasks_stage,
     transfer_train_stage,
@@ -21,6 +26,7 @@ STAGES = (
     content_stage,
     codes_stage,
     transfer_tasks_stage,
+    pretraining_tasks_stage,
     pretraining_stage,
     renaming_stage,
     start_stage,
@@ -35,6 +41,7 @@ TO_TRAIN = (
     'item_vectors',
     'codes',
     'tasks',
+    'pretraining_tasks',
     'pretraining',
     'renaming',
     'start',

@@ -43,10 +43,11 @@ def pretraining_stage(workspace: TransferWorkspace) -> Stage:
     config = (
         recipe.pretraining,
         law_of(recipe.pretrainer),
-        (recipe.whitening, recipe.seed, recipe.validation_users, recipe.ks),
+        (recipe.whitening, recipe.seed, recipe.validation_users, recipe.ks, recipe.shuffle),
     )
     outputs = (f'pretraining/{CHECKPOINTS}',)
-    return Stage('pretraining', ('sources', 'codes', 'item_vectors'), config, outputs, action, on_all=True)
+    needs = ('pretraining_tasks', 'codes', 'item_vectors')
+    return Stage('pretraining', needs, config, outputs, action, on_all=True)
 
 
 def renaming_stage(workspace: TransferWorkspace) -> Stage:

@@ -27,7 +27,8 @@ from llmrec_jax.launch.ranking_folder import drawn_cases
 from llmrec_jax.launch.sequential_workspace import SequentialWorkspace
 from llmrec_jax.launch.stages import record_path
 from llmrec_jax.launch.transfer.recipe import TransferRecipe
-from llmrec_jax.launch.transfer.source_domains import SourceDomains
+from llmrec_jax.launch.transfer.source_domains import TEXT as SHUFFLED_TEXT
+from llmrec_jax.launch.transfer.source_domains import SourceDomains, shuffled_rows
 from llmrec_jax.models.sequential.catalogue import CatalogueFacts
 from llmrec_jax.models.transfer.frozen_tables import CODES, DROPPED_TEXT, TEXT
 from llmrec_jax.models.transfer.text_items import TextItemEncoder
@@ -67,8 +68,8 @@ class TransferWorkspace(SequentialWorkspace):
 
     @functools.cached_property
     def domains(self) -> SourceDomains:
-        """The sources' sequences."""
-        return SourceDomains.load(self.domains_path)
+        """The sources' sequences, or what a control leaves of them."""
+        return SourceDomains.load(self.domains_path).shuffled(self.recipe.shuffle, self.recipe.seed)
 
     @property
     def source_cases(self) -> RankingCases:
@@ -100,8 +101,8 @@ class TransferWorkspace(SequentialWorkspace):
 
     @functools.cached_property
     def source_vectors(self) -> Float[np.ndarray, 'items dim']:
-        """Row `i` embeds the text of item `i` of the sources' catalogue."""
-        return np.load(self.source_vectors_path(dropped=False))
+        """Row `i` embeds the text of the sources' item `i`, or of another where a control says so."""
+        return self._described(np.load(self.source_vectors_path(dropped=False)))
 
     @functools.cached_property
     def facts(self) -> CatalogueFacts:
@@ -132,8 +133,13 @@ class TransferWorkspace(SequentialWorkspace):
             return {TEXT: self.item_vectors}
         tables = {TEXT: self.source_vectors}
         if self.drops_words:
-            tables[DROPPED_TEXT] = np.load(self.source_vectors_path(dropped=True))
+            tables[DROPPED_TEXT] = self._described(np.load(self.source_vectors_path(dropped=True)))
         return tables
+
+    def _described(self, vectors: Float[np.ndarray, 'items dim']) -> Float[np.ndarray, 'items dim']:
+        if self.recipe.shuffle != SHUFFLED_TEXT:
+            return vectors
+        return shuffled_rows(vectors, self.domains.n_items, self.recipe.seed)
 
     @property
     def drops_words(self) -> bool:

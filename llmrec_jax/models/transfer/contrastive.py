@@ -26,10 +26,10 @@ def contrastive_losses(
       keys: the positive of each query; likewise.
       items: which item each row is about, over all domains of the batch.
       temperature: tau.
-      negatives: a further key of each row that is a negative of every row, e.g. semi-synthetic items (VQ-Rec).
+      negatives: a further key of each row, a negative of every row, e.g. semi-synthetic items (VQ-Rec).
       valid: rows that are no padding; the others' keys are no negatives, and their losses are 0.
-      groups: rows of one group are no negatives of one another, e.g. the prefixes of one sequence, whose targets
-        are what the same user chose.
+      groups: rows of one group are no negatives of one another, e.g. the prefixes of one sequence, whose
+        targets are what the same user chose.
 
     Returns:
       A loss in nats for each row.

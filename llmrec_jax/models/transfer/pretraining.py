@@ -25,6 +25,7 @@ from llmrec_jax.models.transfer.contrastive import contrastive_losses
 from llmrec_jax.models.transfer.text_items import TextItemEncoder
 from llmrec_jax.models.transfer.views import drop_items
 
+
 @dataclasses.dataclass(frozen=True)
 class Contrasts:
     """What is contrasted with what.
@@ -223,8 +224,8 @@ class ContrastivePretraining:
     ) -> tuple[Float[Array, ''], Float[Array, ''], dict[str, Float[Array, '']]]:
         """The summed loss, the number of targets, and the sums of its two parts.
 
-        The loss of a sequence against sequences counts once for each of its targets, as where its prefixes are
-        examples of their own.
+        The loss of a sequence against sequences counts once for each of its targets, as where its prefixes
+        are examples of their own.
 
         Args:
           params: the network's parameters.

@@ -55,7 +55,7 @@ def test_the_arms_are_one_binding_away():
 def test_another_file_has_texts_compared_by_meaning():
     # Only parsed: the encoder is there where its weights are.
     parsed('vq_rec/games_to_beauty.gin', more=('gin_configs/transfer/minilm.gin',))
-    assert 'TEXT_ENCODER = @encoder.MiniLM()' in gin.config_str()
+    assert 'TEXT_ENCODER = @kept_vectors.KeptVectors()' in gin.config_str()
 
 
 def test_a_recipe_is_made_small_by_another_file():
