@@ -37,6 +37,7 @@ class TransferRecipe(SequentialRecipe):
         equal steps.
       shuffle: what is destroyed in the sources: 'nothing'; or, as a control, 'order', 'histories' or 'text'
         (see `source_domains.SHUFFLES`).
+      centred: whether text vectors are taken from the mean of their domain's.
       whitening: whether the adaptor starts as the whitening of the vectors that it is trained on first.
       training_users: share of the target's users that are fine-tuned on, drawn by `seed`; all are
         evaluated.
@@ -55,6 +56,7 @@ class TransferRecipe(SequentialRecipe):
     renamer: Trainer | None = None
     pretrained: bool = True
     shuffle: str = NOTHING
+    centred: bool = False
     whitening: bool = False
     training_users: float = 1.0
     item_fields: tuple[str, ...] = ('title', 'brand', 'categories')

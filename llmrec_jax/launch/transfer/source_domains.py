@@ -116,6 +116,23 @@ def join(splits: Sequence[Splits], n_items: Sequence[int]) -> SourceDomains:
     )
 
 
+def centred(
+    vectors: Float[np.ndarray, 'items dim'], n_items: Sequence[int]
+) -> Float[np.ndarray, 'items dim']:
+    """The vectors less the mean of their domain, at length 1.
+
+    What all texts of a domain share tells which domain it is, and of its items nothing.
+
+    Args:
+      vectors: of the domains one after the other.
+      n_items: size of each domain's catalogue.
+    """
+    parts = np.split(vectors, np.cumsum(n_items)[:-1])
+    moved = np.concatenate([part - part.mean(axis=0) for part in parts])
+    # An item that says exactly what all say has no direction, and stays at 0.
+    return moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
+
+
 def shuffled_rows(
     vectors: Float[np.ndarray, 'items dim'], n_items: Sequence[int], seed: int
 ) -> Float[np.ndarray, 'items dim']:

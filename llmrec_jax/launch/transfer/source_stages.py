@@ -11,7 +11,7 @@ from llmrec_jax.corpora.source import identity
 from llmrec_jax.corpora.splits import leave_last_out
 from llmrec_jax.launch.stages import Stage
 from llmrec_jax.launch.transfer.examples import whole_histories
-from llmrec_jax.launch.transfer.source_domains import TEXT, join
+from llmrec_jax.launch.transfer.source_domains import TEXT, centred, join
 from llmrec_jax.launch.transfer.workspace import SOURCES, TARGET, TransferWorkspace
 from llmrec_jax.semantic_ids.item_codes import code_items
 from llmrec_jax.text.word_drop import drop_words
@@ -75,6 +75,9 @@ def vectors_stage(workspace: TransferWorkspace) -> Stage:
         sources = json.loads(workspace.source_sentences_path.read_text())
         dropped = drop_words(sources, recipe.dropped_words, recipe.seed) if workspace.drops_words else []
         vectors = recipe.text_encoder.encode([*target, *sources, *dropped])
+        if recipe.centred:
+            n_items = workspace.stage_summary('sources')['items']
+            vectors = centred(vectors, [len(target), *n_items, *(n_items if dropped else [])])
         of_sources = np.split(vectors[len(target) :], [len(sources)])
         paths = [workspace.item_vectors_path, workspace.source_vectors_path(dropped=False)]
         paths += [workspace.source_vectors_path(dropped=True)] if workspace.drops_words else []
@@ -89,7 +92,8 @@ def vectors_stage(workspace: TransferWorkspace) -> Stage:
         }
 
     drops = workspace.drops_words
-    config = (recipe.text_encoder.name, recipe.item_fields, drops and (recipe.dropped_words, recipe.seed))
+    dropped_words = drops and (recipe.dropped_words, recipe.seed)
+    config = (recipe.text_encoder.name, recipe.item_fields, dropped_words, recipe.centred)
     outputs = ('item_vectors.npy', 'sources/vectors.npy', *(['sources/dropped_vectors.npy'] if drops else []))
     return Stage('item_vectors', ('corpus', 'sources'), config, outputs, action)
 

@@ -3,7 +3,7 @@ import pytest
 
 from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits
 from llmrec_jax.launch.transfer.examples import whole_histories
-from llmrec_jax.launch.transfer.source_domains import SourceDomains, join, shuffled_rows
+from llmrec_jax.launch.transfer.source_domains import SourceDomains, centred, join, shuffled_rows
 from llmrec_jax.text.word_drop import drop_words
 
 
@@ -80,6 +80,16 @@ def test_shuffled_texts_stay_in_their_domain():
     assert sorted(found[:4]) == [0, 1, 2, 3]
     assert sorted(found[4:]) == [4, 5, 6, 7, 8]
     assert not np.array_equal(found, vectors[:, 0])
+
+
+def test_vectors_are_taken_from_the_mean_of_their_domain():
+    rng = np.random.default_rng(0)
+    told = rng.standard_normal((9, 5)).astype(np.float32)
+    vectors = told + np.repeat([[3.0], [-7.0]], [4, 5], axis=0).astype(np.float32)
+    found = centred(vectors, [4, 5])
+    np.testing.assert_allclose(found, centred(told, [4, 5]), atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-5)
+    assert not np.any(centred(np.ones((3, 2), np.float32), [3]))
 
 
 def test_whole_histories_are_cut_to_the_newest_and_their_users_counted():
