@@ -15,7 +15,8 @@ K = 10
 RNG = np.random.default_rng(0)
 # Without clusters, so that neighbours lie in many leaves and the settings matter.
 VECTORS = RNG.normal(size=(3000, 16)).astype(np.float32)
-QUERIES = RNG.normal(size=(400, 16)).astype(np.float32)
+# Builds differ, and few queries tell a recall too roughly: half of these tell it to .002.
+QUERIES = RNG.normal(size=(4000, 16)).astype(np.float32)
 LEAVES = (30,)
 
 
@@ -29,9 +30,8 @@ def tuned():
 
 
 def test_the_recall_is_reached_on_queries_that_had_no_part_in_the_choice(tuned):
-    # 200 queries tell a recall to .007, those that chose as well as these, and no two builds are the same.
-    assert tuned.recall.reached >= 0.88 and tuned.recall.wished == 0.9
-    assert tuned.recall.queries == 200 and tuned.recall.k == K
+    assert tuned.recall.reached >= 0.9 and tuned.recall.wished == 0.9
+    assert tuned.recall.queries == len(QUERIES) // 2 and tuned.recall.k == K
     held_out = recall_against_exact(tuned, ExactSearch(VECTORS), QUERIES[1::2], K)
     assert tuned.recall.reached == pytest.approx(held_out)
 
