@@ -9,13 +9,12 @@ import zipfile
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 
 from llmrec_jax import files
 from llmrec_jax.text.encoder import TextEncoder
 
 LOG = logging.getLogger(__name__)
-KEY_BYTES = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,15 +80,11 @@ def _read(path: pathlib.Path, name: str) -> dict[bytes, Float32[np.ndarray, 'dim
         ) from error
     if held != name or len(keys) != len(vectors):
         raise ValueError(f'{path} holds vectors of {held}, not of {name}; delete it')
-    return dict(zip(_as_bytes(keys), vectors))
+    return {key.tobytes(): vector for key, vector in zip(keys, vectors)}
 
 
 def _write(path: pathlib.Path, name: str, kept: dict[bytes, Float32[np.ndarray, 'dim']]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    keys = np.frombuffer(b''.join(kept), np.uint8).reshape(-1, KEY_BYTES)
+    keys = np.frombuffer(b''.join(kept), np.uint8).reshape(len(kept), -1)
     with files.written_whole(path) as file:
         np.savez(file, encoder=name, keys=keys, vectors=np.stack(list(kept.values())))
-
-
-def _as_bytes(keys: UInt8[np.ndarray, 'texts key']) -> list[bytes]:
-    return [key.tobytes() for key in keys]
