@@ -16,9 +16,10 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from llmrec_jax.launch import gin_config, pipeline
+from llmrec_jax.launch import pipeline
 from llmrec_jax.launch.recipe import Recipe
 from llmrec_jax.launch.task_modules import registered
+from llmrec_jax.runs import gin_config
 from llmrec_jax.semantic_ids.code_table import CodeTable
 
 LOG = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _write(
     name: str, flags: argparse.Namespace, lengths: Mapping[str, int] | None, provenance: Mapping[str, str]
 ) -> None:
-    from llmrec_jax.launch.materialise import materialise, padding_free
+    from llmrec_jax.stages.materialise import materialise, padding_free
 
     started = shown = time.monotonic()
 

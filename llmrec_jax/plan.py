@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from llmrec_jax import files
-from llmrec_jax.launch import gin_config
 from llmrec_jax.launch.planned_workload import DecodingSizes, planned_workload
 from llmrec_jax.planning.cost import Price
 from llmrec_jax.planning.decoding_plan import check_decoding, plan_decoding
@@ -25,6 +24,7 @@ from llmrec_jax.planning.settings import Grid, Setting
 from llmrec_jax.planning.tables import report_text
 from llmrec_jax.planning.topology import open_topology
 from llmrec_jax.planning.training_plan import check_training, plan_training
+from llmrec_jax.runs import gin_config
 from llmrec_jax.training import xla_flags
 
 LOG = logging.getLogger(__name__)

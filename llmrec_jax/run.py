@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 from llmrec_jax.launch import pipeline
 from llmrec_jax.launch.reporting import report
+from llmrec_jax.runs import command_line
+from llmrec_jax.runs.system import System
 
 
 def _add_flags(parser: argparse.ArgumentParser) -> None:
@@ -20,9 +22,13 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the recipe and leaves `results.json` and `report.html` in its workdir."""
-    flags, recipe = pipeline.parse(__doc__, arguments, _add_flags, pipeline.ALL_KINDS)
-    with pipeline.errors_as_messages('llmrec_jax.run'):
-        report(*pipeline.run_stages(recipe, pipeline.split_names(flags.stages)))
+    flags, system = command_line.parse(__doc__, arguments, _add_flags, kinds=pipeline.ALL_KINDS)
+    with command_line.errors_as_messages('llmrec_jax.run'):
+        wanted = command_line.split_names(flags.stages)
+        if isinstance(system, System):
+            system.report(*command_line.run_stages(system, wanted))
+        else:
+            report(*pipeline.run_stages(system, wanted))
 
 
 if __name__ == '__main__':

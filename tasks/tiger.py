@@ -13,12 +13,10 @@ needs the configuration alone.
 """
 
 import dataclasses
-from typing import TYPE_CHECKING
 
+from llmrec_jax import marks
+from llmrec_jax.corpora.source import CorpusSource, identity
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
-
-if TYPE_CHECKING:
-    from llmrec_jax.corpora.prepare import CorpusSource
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,12 +32,12 @@ class TigerTask:
       ks: cut-offs of the metrics.
     """
 
-    corpus: 'CorpusSource'
-    data_dir: str
-    code_table: str
+    corpus: CorpusSource = marks.described_by(identity)
+    data_dir: str = marks.without_effect()
+    code_table: str = marks.without_effect()
     layout: TokenLayout
     max_items: int = 20
-    ks: tuple[int, ...] = (5, 10)
+    ks: tuple[int, ...] = marks.without_effect((5, 10))
 
     @property
     def name(self) -> str:

@@ -14,6 +14,7 @@ from llmrec_jax.evaluation.evaluator import SystemResult
 from llmrec_jax.evaluation.recommendations import Recommendations
 
 _SYSTEM_COLUMNS = ('items', 'scores', 'target_rank')
+_SECONDS = 'seconds'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,7 @@ class PerUserResults:
       user: row of each case's user in the corpus.
       target: the item that came next.
       systems: recommendations by name of the system, rows as in `user`.
+      seconds: wall time that a system took, by its name; empty where it was not taken.
 
     Raises:
       ValueError: when a system has another number of cases.
@@ -32,6 +34,7 @@ class PerUserResults:
     user: Int[np.ndarray, 'cases']
     target: Int[np.ndarray, 'cases']
     systems: Mapping[str, Recommendations]
+    seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         for name, found in self.systems.items():
@@ -41,13 +44,19 @@ class PerUserResults:
     @classmethod
     def of(cls, cases: RankingCases, results: Sequence[SystemResult]) -> 'PerUserResults':
         """Collects what was evaluated on these cases."""
-        return cls(cases.user, cases.target, {result.name: result.recommendations for result in results})
+        return cls(
+            cases.user,
+            cases.target,
+            {result.name: result.recommendations for result in results},
+            {result.name: result.seconds for result in results},
+        )
 
     def save(self, path: pathlib.Path) -> None:
-        """Writes one .npz: `user`, `target`, and `<system>/items`, `/scores`, `/target_rank`."""
+        """Writes one .npz: `user`, `target`, and `<system>/items`, `/scores`, `/target_rank`, `/seconds`."""
         arrays = {'user': self.user, 'target': self.target}
         for name, found in self.systems.items():
             arrays |= {f'{name}/{column}': getattr(found, column) for column in _SYSTEM_COLUMNS}
+        arrays |= {f'{name}/{_SECONDS}': np.float64(taken) for name, taken in self.seconds.items()}
         with files.written_whole(path) as file:
             np.savez_compressed(file, **arrays)
 
@@ -66,6 +75,11 @@ class PerUserResults:
                     name: Recommendations(*(arrays[f'{name}/{column}'] for column in _SYSTEM_COLUMNS))
                     for name in names
                 }
-                return cls(arrays['user'], arrays['target'], systems)
+                seconds = {
+                    name: float(arrays[f'{name}/{_SECONDS}'])
+                    for name in names
+                    if f'{name}/{_SECONDS}' in arrays.files
+                }
+                return cls(arrays['user'], arrays['target'], systems, seconds)
         except (zipfile.BadZipFile, KeyError, EOFError, ValueError) as error:
             raise ValueError(f'{path} holds no per-user results ({error}); evaluate again') from error

@@ -27,9 +27,8 @@ class Protocol:
     ks: Sequence[int] = (5, 10)
 
     def __post_init__(self):
-        for name, allowed in (('split', SPLITS), ('seen_items', SEEN_ITEMS)):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f'Protocol.{name} is {getattr(self, name)!r}; it must be one of {allowed}')
+        one_position('Protocol.split', self.split, SPLITS)
+        one_position('Protocol.seen_items', self.seen_items, SEEN_ITEMS)
         # A list, as gin reads `[5, 10]`, would make the protocol unhashable.
         object.__setattr__(self, 'ks', tuple(self.ks))
         if not self.ks or min(self.ks) < 1 or list(self.ks) != sorted(set(self.ks)):
@@ -51,3 +50,13 @@ class Protocol:
             'ties': TIES,
             'ks': list(self.ks),
         }
+
+
+def one_position(field: str, value: str, allowed: Sequence[str]) -> None:
+    """Checks a switch.
+
+    Raises:
+      ValueError: naming the field, when it has no such position.
+    """
+    if value not in allowed:
+        raise ValueError(f'{field}={value!r} must be one of {", ".join(map(repr, allowed))}')

@@ -7,9 +7,6 @@ import dataclasses
 import time
 from collections.abc import Mapping
 
-import numpy as np
-
-from llmrec_jax.decoding.beams import invalid_rate
 from llmrec_jax.evaluation.floors.all_floors import fit_floors
 from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.evaluation.protocol import SEEN_ITEMS, SPLITS
@@ -19,7 +16,6 @@ from llmrec_jax.evaluation.retrieval_recommender import RetrievalRecommender
 from llmrec_jax.evaluation.serving import built_index
 from llmrec_jax.launch.ranking_folder import RankingFolder
 from llmrec_jax.launch.stages import Stage
-from llmrec_jax.launch.workspace import Workspace
 from llmrec_jax.retrieval.query_encoders import HistoryVectors
 from llmrec_jax.retrieval.vector_retriever import VectorRetriever
 from llmrec_jax.training import processes
@@ -88,51 +84,6 @@ def ceiling_stage(workspace: RankingFolder) -> Stage:
         return found
 
     return Stage('ceiling', ('corpus',), (workspace.recipe.ks, drawn(workspace)), (), action)
-
-
-def evaluate_stage(workspace: Workspace) -> Stage:
-    """The best checkpoint, or the one that was named, on the test users and on the validation users."""
-    recipe = workspace.recipe
-
-    def action(_: str) -> dict:
-        params = workspace.params
-        seconds = {}
-        for split in SPLITS:
-            recommender = workspace.recommender(split, params)
-            for seen_items in SEEN_ITEMS if split == 'test' else (recipe.seen_items,):
-                seconds |= measure(workspace, 'evaluate', {recipe.name: recommender}, split, seen_items)
-        return {
-            'seconds': seconds,
-            'checkpoint': workspace.checkpoint or str(workspace.best_checkpoint.relative_to(workspace.root)),
-            'beam_size': recipe.model.decode_fn.beam_size,
-            **_validity(workspace, params),
-        }
-
-    config = (recipe.model.decode_fn, drawn(workspace), recipe.name, recipe.seen_items)
-    if workspace.checkpoint is not None:
-        # It may have been trained elsewhere, so it is the network that counts and not what is trained here.
-        config = (*config, recipe.model.module, workspace.checkpoint)
-    lists = [f'evaluation/evaluate/test_{seen}.npz' for seen in SEEN_ITEMS]
-    needs = ('train',) if workspace.checkpoint is None else ('tasks',)
-    return Stage('evaluate', needs, config, tuple(lists), action, on_all=True)
-
-
-def _validity(workspace: Workspace, params) -> dict:
-    """Share of list slots without an item, with the trie and without it (TIGER, section 4.5)."""
-    recipe = workspace.recipe
-    cases = workspace.cases('validation')
-    rates = {}
-    for constrained in (True, False):
-        search = dataclasses.replace(recipe.model.decode_fn, constrained=constrained)
-        recommender = workspace.recommender('validation', params, search=search)
-        total = 0.0
-        for rows, beams in recommender.beams(cases, seen_items='kept'):
-            listed = type(beams)(
-                **{field.name: getattr(beams, field.name)[: len(rows)] for field in dataclasses.fields(beams)}
-            )
-            total += float(np.asarray(invalid_rate(listed)).sum())
-        rates['constrained' if constrained else 'unconstrained'] = total / len(cases)
-    return {'invalid_rate': rates, 'invalid_rate_users': len(cases)}
 
 
 def measure_all(workspace: RankingFolder, stage: str, systems: Mapping[str, Recommender]) -> dict[str, float]:

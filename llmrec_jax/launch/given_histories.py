@@ -5,9 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from llmrec_jax.corpora.splits import RankingCases, Sequences
-from llmrec_jax.semantic_ids.code_table import CodeTable
-from llmrec_jax.semantic_ids.token_layout import TokenLayout
-from llmrec_jax.training.columns import ColumnStore
 
 
 def as_cases(histories: Sequence[Sequence[int]]) -> RankingCases:
@@ -17,22 +14,3 @@ def as_cases(histories: Sequence[Sequence[int]]) -> RankingCases:
     return RankingCases(
         np.arange(len(histories)), Sequences(values, offsets), np.zeros(len(histories), np.int64)
     )
-
-
-def as_semantic_ids(
-    users: Sequence[str],
-    histories: Sequence[Sequence[int]],
-    table: CodeTable,
-    layout: TokenLayout,
-    max_items: int,
-) -> ColumnStore:
-    """What TIGER's task makes of these histories, without SeqIO: user token, then the newest items' codes.
-
-    The users are numbered as in `as_cases`.
-    """
-    tokens = layout.item_tokens(table.codes)
-    inputs = [
-        np.concatenate([[layout.user_token(user)], tokens[np.asarray(history)[-max_items:]].reshape(-1)])
-        for user, history in zip(users, histories, strict=True)
-    ]
-    return ColumnStore.in_memory({'inputs': inputs, 'user': np.arange(len(users))[:, None]})

@@ -20,11 +20,11 @@ from llmrec_jax.language_models.request import (
     TextRequest,
     TextResponse,
 )
-from llmrec_jax.launch.fingerprint import fingerprint
 from llmrec_jax.launch.mixtures.network import Network
 from llmrec_jax.launch.mixtures.params_fingerprint import params_fingerprint
 from llmrec_jax.launch.mixtures.text_answers import written
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.runs.fingerprint import fingerprint
 from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.training.mesh import LogicalRules, MeshShape, logical_rules
 from llmrec_jax.training.parameter_restore import restore_params

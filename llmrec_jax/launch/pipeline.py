@@ -1,21 +1,11 @@
 """The stages of a recipe in order, and the road that the launchers share."""
 
-import argparse
-import logging
-import os
-import pathlib
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-# TensorFlow reports its CPU kernels at import, before any logging of ours could be asked to keep quiet.
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-
-from llmrec_jax import files
-from llmrec_jax.launch import agreement, distributed, ending, gin_config, shared_workdir, stages
-from llmrec_jax.launch.corpus_stages import corpus_stage, item_vectors_stage, semantic_ids_stage, tasks_stage
-from llmrec_jax.launch.evaluation_stages import ceiling_stage, content_stage, evaluate_stage, floors_stage
-from llmrec_jax.launch.generative_recommender import check_users_at_once
+from llmrec_jax.launch import stages
+from llmrec_jax.launch.corpus_stages import corpus_stage
+from llmrec_jax.launch.evaluation_stages import ceiling_stage, floors_stage
 from llmrec_jax.launch.palr.recipe import PalrRecipe
 from llmrec_jax.launch.palr.stages import (
     candidates_stage,
@@ -28,7 +18,6 @@ from llmrec_jax.launch.palr.stages import (
 from llmrec_jax.launch.palr.workspace import PalrWorkspace
 from llmrec_jax.launch.profiles.profile_recipe import ProfileFolder, ProfileRecipe
 from llmrec_jax.launch.profiles.profile_stage import profile_stage
-from llmrec_jax.launch.recipe import Recipe
 from llmrec_jax.launch.run_folder import RunFolder
 from llmrec_jax.launch.sampled_stages import sampled_floors_stage, sampled_stage
 from llmrec_jax.launch.sequential_recipe import SequentialRecipe
@@ -44,7 +33,6 @@ from llmrec_jax.launch.text_recipe import TextRecipe
 from llmrec_jax.launch.text_stages import tasks_stage as text_tasks_stage
 from llmrec_jax.launch.text_stages import text_train_stage, vocabulary_stage
 from llmrec_jax.launch.text_workspace import TextWorkspace
-from llmrec_jax.launch.train_stage import train_stage
 from llmrec_jax.launch.transfer import stage_order as transfer
 from llmrec_jax.launch.transfer.recipe import TransferRecipe
 from llmrec_jax.launch.transfer.workspace import TransferWorkspace
@@ -56,13 +44,10 @@ from llmrec_jax.launch.two_tower_stages import (
     two_tower_train_stage,
 )
 from llmrec_jax.launch.two_tower_workspace import TwoTowerWorkspace
-from llmrec_jax.launch.workspace import Workspace
-from llmrec_jax.training import compilation_cache, host_memory, processes, xla_flags
+from llmrec_jax.runs.command_line import write_config
 from llmrec_jax.training.mesh import check_batch
 from llmrec_jax.training.parameter_restore import check_params, fresh_paths
 from llmrec_jax.training.trainer import CHECKPOINTS
-
-errors_as_messages = ending.errors_as_messages
 
 
 class Kind(NamedTuple):
@@ -82,22 +67,6 @@ class Kind(NamedTuple):
 
 
 KINDS: Mapping[type, Kind] = {
-    Recipe: Kind(
-        Workspace,
-        (
-            corpus_stage,
-            floors_stage,
-            ceiling_stage,
-            item_vectors_stage,
-            content_stage,
-            semantic_ids_stage,
-            tasks_stage,
-            train_stage,
-            evaluate_stage,
-        ),
-        ('corpus', 'item_vectors', 'semantic_ids', 'tasks', 'train'),
-        ('floors', 'ceiling', 'content', 'evaluate'),
-    ),
     SequentialRecipe: Kind(
         SequentialWorkspace,
         (
@@ -169,69 +138,6 @@ UNTRAINED_KINDS: Mapping[type, Kind] = {
 ALL_KINDS: Mapping[type, Kind] = {**KINDS, **UNTRAINED_KINDS}
 
 
-def parse(
-    description: str,
-    arguments: Sequence[str] | None = None,
-    add_flags: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
-    kinds: Iterable[type] = (Recipe,),
-    otherwise: type | None = None,
-) -> tuple[argparse.Namespace, Any]:
-    """Reads the command line and the gin files it names.
-
-    Args:
-      description: what the launcher does, for `--help`.
-      arguments: instead of the command line's.
-      add_flags: adds the launcher's own flags.
-      kinds: what the gin files may configure.
-      otherwise: what they may configure without any of `kinds`, of which it may be a part.
-
-    Returns:
-      The flags, and what is configured: an instance of one of `kinds`, or of `otherwise`.
-
-    Raises:
-      SystemExit: with one message on standard error, when the configuration cannot be honoured.
-    """
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    gin_config.add_arguments(parser)
-    distributed.add_arguments(parser)
-    add_flags(parser)
-    namespace, gin_arguments = gin_config.parse_arguments(
-        parser, sys.argv[1:] if arguments is None else arguments
-    )
-    log_to_stderr()
-    xla_flags.apply(os.environ)
-    host_memory.keep(os.environ)
-    with ending.guarded(parser.prog, code=2):
-        distributed.initialize(namespace)
-    compilation_cache.enable(os.environ)
-    # Of many processes the first speaks for all.
-    logging.getLogger().setLevel(logging.INFO if processes.is_first() else logging.WARNING)
-    with ending.guarded(parser.prog, code=2):
-        loaded = gin_config.load(gin_arguments)
-        recipe = gin_config.instantiate(gin_config.configured(tuple(kinds), otherwise), loaded)
-        agreement.check(agreement.describe(namespace, gin_config.operative_config()))
-        return namespace, recipe
-
-
-def log_to_stderr() -> None:
-    """Shows what this library says of its progress, and of others only what went wrong."""
-    # `force`, because importing absl has already put a handler of its own in place.
-    logging.basicConfig(level=logging.INFO, format='%(asctime)s %(message)s', datefmt='%H:%M:%S', force=True)
-    for chatty in ('absl', 'jax', 'orbax', 'matplotlib'):
-        logging.getLogger(chatty).setLevel(logging.ERROR)
-
-
-def add_checkpoint_flag(parser: argparse.ArgumentParser) -> None:
-    """Adds `--checkpoint`."""
-    parser.add_argument(
-        '--checkpoint',
-        metavar='DIR',
-        help="a folder checkpoint_<step>, ours or T5X's, local or gs://; by default the workdir's best",
-    )
-
-
 def run_stages(
     recipe: Any, wanted: Sequence[str] | None, checkpoint: str | None = None
 ) -> tuple[Any, list[stages.StageRecord]]:
@@ -259,8 +165,6 @@ def _check_devices(recipe: Any, wanted: Sequence[str] | None) -> None:
     """Finds out before any work whether training and decoding can be dealt out to this run's devices."""
     if wanted is None or 'train' in wanted:
         recipe.trainer.check_devices()
-    if isinstance(recipe, Recipe) and (wanted is None or {'train', 'evaluate'} & set(wanted)):
-        check_users_at_once(recipe.decoding_batch_size)
     if isinstance(recipe, SequentialRecipe) and (wanted is None or {'train', 'evaluate'} & set(wanted)):
         trainer = recipe.trainer
         check_batch(trainer.mesh.build(), trainer.logical_axis_rules, recipe.ranking_batch_size)
@@ -284,18 +188,3 @@ def _check_checkpoints(workspace: RunFolder, wanted: Sequence[str] | None) -> No
     for checkpoint, fresh in named:
         if checkpoint is not None:
             check_params(checkpoint, workspace.abstract_params, fresh)
-
-
-def write_config(path: pathlib.Path) -> None:
-    """Keeps every value in force, as a gin file that reproduces the run.
-
-    Raises:
-      ProcessError: when not all processes of the run share the file's folder.
-    """
-    processes.from_first(lambda: files.write_bytes(path, gin_config.operative_config().encode()))
-    shared_workdir.check(path.parent)
-
-
-def split_names(text: str | None) -> list[str] | None:
-    """'corpus,floors' as a list; None stays None."""
-    return None if text is None else [name for name in text.split(',') if name]

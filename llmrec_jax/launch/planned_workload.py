@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from llmrec_jax.launch import gin_config
 from llmrec_jax.planning.workload import CatalogueSearch, TextStep, Workload
+from llmrec_jax.runs import gin_config
 
 # The recipes that launchers know, by the name of the configurable that holds one.
 CATALOGUE_RECIPE, TEXT_RECIPE = 'Recipe', 'FineTuning'

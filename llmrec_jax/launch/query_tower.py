@@ -12,9 +12,9 @@ from jaxtyping import Array, Float32, PyTree
 
 from llmrec_jax.corpora.splits import Sequences
 from llmrec_jax.evaluation.recommender import DenseRecommender
-from llmrec_jax.launch.length_batches import length_batches
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel, padded_left
 from llmrec_jax.retrieval.requests import Requests
+from llmrec_jax.stages.length_batches import length_batches
 from llmrec_jax.training.mesh import LogicalRules, batch_sharding, check_batch, place, replicated
 
 

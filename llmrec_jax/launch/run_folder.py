@@ -10,9 +10,9 @@ import numpy as np
 
 from llmrec_jax.corpora.split_files import load_splits
 from llmrec_jax.corpora.splits import Splits
-from llmrec_jax.launch.catalogue_file import ShownItems, load_catalogue
 from llmrec_jax.launch.stages import read_record
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.stages.catalogue_file import ShownItems, load_catalogue
 from llmrec_jax.training.parameter_restore import restore_params
 from llmrec_jax.training.train_state import abstract_params
 from llmrec_jax.training.trainer import Trainer

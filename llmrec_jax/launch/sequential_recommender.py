@@ -15,8 +15,8 @@ from jaxtyping import Array, Float, Int, PyTree
 from llmrec_jax.corpora.splits import RankingCases, Sequences
 from llmrec_jax.evaluation.protocol import SEEN_ITEMS
 from llmrec_jax.evaluation.recommendations import ABSENT, Recommendations
-from llmrec_jax.launch.length_batches import length_batches
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel, padded_left
+from llmrec_jax.stages.length_batches import length_batches
 from llmrec_jax.training.mesh import LogicalRules, batch_sharding, check_batch, place, replicated
 
 

@@ -21,7 +21,7 @@ def sequential_tasks_stage(workspace: SequentialWorkspace) -> Stage:
     recipe = workspace.recipe
 
     def action(_: str) -> dict:
-        from llmrec_jax.launch.materialise import materialise
+        from llmrec_jax.stages.materialise import materialise
 
         name = recipe.task.register()
         store = materialise(

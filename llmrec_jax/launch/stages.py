@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from llmrec_jax import files
 from llmrec_jax.evaluation.peak_memory import PeakMemory
-from llmrec_jax.launch.fingerprint import fingerprint
+from llmrec_jax.runs.fingerprint import fingerprint
 from llmrec_jax.training import processes
 
 LOG = logging.getLogger(__name__)

@@ -119,7 +119,7 @@ def _kept(
     workspace: TextWorkspace, fingerprint: str, name: str, split: str, columns: tuple[str, ...], **how: Any
 ) -> ColumnStore:
     """The examples of a task or mixture: those that a killed run of this very stage left, or made now."""
-    from llmrec_jax.launch.materialise import materialise
+    from llmrec_jax.stages.materialise import materialise
 
     directory = workspace.examples_dir(name, split)
     try:

@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -15,10 +15,8 @@ from jaxtyping import Int
 
 from llmrec_jax import files
 from llmrec_jax.evaluation.metrics import mean_over_cases, ndcg_at_k, recall_at_k
-from llmrec_jax.launch.generative_recommender import GenerativeRecommender
 from llmrec_jax.launch.run_folder import RunFolder
 from llmrec_jax.launch.stages import Stage
-from llmrec_jax.launch.workspace import Workspace
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.training import processes
 from llmrec_jax.training.columns import ColumnStore
@@ -30,18 +28,6 @@ from llmrec_jax.training.trainer import CHECKPOINTS, Trainer
 LOG = logging.getLogger(__name__)
 OWNER = 'training_stage.json'
 PRODUCTS = (CHECKPOINTS, 'metrics.jsonl', 'validation.jsonl', 'tensorboard', 'training_input.json')
-
-
-def train_stage(workspace: Workspace) -> Stage:
-    """Trains a generative recommender, validated by its search."""
-    recipe = workspace.recipe
-    return training_stage(
-        workspace,
-        trained_part(recipe.model),
-        (recipe.validation_users, recipe.seed, recipe.ks, recipe.seen_items),
-        lambda: workspace.examples('train'),
-        lambda: _Validation(workspace),
-    )
 
 
 def training_stage(
@@ -102,23 +88,6 @@ def law_of(trainer: Trainer) -> Trainer:
 def parameter_count(workspace: RunFolder) -> int:
     """Number of parameters of the recipe's model."""
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(workspace.abstract_params))
-
-
-class _Validation:
-    """Recall and NDCG of the search on the validation users."""
-
-    def __init__(self, workspace: Workspace):
-        recipe = workspace.recipe
-        self._cases = workspace.cases('validation')
-        self._protocol = (max(recipe.ks), recipe.seen_items)
-        self._ks = recipe.ks
-        self._recommender = workspace.recommender('validation', params=None)
-
-    def __call__(self, params: Any, step: int) -> Mapping[str, float]:
-        k, seen_items = self._protocol
-        recommender: GenerativeRecommender = self._recommender.with_params(params)
-        ranks = recommender.recommend(self._cases, k, seen_items=seen_items).target_rank
-        return ranking_metrics(ranks, self._ks)
 
 
 def ranking_metrics(ranks: Int[np.ndarray, 'cases'], ks: Sequence[int]) -> dict[str, float]:

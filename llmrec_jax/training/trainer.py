@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 
-from llmrec_jax import files
+from llmrec_jax import files, marks
 from llmrec_jax.training import processes
 from llmrec_jax.training.batches import Batches, Shape
 from llmrec_jax.training.checkpoints import Checkpoints
@@ -98,9 +98,9 @@ class Trainer:
     bucketed_feature: str = 'inputs'
     other_buckets: tuple[int, ...] = ()
     seed: int = 0
-    mesh: MeshShape = dataclasses.field(default_factory=MeshShape)
-    logical_axis_rules: LogicalRules | str = STANDARD_RULES
-    optimizer_sharding: str = PARAMETERS
+    mesh: MeshShape = marks.without_effect(default_factory=MeshShape)
+    logical_axis_rules: LogicalRules | str = marks.without_effect(STANDARD_RULES)
+    optimizer_sharding: str = marks.without_effect(PARAMETERS)
     dropout_bits: str = 'threefry2x32'
     log_every: int = 10
     validate_every: int = 1000
@@ -110,7 +110,7 @@ class Trainer:
     early_stopping: EarlyStopping | None = None
     initial_checkpoint: str | None = None
     fresh_parameters: Sequence[str] = ()
-    profile_steps: tuple[int, int] | None = None
+    profile_steps: tuple[int, int] | None = marks.without_effect(None)
 
     def __post_init__(self):
         for name in ('steps', 'log_every', 'validate_every', 'checkpoint_every', 'keep'):

@@ -5,7 +5,7 @@ import dataclasses
 import os
 import pathlib
 
-from llmrec_jax.launch import distributed, ending
+from llmrec_jax.runs import distributed, shutdown
 from llmrec_jax.training import processes
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.mesh import MeshShape
@@ -23,7 +23,7 @@ if __name__ == '__main__':
     distributed.add_arguments(parser)
     flags = parser.parse_args()
     distributed.initialize(flags)
-    with ending.errors_as_messages('many_hosts_run'):
+    with shutdown.errors_as_messages('many_hosts_run'):
         (pathlib.Path(flags.workdir) / f'pid.{processes.index()}').write_text(str(os.getpid()))
         trainer = dataclasses.replace(TRAINER, steps=flags.steps, mesh=MeshShape(model=flags.mesh_model))
         trainer.fit(MODEL, ColumnStore.open(flags.columns), flags.workdir, validate)

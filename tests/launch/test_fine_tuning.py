@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from llmrec_jax import materialise, train
-from llmrec_jax.launch.gin_config import REPOSITORY
+from llmrec_jax.runs.gin_config import REPOSITORY
 from llmrec_jax.training.metrics_log import read_json_lines
 
 TASK = ('--task=next_thing', '--module=tests.launch.text_tasks', '--num_shards=2')

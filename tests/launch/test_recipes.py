@@ -6,7 +6,7 @@ import json
 import jax
 import pytest
 
-from llmrec_jax.launch import gin_config
+from llmrec_jax.runs import gin_config
 from llmrec_jax.launch.recipe import Recipe
 
 CONFIGS = gin_config.REPOSITORY / 'gin_configs'

@@ -8,7 +8,8 @@ import orbax.checkpoint as ocp
 import pytest
 
 from llmrec_jax import evaluate
-from llmrec_jax.launch import gin_config, pipeline
+from llmrec_jax.launch import pipeline
+from llmrec_jax.runs import gin_config
 from llmrec_jax.launch.fine_tuning import FineTuning
 from llmrec_jax.launch.run_folder import RunFolder
 from llmrec_jax.training.parameter_restore import load_params

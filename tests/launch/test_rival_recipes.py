@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from llmrec_jax.launch import gin_config
+from llmrec_jax.runs import gin_config
 from llmrec_jax.launch.sequential_recipe import SequentialRecipe
 from llmrec_jax.models.sequential.bert4rec import BERT4RecEncoder
 from llmrec_jax.models.sequential.caser import CaserEncoder

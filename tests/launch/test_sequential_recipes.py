@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from llmrec_jax.evaluation.sampled_protocol import SampledProtocol
-from llmrec_jax.launch import gin_config
+from llmrec_jax.runs import gin_config
 from llmrec_jax.launch.sequential_recipe import SequentialRecipe
 from tests.launch.test_recipes import CONFIGS, PARTS
 

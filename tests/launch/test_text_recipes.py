@@ -4,7 +4,8 @@ import argparse
 
 import pytest
 
-from llmrec_jax.launch import gin_config, pipeline
+from llmrec_jax.launch import pipeline
+from llmrec_jax.runs import gin_config
 from llmrec_jax.launch.text_recipe import TextRecipe
 
 FOLDER = gin_config.REPOSITORY / 'gin_configs' / 'p5'
@@ -26,7 +27,7 @@ def load(*names: str, bindings: tuple[str, ...] = ()) -> TextRecipe:
     ]
     _, arguments = gin_config.parse_arguments(parser, flags)
     loaded = gin_config.load(arguments)
-    return gin_config.instantiate(gin_config.configured(tuple(pipeline.KINDS)), loaded)
+    return gin_config.instantiate(gin_config.configured_kind(tuple(pipeline.KINDS)), loaded)
 
 
 def test_these_tests_know_every_file():

@@ -138,7 +138,7 @@ def test_training_reads_no_tensorflow_where_the_examples_are_made(made, flags, t
 
 
 def test_materialising_goes_on_after_a_kill_with_what_is_not_complete(made, flags, tmp_path, monkeypatch):
-    from llmrec_jax.launch import materialise
+    from llmrec_jax.stages import materialise
 
     workdir = tmp_path / 'killed'
     shutil.copytree(made.root, workdir)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from llmrec_jax import evaluate, infer, run
-from llmrec_jax.launch import gin_config
+from llmrec_jax.runs import gin_config
 from llmrec_jax.launch.two_tower_recipe import TwoTowerRecipe
 from llmrec_jax.models.sequential.catalogue import CatalogueFacts
 from llmrec_jax.retrieval.index_choice import load_index

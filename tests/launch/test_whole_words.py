@@ -6,10 +6,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from llmrec_jax.launch import gin_config
+from llmrec_jax.runs import gin_config
 from llmrec_jax.launch.fine_tuning import open_examples
-from llmrec_jax.launch.fingerprint import fingerprint
-from llmrec_jax.launch.task_provenance import vocabulary_facts
+from llmrec_jax.runs.fingerprint import fingerprint
+from llmrec_jax.stages.task_provenance import vocabulary_facts
 from llmrec_jax.launch.text_recipe import TextRecipe
 from llmrec_jax.launch.text_stages import text_train_stage
 from llmrec_jax.launch.text_workspace import TextWorkspace

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from llmrec_jax import plan
-from llmrec_jax.launch.gin_config import REPOSITORY
+from llmrec_jax.runs.gin_config import REPOSITORY
 
 SMOKE = '--gin_file=gin_configs/tiger/smoke.gin'
 

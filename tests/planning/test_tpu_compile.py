@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
-from llmrec_jax.launch import gin_config
-from llmrec_jax.launch.gin_config import REPOSITORY, GinArguments
+from llmrec_jax.runs import gin_config
+from llmrec_jax.runs.gin_config import REPOSITORY, GinArguments
 from llmrec_jax.launch.planned_workload import DecodingSizes, planned_workload
 from llmrec_jax.planning import decoding_plan, training_plan
 from llmrec_jax.planning.compilation import OutOfMemory, compile_program

@@ -6,7 +6,7 @@ import seqio
 from llmrec_jax.corpora import prepare
 from llmrec_jax.corpora.simulated_shop.source import SimulatedShop
 from llmrec_jax.corpora.splits import leave_last_out
-from llmrec_jax.launch.materialise import materialise
+from llmrec_jax.stages.materialise import materialise
 from tasks.sequential import SequentialTask
 
 MAX_ITEMS = 4

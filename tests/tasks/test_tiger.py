@@ -10,7 +10,7 @@ from llmrec_jax.corpora import prepare
 from llmrec_jax.corpora.simulated_shop.source import SimulatedShop
 from llmrec_jax.corpora.splits import leave_last_out
 from llmrec_jax.evaluation import metrics
-from llmrec_jax.launch.materialise import materialise
+from llmrec_jax.stages.materialise import materialise
 from llmrec_jax.semantic_ids.code_table import CodeTable
 from llmrec_jax.semantic_ids.collisions import resolve
 from llmrec_jax.semantic_ids.token_layout import TokenLayout

@@ -15,7 +15,6 @@ from jaxtyping import Int
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.task_results import TaskResult
 from llmrec_jax.files import text_written_whole, write_json
-from llmrec_jax.launch.fingerprint import fingerprint
 from llmrec_jax.launch.mixtures.evaluation_task import (
     ITEM,
     ITEM_LIST,
@@ -28,6 +27,7 @@ from llmrec_jax.launch.mixtures.judging import judged
 from llmrec_jax.launch.mixtures.network import on_every_process
 from llmrec_jax.launch.mixtures.questions import QuestionBatches, drawn_rows
 from llmrec_jax.launch.mixtures.respondents import Respondents
+from llmrec_jax.runs.fingerprint import fingerprint
 from llmrec_jax.training import processes
 
 LOG = logging.getLogger(__name__)

@@ -5,7 +5,6 @@ import pathlib
 
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.environment import environment
-from llmrec_jax.launch.fingerprint import describe, fingerprint
 from llmrec_jax.launch.mixtures.catalogue import Catalogue
 from llmrec_jax.launch.mixtures.evaluation_task import EvaluationTask
 from llmrec_jax.launch.mixtures.examination import Examination
@@ -16,6 +15,7 @@ from llmrec_jax.launch.mixtures.params_fingerprint import params_fingerprint
 from llmrec_jax.launch.mixtures.respondents import Respondents
 from llmrec_jax.launch.mixtures.task_names import tasks_of
 from llmrec_jax.launch.text_workspace import TextWorkspace
+from llmrec_jax.runs.fingerprint import describe, fingerprint
 from llmrec_jax.training import processes
 
 LOG = logging.getLogger(__name__)

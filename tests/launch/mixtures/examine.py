@@ -4,7 +4,8 @@ import argparse
 import pathlib
 import sys
 
-from llmrec_jax.launch import distributed, ending, pipeline
+from llmrec_jax.launch import pipeline
+from llmrec_jax.runs import distributed, shutdown
 from llmrec_jax.launch.mixtures.mixture_run import evaluate_mixture
 from llmrec_jax.launch.text_workspace import TextWorkspace
 from tests.launch.mixtures import small_shop
@@ -18,7 +19,7 @@ def main() -> None:
     flags = parser.parse_args()
     pipeline.log_to_stderr()
     distributed.initialize(flags)
-    with ending.errors_as_messages('examine'):
+    with shutdown.errors_as_messages('examine'):
         recipe = small_shop.recipe(flags.workdir, mixture=flags.mixture)
         evaluate_mixture(TextWorkspace(recipe, str(flags.workdir / 'checkpoints' / 'checkpoint_1')))
     print(sorted({'tensorflow', 'seqio', 't5x'} & sys.modules.keys()))

@@ -14,7 +14,7 @@ from llmrec_jax.decoding.greedy import Greedy
 from llmrec_jax.decoding.name_search import NameSearch
 from llmrec_jax.evaluation.report.page import render
 from llmrec_jax.files import write_json, write_text
-from llmrec_jax.launch.catalogue_file import save_catalogue
+from llmrec_jax.stages.catalogue_file import save_catalogue
 from llmrec_jax.launch.mixtures.answering import Answering
 from llmrec_jax.launch.palr import results
 from llmrec_jax.launch.palr.answered_lists import AnsweredLists, answered_lists

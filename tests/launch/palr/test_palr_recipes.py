@@ -5,7 +5,8 @@ import argparse
 import pytest
 
 from llmrec_jax.language_models.stored_responses import OfflineModel
-from llmrec_jax.launch import gin_config, pipeline
+from llmrec_jax.launch import pipeline
+from llmrec_jax.runs import gin_config
 from llmrec_jax.launch.palr.recipe import PalrRecipe
 from llmrec_jax.launch.profiles.profile_writer import CountedProfiles, WrittenProfiles
 
@@ -33,7 +34,7 @@ def load(*names: str, bindings: tuple[str, ...] = ()) -> PalrRecipe:
     ]
     _, arguments = gin_config.parse_arguments(parser, flags)
     loaded = gin_config.load(arguments)
-    return gin_config.instantiate(gin_config.configured(tuple(pipeline.ALL_KINDS)), loaded)
+    return gin_config.instantiate(gin_config.configured_kind(tuple(pipeline.ALL_KINDS)), loaded)
 
 
 def test_these_tests_know_every_file():

@@ -12,7 +12,7 @@ from llmrec_jax import run
 from llmrec_jax.language_models.chat_server import ChatServer
 from llmrec_jax.language_models.stored_responses import OfflineModel
 from llmrec_jax.language_models.usage import Prices
-from llmrec_jax.launch import gin_config
+from llmrec_jax.runs import gin_config
 from llmrec_jax.launch.local_t5 import LocalT5
 from llmrec_jax.launch.profiles.profile_recipe import ProfileRecipe
 from llmrec_jax.launch.profiles.profile_writer import CountedProfiles

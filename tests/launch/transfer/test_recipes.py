@@ -5,7 +5,7 @@ import dataclasses
 import gin
 import pytest
 
-from llmrec_jax.launch import gin_config
+from llmrec_jax.runs import gin_config
 from llmrec_jax.launch.transfer.recipe import TransferRecipe
 from tests.launch.test_recipes import CONFIGS
 

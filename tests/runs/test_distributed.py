@@ -4,8 +4,8 @@ import argparse
 
 import pytest
 
-from llmrec_jax.launch import distributed
-from llmrec_jax.launch.cluster import Place, first_host
+from llmrec_jax.runs import distributed
+from llmrec_jax.runs.cluster import Place, first_host
 
 
 def place(*flags, **environment):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import seqio
 
-from llmrec_jax.launch.task_provenance import task_provenance
+from llmrec_jax.stages.task_provenance import task_provenance
 from llmrec_jax.training.column_writer import Block, ColumnWriter
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.packing import companions, pack

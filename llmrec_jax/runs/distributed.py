@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import jax
 
-from llmrec_jax.launch import cluster
-from llmrec_jax.launch.ending import LastWords
+from llmrec_jax.runs import cluster
+from llmrec_jax.runs.shutdown import LastWords
 from llmrec_jax.training.processes import first_line
 
 # A dead process is noticed after this time at the latest; a live migration of a virtual machine may take most

@@ -186,7 +186,33 @@ def resolve(name: str, parameters: Iterable[str]) -> dict[str, object]:
         raise ConfigurationError(_explain(str(error))) from error
 
 
-def configured(candidates: Sequence[type], otherwise: type | None = None) -> type:
+def configured(base: type) -> type:
+    """The class derived from `base` that the loaded files configure.
+
+    Raises:
+      ConfigurationError: when they configure none, or more than one.
+    """
+    found = _bound_classes(base)
+    if len(found) != 1:
+        raise ConfigurationError(
+            f'these gin files must configure one {base.__name__}, and configure '
+            f'{" and ".join(cls.__name__ for cls in found) or "none"}'
+        )
+    return found[0]
+
+
+def configures(base: type) -> bool:
+    """Whether the loaded files configure a class derived from `base`."""
+    return bool(_bound_classes(base))
+
+
+def _bound_classes(base: type) -> list[type]:
+    bound = sorted({selector for _, selector, _ in _bindings()})
+    wrapped = [gin_internals._REGISTRY.get_match(selector).wrapped for selector in bound]
+    return [cls for cls in wrapped if isinstance(cls, type) and issubclass(cls, base)]
+
+
+def configured_kind(candidates: Sequence[type], otherwise: type | None = None) -> type:
     """Which of the classes the loaded files configure.
 
     Args:

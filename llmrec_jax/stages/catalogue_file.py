@@ -19,8 +19,13 @@ class ShownItems:
     def __len__(self) -> int:
         return len(self.item_id)
 
+    @classmethod
+    def of(cls, items: Items) -> 'ShownItems':
+        """What of a corpus's items is shown."""
+        return cls(list(items.item_id), list(items.title), [tuple(path) for path in items.categories])
 
-def save_catalogue(items: Items, path: pathlib.Path) -> None:
+
+def save_catalogue(items: ShownItems, path: pathlib.Path) -> None:
     """Writes one JSON line an item, whole or not at all."""
     with files.text_written_whole(path) as file:
         for item_id, title, categories in zip(items.item_id, items.title, items.categories, strict=True):

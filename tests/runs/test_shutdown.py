@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from llmrec_jax.launch import ending
+from llmrec_jax.runs import shutdown
 from llmrec_jax.training import processes
 
 DYING = """
 import os, signal, sys
-from llmrec_jax.launch.ending import LastWords
+from llmrec_jax.runs.shutdown import LastWords
 words = LastWords('gone')
 if sys.argv[1] == 'well':
     words.take_back()
@@ -24,14 +24,14 @@ def test_last_words_are_heard_unless_taken_back(how, said):
 
 
 def test_an_error_for_the_user_becomes_a_message(capsys):
-    with pytest.raises(SystemExit) as ended, ending.errors_as_messages('program'):
+    with pytest.raises(SystemExit) as ended, shutdown.errors_as_messages('program'):
         raise ValueError('the batch is too large')
     assert ended.value.code == 1
     assert capsys.readouterr().err == 'program: the batch is too large\n'
 
 
 def test_a_mistake_of_the_library_keeps_its_traceback():
-    with pytest.raises(KeyError), ending.errors_as_messages('program'):
+    with pytest.raises(KeyError), shutdown.errors_as_messages('program'):
         raise KeyError('x')
 
 

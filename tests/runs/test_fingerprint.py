@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from llmrec_jax.launch.fingerprint import fingerprint
+from llmrec_jax.runs.fingerprint import fingerprint
 
 
 @dataclasses.dataclass(frozen=True)

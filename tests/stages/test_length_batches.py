@@ -2,7 +2,7 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given
 
-from llmrec_jax.launch.length_batches import length_batches
+from llmrec_jax.stages.length_batches import length_batches
 
 
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=30), st.integers(1, 8))

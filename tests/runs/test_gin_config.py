@@ -2,12 +2,12 @@ import argparse
 
 import pytest
 
-from llmrec_jax.launch import gin_config
-from tests.launch import sample_recipe
+from llmrec_jax.runs import gin_config
+from tests.runs import sample_recipe
 
 RECIPE = """
 from __gin__ import dynamic_registration
-from tests.launch import sample_recipe
+from tests.runs import sample_recipe
 
 WORKDIR = %gin.REQUIRED
 WIDTH = 3

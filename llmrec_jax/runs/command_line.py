@@ -1,0 +1,122 @@
+"""What the launchers share: flags, gin files, logging, and a system to work on."""
+
+import argparse
+import dataclasses
+import logging
+import os
+import pathlib
+import sys
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+# TensorFlow reports its CPU kernels at import, before any logging of ours could be asked to keep quiet.
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+from llmrec_jax import files
+from llmrec_jax.runs import config_consistency, distributed, execution, gin_config, shared_workdir, shutdown
+from llmrec_jax.runs.record import StageRecord
+from llmrec_jax.runs.run import CONFIG, Run
+from llmrec_jax.runs.system import System
+from llmrec_jax.training import compilation_cache, host_memory, processes, xla_flags
+
+errors_as_messages = shutdown.errors_as_messages
+
+
+def parse(
+    description: str,
+    arguments: Sequence[str] | None = None,
+    add_flags: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
+    base: type = System,
+    kinds: Sequence[type] = (),
+    otherwise: type | None = None,
+) -> tuple[argparse.Namespace, Any]:
+    """Reads the command line and the gin files it names.
+
+    Args:
+      description: what the launcher does, for `--help`.
+      arguments: instead of the command line's.
+      add_flags: adds the launcher's own flags.
+      base: the class that the gin files are to configure, or one derived from it.
+      kinds: recipes that are no systems yet.
+      otherwise: what the files may configure without any of `kinds`.
+
+    Returns:
+      The flags, and the system; its `checkpoint` is the flag's, where the launcher has one.
+
+    Raises:
+      SystemExit: with one message on standard error, when the configuration cannot be honoured.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    gin_config.add_arguments(parser)
+    distributed.add_arguments(parser)
+    add_flags(parser)
+    given = sys.argv[1:] if arguments is None else arguments
+    flags, gin_arguments = gin_config.parse_arguments(
+        parser, sys.argv[1:] if arguments is None else arguments
+    )
+    log_to_stderr()
+    xla_flags.apply(os.environ)
+    host_memory.keep(os.environ)
+    with shutdown.guarded(parser.prog, code=2):
+        distributed.initialize(flags)
+    compilation_cache.enable(os.environ)
+    # Of many processes the first speaks for all.
+    logging.getLogger().setLevel(logging.INFO if processes.is_first() else logging.WARNING)
+    with shutdown.guarded(parser.prog, code=2):
+        loaded = gin_config.load(gin_arguments)
+        if kinds and not gin_config.configures(base):
+            found = gin_config.configured_kind(tuple(kinds), otherwise)
+        else:
+            found = gin_config.configured(base)
+        system = gin_config.instantiate(found, loaded)
+        if getattr(flags, 'checkpoint', None) is not None and isinstance(system, System):
+            system = dataclasses.replace(system, checkpoint=flags.checkpoint)
+        config_consistency.check(config_consistency.describe(flags, gin_config.operative_config()))
+        return flags, system
+
+
+def log_to_stderr() -> None:
+    """Shows what this library says of its progress, and of others only what went wrong."""
+    # `force`, because importing absl has already put a handler of its own in place.
+    logging.basicConfig(level=logging.INFO, format='%(asctime)s %(message)s', datefmt='%H:%M:%S', force=True)
+    for chatty in ('absl', 'jax', 'orbax', 'matplotlib'):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+
+
+def add_checkpoint_flag(parser: argparse.ArgumentParser) -> None:
+    """Adds `--checkpoint`."""
+    parser.add_argument(
+        '--checkpoint',
+        metavar='DIR',
+        help="a folder checkpoint_<step>, ours or T5X's, local or gs://; by default the workdir's best",
+    )
+
+
+def run_stages(system: System, wanted: Collection[str] | None) -> tuple[Run, list[StageRecord]]:
+    """Runs stages of a system in its workdir, and returns that and the records of all that are done.
+
+    Args:
+      system: what the gin files configure.
+      wanted: names of the stages, or None for all.
+    """
+    run, stages = Run(system.workdir), system.stages()
+    execution.check(run, stages, wanted)
+    write_config(run.root / CONFIG)
+    return run, execution.execute(run, stages, wanted)
+
+
+def write_config(path: pathlib.Path) -> None:
+    """Keeps every value in force, as a gin file that reproduces the run.
+
+    Raises:
+      ProcessError: when not all processes of the run share the file's folder.
+    """
+    processes.from_first(lambda: files.write_bytes(path, gin_config.operative_config().encode()))
+    shared_workdir.check(path.parent)
+
+
+def split_names(text: str | None) -> list[str] | None:
+    """'corpus,floors' as a list; None stays None."""
+    return None if text is None else [name for name in text.split(',') if name]

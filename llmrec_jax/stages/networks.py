@@ -1,0 +1,135 @@
+"""How the model of a run is made, and where its parameters come from."""
+
+import dataclasses
+import math
+import pathlib
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import jax
+import numpy as np
+from jaxtyping import Array, PyTree
+
+from llmrec_jax import marks
+from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.runs.artifact import Artifact
+from llmrec_jax.runs.record import facts_of
+from llmrec_jax.runs.run import Run
+from llmrec_jax.training.parameter_restore import check_params, restore_params
+from llmrec_jax.training.train_state import TrainableModel, abstract_params
+from llmrec_jax.training.trainer import Trainer
+
+TRAIN_FACTS = facts_of('train')
+
+
+@runtime_checkable
+class Network(Protocol):
+    """A frozen dataclass: a recipe's model, completed by what a run makes, such as its catalogue.
+
+    Attributes:
+      reads: artifacts that complete it.
+    """
+
+    @property
+    def reads(self) -> Sequence[Artifact[Any]]:
+        """Artifacts that complete the model."""
+
+    def model(self, run: Run) -> TrainableModel:
+        """The model as it is trained and asked in this run."""
+
+    def trained_part(self) -> Any:
+        """What of it decides the trained parameters; how it is decoded does not."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderDecoderNetwork:
+    """An encoder-decoder whose recipe says all of it.
+
+    Attributes:
+      recipe: the model.
+    """
+
+    recipe: EncoderDecoderModel
+
+    @property
+    def reads(self) -> Sequence[Artifact[Any]]:
+        """See `Network`."""
+        return ()
+
+    def model(self, run: Run) -> EncoderDecoderModel:
+        """See `Network`."""
+        del run
+        return self.recipe
+
+    def trained_part(self) -> Any:
+        """See `Network`; another beam, or words left out of inference, trains nothing else."""
+        whole_words = self.recipe.whole_words
+        if whole_words is not None:
+            whole_words = dataclasses.replace(whole_words, omitted_at_inference=False)
+        return dataclasses.replace(self.recipe, decode_fn=None, whole_words=whole_words)
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameters:
+    """The parameters that a trained system answers with.
+
+    Attributes:
+      network: whose.
+      trainer: which shards them.
+      checkpoint: a folder `checkpoint_<step>`; None for the best that was trained in the run.
+    """
+
+    network: Network
+    trainer: Trainer = marks.without_effect()
+    checkpoint: str | None = None
+
+    @property
+    def reads(self) -> Sequence[Artifact[Any]]:
+        """Artifacts that they come from."""
+        return (*self.network.reads, *(() if self.checkpoint is not None else (TRAIN_FACTS,)))
+
+    def abstract(self, run: Run) -> PyTree[jax.ShapeDtypeStruct]:
+        """Their shapes and shardings."""
+        return abstract_parameters(self.network.model(run), self.trainer)
+
+    def location(self, run: Run) -> str | pathlib.Path:
+        """The checkpoint."""
+        return self.checkpoint or run.root / run[TRAIN_FACTS]['best_checkpoint']
+
+    def called(self, run: Run) -> str:
+        """The checkpoint as results name it: relative to the workdir where it lies there."""
+        return self.checkpoint or run[TRAIN_FACTS]['best_checkpoint']
+
+    def restore(self, run: Run) -> PyTree[Array]:
+        """The parameters, sharded as the trainer shards them.
+
+        Raises:
+          CheckpointError: when the checkpoint is not there, is damaged, or is of another model.
+        """
+        where = self.location(run)
+        return run.once(('params', str(where)), lambda: restore_params(where, self.abstract(run)))
+
+    def check(self, run: Run) -> None:
+        """Finds out whether a checkpoint that was named is of the model, where its shapes are known already.
+
+        Raises:
+          CheckpointError: when it is not.
+        """
+        if self.checkpoint is not None and all(run.has(artifact) for artifact in self.network.reads):
+            check_params(self.checkpoint, self.abstract(run), None)
+
+
+def abstract_parameters(model: TrainableModel, trainer: Trainer) -> PyTree[jax.ShapeDtypeStruct]:
+    """Shapes and shardings of a model's parameters."""
+    blank = {name: np.zeros((1, 2), np.int32) for name in trainer.feature_lengths}
+    features = {
+        name: jax.ShapeDtypeStruct(array.shape, array.dtype)
+        for name, array in model.convert_features(blank).items()
+    }
+    return abstract_params(model, features, trainer.mesh.build(), trainer.logical_axis_rules)
+
+
+def parameter_count(model: TrainableModel, trainer: Trainer) -> int:
+    """Number of parameters of a model."""
+    leaves = jax.tree.leaves(abstract_parameters(model, trainer))
+    return sum(math.prod(leaf.shape) for leaf in leaves)

@@ -1,0 +1,228 @@
+"""The end of a run that ranks a catalogue: `results.json`, `report.html`, and the table on the terminal."""
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llmrec_jax.evaluation.bootstrap import Bootstrap
+from llmrec_jax.evaluation.catalogue_metrics import Catalogue
+from llmrec_jax.evaluation.cold_start import cold_start_record
+from llmrec_jax.evaluation.environment import environment
+from llmrec_jax.evaluation.evaluator import Evaluator, SystemResult
+from llmrec_jax.evaluation.floors.all_floors import FLOORS
+from llmrec_jax.evaluation.floors.counts import item_counts
+from llmrec_jax.evaluation.per_user import PerUserResults
+from llmrec_jax.evaluation.protocol import SEEN_ITEMS, SPLITS, Protocol
+from llmrec_jax.evaluation.report.examples import choose_cases, user_examples
+from llmrec_jax.evaluation.report.page import write_report
+from llmrec_jax.evaluation.report.report_data import Curve, Picture, PublishedRow, ReportData, UserExample
+from llmrec_jax.evaluation.results import CEILING, LAW_ATTAINED, Results, section
+from llmrec_jax.runs.artifact import place
+from llmrec_jax.runs.record import StageRecord
+from llmrec_jax.runs.run import CONFIG, Run
+from llmrec_jax.runs.stage import Stage
+from llmrec_jax.stages.baselines import CONTENT_NAMES
+from llmrec_jax.stages.corpus import CATALOGUE
+from llmrec_jax.stages.corpus import SPLITS as CORPUS_SPLITS
+from llmrec_jax.stages.item_vectors import ITEM_VECTORS
+from llmrec_jax.stages.rank import Ranking, RankStage, lists
+from llmrec_jax.training import processes
+
+LOG = logging.getLogger(__name__)
+EXAMPLE_USERS = 12
+RESULTS, REPORT = place('results.json'), place('report.html')
+
+
+@dataclasses.dataclass(frozen=True)
+class RankingReport:
+    """What is said of a system that ranks a catalogue.
+
+    Attributes:
+      system: what the trained system is called.
+      corpus: what the corpus is called.
+      ranking: the protocol.
+      stages: of the system; those that are done are reported.
+      published: rows of the literature; not measured here.
+      curves: of training.
+      pictures: of what was learned before.
+      sampled: entries of protocols with drawn negatives, as `Results.sampled` holds them.
+    """
+
+    system: str
+    corpus: str
+    ranking: Ranking
+    stages: Sequence[Stage]
+    published: Sequence[PublishedRow] = ()
+    curves: Sequence[Curve] = ()
+    pictures: Sequence[Picture] = ()
+    sampled: Sequence[Mapping[str, Any]] = ()
+
+    def write(self, run: Run, records: Sequence[StageRecord]) -> None:
+        """Writes `results.json` and `report.html` from what is done, on process 0.
+
+        Args:
+          run: the workdir.
+          records: of the stages that are done.
+        """
+        processes.from_first(lambda: self._write(run, {record.name: record for record in records}))
+
+    def _write(self, run: Run, done: Mapping[str, StageRecord]) -> None:
+        results = self.results(run, done)
+        results.save(run.path(RESULTS))
+        write_report(self._data(run, done, results), run.path(REPORT))
+        for line in table(results):
+            LOG.info(line)
+        LOG.info('results: %s', run.path(RESULTS))
+        LOG.info('report: %s', run.path(REPORT))
+
+    def results(self, run: Run, done: Mapping[str, StageRecord]) -> Results:
+        """Judges every list that the finished stages made, and collects what they told.
+
+        Args:
+          run: the workdir.
+          done: records of the finished stages by name.
+        """
+        facts = {name: record.facts for name, record in done.items()}
+        main = Protocol('test', self.ranking.seen_items, self.ranking.ks)
+        systems: dict[str, dict[str, dict]] = {}
+        comparisons: list[dict] = []
+        slices: dict[str, dict] = {}
+        catalogue = _catalogue(run, done)
+        for split in SPLITS:
+            for seen_items in SEEN_ITEMS:
+                protocol = Protocol(split, seen_items, self.ranking.ks)
+                evaluator = Evaluator(protocol, catalogue, Bootstrap(seed=self.ranking.seed))
+                judged = self._judged(run, done, evaluator)
+                if judged:
+                    systems[section(protocol, main)] = {one.name: one.as_dict() for one in judged}
+                if protocol == main:
+                    comparisons = evaluator.compare(judged)
+                    slices = self._cold_start(run, judged, evaluator.bootstrap)
+            for name, found in _bounds(facts, split).items():
+                for where in (split, *(key for key in systems if key.startswith(f'{split}_seen'))):
+                    systems.setdefault(where, {})[name] = found
+        content = facts.get('content', {})
+        return Results(
+            protocol=main.as_dict(),
+            systems=systems,
+            corpus=facts.get('corpus', {}),
+            environment=environment(self.ranking.seed),
+            stages=stage_costs(done.values()),
+            comparisons=comparisons,
+            semantic_ids={
+                **facts.get('item_vectors', {}),
+                **facts.get('semantic_ids', {}),
+                **{name: value for name, value in content.items() if name.startswith('scann_')},
+            },
+            training={**facts.get('tasks', {}), **facts.get('train', {})},
+            decoding=facts.get('evaluate', {}),
+            sampled=self.sampled,
+            cold_start=slices,
+            serving=serving_costs(facts),
+        )
+
+    def _measuring(self, done: Mapping[str, StageRecord]) -> list[RankStage]:
+        """Stages that are done and measured; trained systems first, the last trained of them at the top."""
+        ranked = [stage for stage in self.stages if isinstance(stage, RankStage) and stage.name in done]
+        of_trained = [stage for stage in ranked if stage.of_trained]
+        return [*reversed(of_trained), *(stage for stage in ranked if not stage.of_trained)]
+
+    def _judged(self, run: Run, done: Mapping[str, StageRecord], evaluator: Evaluator) -> list[SystemResult]:
+        split, seen_items = evaluator.protocol.split, evaluator.protocol.seen_items
+        judged = []
+        for stage in self._measuring(done):
+            if (split, seen_items) not in stage.asked:
+                continue
+            found = run[lists(stage.name, split, seen_items)]
+            cases = stage.draw.cases(run[CORPUS_SPLITS], split)
+            for name, listed in found.systems.items():
+                judged.append(evaluator.judge(name, listed, cases, found.seconds[name]))
+        return judged
+
+    def _cold_start(self, run: Run, judged: Sequence[SystemResult], bootstrap: Bootstrap) -> dict[str, dict]:
+        if not judged:
+            return {}
+        splits, n_items, ks = run[CORPUS_SPLITS], len(run[CATALOGUE]), self.ranking.ks
+        return {
+            one.name: cold_start_record(
+                one.recommendations.target_rank, splits.test, splits.train, n_items, ks, bootstrap
+            )
+            for one in judged
+        }
+
+    def _data(self, run: Run, done: Mapping[str, StageRecord], results: Results) -> ReportData:
+        examples, rule = self._examples(run, done)
+        return ReportData(
+            title=f'{self.system.upper()} on {self.corpus}',
+            results=results,
+            headline=self.system,
+            floors=(*FLOORS, *CONTENT_NAMES.values()),
+            curves=self.curves,
+            pictures=self.pictures,
+            examples=examples,
+            examples_rule=rule,
+            published=self.published,
+            config=(run.root / CONFIG).read_text(encoding='utf-8'),
+            labels={self.system: self.system.upper()},
+        )
+
+    def _examples(self, run: Run, done: Mapping[str, StageRecord]) -> tuple[list[UserExample], str]:
+        """A dozen test users and how they were chosen; none before the trained system has answered."""
+        ranking, answered = self.ranking, {}
+        for stage in self._measuring(done):
+            if ('test', ranking.seen_items) in stage.asked:
+                answered |= run[lists(stage.name, 'test', ranking.seen_items)].systems
+        if self.system not in answered:
+            return [], ''
+        cases, shown = run[CORPUS_SPLITS].test, run[CATALOGUE]
+        every = PerUserResults(cases.user, cases.target, answered)
+        rows, rule = choose_cases(
+            every, self.system, k=ranking.list_length, examples=EXAMPLE_USERS, seed=ranking.seed
+        )
+        found = user_examples(rows, cases, every, shown.title, shown.item_id, ranking.list_length)
+        return found, rule
+
+
+def stage_costs(records: Sequence[StageRecord]) -> list[dict[str, Any]]:
+    """What each stage took, as `Results.stages` holds it."""
+    return [
+        {
+            'name': record.name,
+            'seconds': record.seconds,
+            'reused': record.reused,
+            'peak_memory_mb': record.peak_memory_mb,
+        }
+        for record in records
+    ]
+
+
+def serving_costs(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What answering costs, by what the stages measured, as `Results.serving` holds it."""
+    return {name: cost for told in facts.values() for name, cost in told.get('serving', {}).items()}
+
+
+def table(results: Results) -> list[str]:
+    """Recall and NDCG of every system on the test users, in plain text."""
+    metrics = [f'{kind}@{k}' for k in results.protocol['ks'] for kind in ('recall', 'ndcg')]
+    lines = [f'{"test":<20}' + ''.join(f'{metric:>12}' for metric in metrics)]
+    for name, numbers in results.systems.get('test', {}).items():
+        lines.append(f'{name:<20}' + ''.join(f'{numbers[metric]:>12.4f}' for metric in metrics))
+    return lines
+
+
+def _catalogue(run: Run, done: Mapping[str, StageRecord]) -> Catalogue | None:
+    if 'corpus' not in done:
+        return None
+    shown = run[CATALOGUE]
+    return Catalogue(
+        train_counts=item_counts(run[CORPUS_SPLITS].train, len(shown)),
+        categories=shown.categories,
+        vectors=run[ITEM_VECTORS] if 'item_vectors' in done else None,
+    )
+
+
+def _bounds(facts: Mapping[str, Mapping[str, Any]], split: str) -> dict[str, dict]:
+    """The ceiling, and what ranking by the law itself reached on the very targets that were drawn."""
+    found = facts.get('ceiling', {}).get(split)
+    return {CEILING: found['expected'], LAW_ATTAINED: found['attained_by_the_law']} if found else {}

@@ -1,0 +1,125 @@
+"""The stage that trains: from materialised examples to the best checkpoint, without TensorFlow."""
+
+import dataclasses
+import json
+import logging
+import operator
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from llmrec_jax import files, marks
+from llmrec_jax.runs.artifact import Artifact, place
+from llmrec_jax.runs.run import Run
+from llmrec_jax.runs.stage import Phase, Stage
+from llmrec_jax.stages import tasks
+from llmrec_jax.stages.networks import Network, abstract_parameters, parameter_count
+from llmrec_jax.training import processes
+from llmrec_jax.training.columns import ColumnStore
+from llmrec_jax.training.loop import TrainResult, Validate
+from llmrec_jax.training.parameter_restore import check_params, fresh_paths
+from llmrec_jax.training.trainer import CHECKPOINTS, Trainer
+
+LOG = logging.getLogger(__name__)
+OWNER = 'training_stage.json'
+PRODUCTS = (CHECKPOINTS, 'metrics.jsonl', 'validation.jsonl', 'tensorboard', 'training_input.json')
+
+
+@runtime_checkable
+class Validation(Protocol):
+    """A frozen dataclass: the metrics that checkpoints are chosen by."""
+
+    @property
+    def reads(self) -> Sequence[Artifact[Any]]:
+        """Artifacts that it is made of."""
+
+    def validate(self, run: Run) -> Validate:
+        """From parameters and step to metrics."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Train(Stage):
+    """Trains a model, or goes on where a killed run of the same recipe was.
+
+    Attributes:
+      network: what is trained.
+      trainer: the embedded engine.
+      validation: None for none.
+      examples: what it is trained on.
+      start: the checkpoint that it begins with, where a stage makes one; None for what the trainer says.
+    """
+
+    network: Network = marks.described_by(operator.methodcaller('trained_part'))
+    trainer: Trainer
+    validation: Validation | None = None
+    examples: Artifact[ColumnStore] = tasks.examples('train')
+    start: Artifact[pathlib.Path] | None = None
+    name: ClassVar[str] = 'train'
+    phase: ClassVar[Phase] = 'train'
+    on_all: ClassVar[bool] = True
+    writes: ClassVar = (place(CHECKPOINTS), place('metrics.jsonl'))
+
+    @property
+    def reads(self) -> Sequence[Artifact[Any]]:
+        """See `Stage.reads`."""
+        of_validation = () if self.validation is None else self.validation.reads
+        of_start = () if self.start is None else (self.start,)
+        return (self.examples, *self.network.reads, *of_validation, *of_start)
+
+    def check(self, run: Run) -> None:
+        """See `Stage.check`.
+
+        Raises:
+          ValueError: when the devices cannot share the batch.
+          CheckpointError: when the initial checkpoint is of another model.
+        """
+        self.trainer.check_devices()
+        initial = self.trainer.initial_checkpoint
+        begun = any((run.root / CHECKPOINTS).glob('checkpoint_*'))
+        known = all(run.has(artifact) for artifact in self.network.reads)
+        if initial is not None and known and not begun:
+            abstract = abstract_parameters(self.network.model(run), self.trainer)
+            check_params(initial, abstract, fresh_paths(abstract, self.trainer.fresh_parameters))
+
+    def run(self, run: Run) -> dict[str, Any]:
+        """See `Stage.run`."""
+        processes.from_first(lambda: set_aside(run.root, run.fingerprint))
+        model, trainer = self.network.model(run), self.trainer
+        if self.start is not None:
+            trainer = dataclasses.replace(trainer, initial_checkpoint=str(run[self.start]))
+        validate = None if self.validation is None else self.validation.validate(run)
+        result = trainer.fit(model, run[self.examples], run.root, validate=validate)
+        return {**told(result, run.root), 'parameters': parameter_count(model, trainer)}
+
+
+def told(result: TrainResult, root: pathlib.Path) -> dict[str, Any]:
+    """What training did, as JSON, its paths relative to the workdir."""
+    return {
+        name: os.path.relpath(value, root) if isinstance(value, pathlib.Path) else value
+        for name, value in dataclasses.asdict(result).items()
+    }
+
+
+def set_aside(root: pathlib.Path, fingerprint: str) -> None:
+    """Moves away what another configuration trained here, so that this one does not go on with it."""
+    owner = root / OWNER
+    previous = json.loads(owner.read_text())['fingerprint'] if owner.exists() else None
+    if previous != fingerprint:
+        found = [name for name in PRODUCTS if (root / name).exists()]
+        if found:
+            aside = root / 'superseded' / (previous or 'unknown')[:12]
+            LOG.info('the training recipe changed: what it trained before is now in %s', aside)
+            aside.mkdir(parents=True, exist_ok=True)
+            for name in found:
+                os.replace(root / name, _free(aside / name))
+        files.write_json(owner, {'fingerprint': fingerprint})
+
+
+def _free(path: pathlib.Path) -> pathlib.Path:
+    """`path`, or the first of `path.1`, `path.2`, ... that is not taken."""
+    candidate, number = path, 0
+    while candidate.exists():
+        number += 1
+        candidate = path.with_name(f'{path.name}.{number}')
+    return candidate
