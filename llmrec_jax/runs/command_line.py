@@ -53,9 +53,7 @@ def parse(
     distributed.add_arguments(parser)
     add_flags(parser)
     given = sys.argv[1:] if arguments is None else arguments
-    flags, gin_arguments = gin_config.parse_arguments(
-        parser, sys.argv[1:] if arguments is None else arguments
-    )
+    flags, gin_arguments = gin_config.parse_arguments(parser, given)
     log_to_stderr()
     xla_flags.apply(os.environ)
     host_memory.keep(os.environ)
