@@ -35,6 +35,11 @@ class System(abc.ABC):
     checkpoint: str | None = None
 
     @property
+    def seen_items(self) -> str:
+        """Whether items of a history are 'kept' among the recommended or 'removed', where nothing else is said."""
+        return 'kept'
+
+    @property
     def run(self) -> Run:
         """The system's workdir, opened anew."""
         return Run(self.workdir)
@@ -113,6 +118,7 @@ class EngineTask:
       feature_lengths: tokens of each feature of a full example.
       decoding_batch_size: examples decoded at once.
       examples: from a split to its materialised examples, the embedded engine's own.
+      provenance: what examples are made from, beside what the task says itself.
     """
 
     model: TrainableModel
@@ -122,6 +128,7 @@ class EngineTask:
     feature_lengths: Mapping[str, int]
     decoding_batch_size: int
     examples: Callable[[str], ColumnStore]
+    provenance: Mapping[str, Any]
 
 
 def named(system: System, phases: Collection[Phase]) -> list[str]:

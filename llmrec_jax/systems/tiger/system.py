@@ -103,6 +103,11 @@ class Tiger(System):
             )
 
     @property
+    def seen_items(self) -> str:
+        """See `System.seen_items`."""
+        return self.ranking.seen_items
+
+    @property
     def retrieval(self) -> GenerativeRetrieval:
         """How it answers histories."""
         return GenerativeRetrieval(
@@ -183,6 +188,7 @@ class Tiger(System):
             feature_lengths=self.task.feature_lengths,
             decoding_batch_size=self.decoding_batch_size,
             examples=lambda split: run[tasks.examples(split)],
+            provenance={'code_table': run[SEMANTIC_ID_FACTS]['fingerprint']},
         )
 
     def report(self, run: Run, records: Sequence[StageRecord]) -> None:

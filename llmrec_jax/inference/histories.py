@@ -2,28 +2,32 @@
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
+
+from llmrec_jax.corpora.splits import RankingCases, Sequences
 from llmrec_jax.evaluation.recommendations import ABSENT
-from llmrec_jax.launch.sequential_workspace import SequentialWorkspace
-from llmrec_jax.launch.workspace import Workspace
+from llmrec_jax.stages.catalogue_file import ShownItems
+from llmrec_jax.stages.rank import TrainedRecommender
 
 LINES_AT_ONCE = 4096
 EXPECTED = '{"user_id": "...", "history": ["<item id>", ...]}, the history oldest first'
 
 
 def recommend_lines(
-    workspace: Workspace | SequentialWorkspace, lines: Iterable[str], k: int, seen_items: str
+    recommender: TrainedRecommender, shown: ShownItems, lines: Iterable[str], k: int, seen_items: str
 ) -> Iterator[str]:
     """One JSON line of ranked items for each line of a user's history.
 
     Args:
-      workspace: of a trained recipe, or with a checkpoint of its model.
+      recommender: of a trained system.
+      shown: its catalogue.
       lines: `{"user_id": ..., "history": [item ids, oldest first]}`.
       k: items a user.
       seen_items: 'kept' or 'removed'.
 
-    Returns:
+    Yields:
       `{"user_id": ..., "items": [{"item_id": ..., "title": ..., "score": ...}, ...]}`, best first,
       in the order of `lines`; fewer than `k` items where no more are left.
 
@@ -31,12 +35,12 @@ def recommend_lines(
       ValueError: naming the line, when it is not JSON of that form, its history is empty, or the catalogue
         has no such item.
     """
-    shown = workspace.catalogue
     row_of = {item_id: row for row, item_id in enumerate(shown.item_id)}
     numbered = enumerate(lines, start=1)
     while part := list(itertools.islice(numbered, LINES_AT_ONCE)):
         users, histories = zip(*(parse_line(number, line, row_of) for number, line in part), strict=True)
-        found = workspace.recommended(users, histories, k, seen_items)
+        asked = recommender.for_users(users)
+        found = asked.recommend(as_cases(histories), k, seen_items=seen_items)
         for user, items, scores in zip(users, found.items.tolist(), found.scores.tolist(), strict=True):
             listed = [
                 {'item_id': shown.item_id[item], 'title': shown.title[item], 'score': score}
@@ -46,8 +50,26 @@ def recommend_lines(
             yield json.dumps({'user_id': user, 'items': listed}, ensure_ascii=False)
 
 
-def parse_line(number: int, line: str, row_of: dict[str, int]) -> tuple[str, list[int]]:
+def as_cases(histories: Sequence[Sequence[int]]) -> RankingCases:
+    """Cases whose users are numbered in order; their target, item 0, means nothing.
+
+    Args:
+      histories: rows of the catalogue, oldest first.
+    """
+    offsets = np.cumsum([0, *(len(row) for row in histories)])
+    values = np.concatenate([np.asarray(row, np.int64) for row in histories])
+    return RankingCases(
+        np.arange(len(histories)), Sequences(values, offsets), np.zeros(len(histories), np.int64)
+    )
+
+
+def parse_line(number: int, line: str, row_of: Mapping[str, int]) -> tuple[str, list[int]]:
     """The user's id and the rows of the history.
+
+    Args:
+      number: of the line, for messages.
+      line: JSON.
+      row_of: item id to its row in the catalogue.
 
     Raises:
       ValueError: see `recommend_lines`.
