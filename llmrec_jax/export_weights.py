@@ -14,13 +14,13 @@ import pathlib
 from collections.abc import Sequence
 
 from llmrec_jax.launch import pipeline
-from llmrec_jax.runs import command_line
 from llmrec_jax.launch.fine_tuning import FineTuning
 from llmrec_jax.launch.text_recipe import TextRecipe
 from llmrec_jax.launch.text_workspace import TextWorkspace
 from llmrec_jax.launch.weights_exchange import export_folder
 from llmrec_jax.models.hf_weights.writing import DTYPES
 from llmrec_jax.models.t5.config import T5Config
+from llmrec_jax.runs import command_line
 from llmrec_jax.text.vocabulary_sources import MODEL
 from llmrec_jax.training.best_checkpoint import best_checkpoint
 

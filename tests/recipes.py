@@ -11,24 +11,22 @@ from llmrec_jax.runs.system import System
 CONFIGS = gin_config.REPOSITORY / 'gin_configs'
 
 
-def load(file: str, *bindings: str, base: type = System, after: tuple[str, ...] = ()) -> System:
+def load(file: str, *bindings: str, after: tuple[str, ...] = ()) -> System:
     """What a gin file configures.
 
     Args:
       file: e.g. 'gin_configs/tiger/smoke.gin'.
       bindings: 'NAME=value'; WORKDIR has a value already.
-      base: what is configured.
       after: further gin files.
     """
     parser = argparse.ArgumentParser()
     gin_config.add_arguments(parser)
     files = [f'--gin_file={name}' for name in (file, *after)]
-    given = [] if any(text.startswith('WORKDIR=') for text in bindings) else ['--gin.WORKDIR=runs/x']
-    if base is not System and not issubclass(base, System):
-        given = []
-    flags = [*files, *given, *(f'--gin.{text}' for text in bindings)]
+    workdir = () if any(text.startswith('WORKDIR=') for text in bindings) else ('WORKDIR=runs/x',)
+    flags = [*files, *(f'--gin.{text}' for text in (*workdir, *bindings))]
     _, arguments = gin_config.parse_arguments(parser, flags)
-    return gin_config.instantiate(gin_config.configured(base), gin_config.load(arguments))
+    loaded = gin_config.load(arguments)
+    return gin_config.instantiate(gin_config.configured(System), loaded)
 
 
 def load_with_stand_ins(file: str, folder: pathlib.Path, *bindings: str) -> System:

@@ -25,9 +25,7 @@ def test_where_and_how_watched_a_network_is_trained_does_not_train_it_anew(bindi
     assert fingerprint(binding) == fingerprint()
 
 
-@pytest.mark.parametrize(
-    'binding', ['RANDOM_SEED=1', 'TRAIN_STEPS=60', 'MAX_ITEMS=5', 'USER_TOKENS=100']
-)
+@pytest.mark.parametrize('binding', ['RANDOM_SEED=1', 'TRAIN_STEPS=60', 'MAX_ITEMS=5', 'USER_TOKENS=100'])
 def test_another_law_trains_anew(binding):
     lengths = ("TASK_FEATURE_LENGTHS={'inputs': 21, 'targets': 4}",) if 'MAX_ITEMS' in binding else ()
     assert fingerprint(binding, *lengths) != fingerprint()
