@@ -39,6 +39,8 @@ ROOM = """# {room}
 ```{{eval-rst}}
 .. automodule:: {room}
 
+.. currentmodule:: None
+
 .. autosummary::
 
 {names}

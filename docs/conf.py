@@ -8,6 +8,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'docs')]
 
 import api_stubs  # noqa: E402  (found through the path above)
 import docstrings  # noqa: E402
+from pygments.lexers.python import PythonLexer  # noqa: E402
 
 from llmrec_jax.version import __version__  # noqa: E402
 
@@ -43,7 +44,8 @@ html_static_path = ['_static']
 
 
 def setup(app):
-    """Writes a page for each room, and converts docstrings."""
+    """Writes a page for each room, converts docstrings, and colours gin files as Python."""
     api_stubs.write(ROOT, ROOT / 'docs' / 'api')
+    app.add_lexer('gin', PythonLexer)
     # Before napoleon, whose priority is 500.
     app.connect('autodoc-process-docstring', docstrings.convert, priority=400)
