@@ -98,4 +98,6 @@ def write(root: pathlib.Path, folder: pathlib.Path) -> None:
 def _page(room: str, modules: list[str]) -> str:
     names = '\n'.join(f'   {module}' for module in modules)
     head = ROOM.format(room=room, names=names)
-    return head + ''.join(MODULE.format(name=name.removeprefix('llmrec_jax.'), module=name) for name in modules)
+    return head + ''.join(
+        MODULE.format(name=name.removeprefix('llmrec_jax.'), module=name) for name in modules
+    )

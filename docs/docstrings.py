@@ -25,7 +25,11 @@ def list_tables(lines: list[str]) -> list[str]:
     converted: list[str] = []
     position = 0
     while position < len(lines):
-        if position + 1 < len(lines) and lines[position].startswith('|') and RULE.fullmatch(lines[position + 1]):
+        if (
+            position + 1 < len(lines)
+            and lines[position].startswith('|')
+            and RULE.fullmatch(lines[position + 1])
+        ):
             end = position
             while end < len(lines) and lines[end].startswith('|'):
                 end += 1
