@@ -11,6 +11,7 @@ from tests.language_models.local_chat_server import chat_server
 ELSEWHERE = {
     'docs/data.md': 'tests/tasks/test_readme.py',
     'docs/add_a_task.md': 'tests/tasks/test_guide.py',
+    'docs/own_corpus.md': 'tests/docs/test_own_corpus.py',
 }
 # Blocks that take a minute or more.
 SLOW = {('docs/text_tasks.md', 1)}

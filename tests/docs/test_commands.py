@@ -33,6 +33,7 @@ WRITTEN = {
         "WORKDIR = 'runs/my_task'\nEXAMPLES = 'data/my_task/train'\nINITIAL_CHECKPOINT = None\n"
     ),
     'my_task.gin': "include 'gin_configs/p5/smoke.gin'\n",
+    'my_shop.gin': "include 'gin_configs/sasrec/smoke.gin'\n",
 }
 
 
