@@ -130,7 +130,7 @@ def claim(root: pathlib.Path, fingerprint: str, *, goes_on: bool = False) -> Non
         if found:
             aside = root / 'superseded' / (previous or 'unknown')[:12]
             LOG.info(
-                'the training recipe changed: what it trained before is now in %s; --go_on goes on with it',
+                'the training recipe changed: what it trained before is now in %s',
                 aside,
             )
             aside.mkdir(parents=True, exist_ok=True)
