@@ -1,7 +1,8 @@
 """What systems share whose model reads whole histories and scores every item of a catalogue."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -156,7 +157,7 @@ class WriteHistories(MaterialiseTask):
     Validation and test are asked from the corpus's own splits, which every system is asked from.
     """
 
-    def told(self, stores: dict[str, ColumnStore]) -> dict[str, float]:
+    def told(self, stores: Mapping[str, ColumnStore]) -> dict[str, Any]:
         """See `MaterialiseTask.told`."""
         predictions = stores['train'].lengths(ITEMS) - 1
         return {'predictions': int(predictions.sum()), 'mean_input_items': float(predictions.mean())}
