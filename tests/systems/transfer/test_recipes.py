@@ -1,0 +1,104 @@
+"""Every recipe of transfer can be configured, and what does not fit is told at once."""
+
+import dataclasses
+
+import gin
+import pytest
+
+from llmrec_jax.runs import gin_config
+from llmrec_jax.systems.transfer.system import TransferLearning
+
+CONFIGS = gin_config.REPOSITORY / 'gin_configs'
+RECIPES = sorted(
+    f'{system}/{path.name}'
+    for system in ('unisrec', 'vq_rec', 'zesrec')
+    for path in (CONFIGS / system).glob('*.gin')
+    if path.name not in ('base.gin', 'two_cores.gin')
+)
+
+
+def parsed(name, *bindings, more=()):
+    directories = [] if 'smoke' in name else ['GAMES_DIR="games"', 'BEAUTY_DIR="beauty"']
+    arguments = gin_config.GinArguments(
+        (f'gin_configs/{name}', *more),
+        ('WORKDIR="runs/x"', *directories, *bindings),
+        ('.', str(gin_config.REPOSITORY)),
+    )
+    return gin_config.load(arguments)
+
+
+def load(name, *bindings, more=()):
+    return gin_config.instantiate(TransferLearning, parsed(name, *bindings, more=more))
+
+
+@pytest.mark.parametrize('name', RECIPES)
+def test_every_recipe_is_whole(name):
+    recipe = load(name)
+    assert recipe.trainer.feature_lengths == recipe.task.feature_lengths
+    frozen = 'sequence_encoder' in recipe.trainer.optimizer.frozen
+    assert frozen == (recipe.pretrained and not name.startswith('zesrec'))
+    assert recipe.pretrained == ('scratch' not in name)
+    assert (recipe.renamer is not None) == (name.startswith('vq_rec') and recipe.pretrained)
+    assert recipe.pretraining.sequence_encoder == recipe.network.sequence_encoder
+    for trainer in (recipe.trainer, recipe.pretrainer):
+        assert trainer.best_metric.name == 'ndcg@10'
+        assert trainer.optimizer.build()
+
+
+def test_the_arms_are_one_binding_away():
+    bindings = ('TRAINING_USERS=0.1', 'SHUFFLE="text"')
+    recipe = load('vq_rec/games_to_beauty.gin', *bindings)
+    assert (recipe.training_users, recipe.shuffle) == (0.1, 'text')
+    assert [source.directory for source in (*recipe.sources, recipe.corpus)] == ['games', 'beauty']
+
+
+def test_another_file_has_texts_compared_by_meaning():
+    # Only parsed: the encoder is there where its weights are.
+    parsed('vq_rec/games_to_beauty.gin', more=('gin_configs/transfer/minilm.gin',))
+    assert 'TEXT_ENCODER = @kept_vectors.KeptVectors()' in gin.config_str()
+
+
+@pytest.mark.parametrize(('system', 'dim'), [('unisrec', 128), ('vq_rec', 64), ('zesrec', 64)])
+def test_a_recipe_is_made_small_by_another_file(system, dim):
+    recipe = load(f'{system}/games_to_beauty.gin', more=(f'gin_configs/{system}/two_cores.gin',))
+    assert (recipe.network.item_encoder.dim, recipe.task.max_items) == (dim, 20)
+    assert (recipe.training_users, recipe.centred) == (0.1, True)
+
+
+@pytest.mark.parametrize('system', ['unisrec', 'vq_rec'])
+def test_the_small_recipe_has_its_rival(system):
+    more = (f'gin_configs/{system}/two_cores.gin',)
+    pretrained, rival = (
+        load(f'{system}/{name}.gin', more=more) for name in ('games_to_beauty', 'from_scratch')
+    )
+    assert (rival.pretrained, rival.trainer.steps) == (False, pretrained.trainer.steps)
+    assert 'sequence_encoder' not in rival.trainer.optimizer.frozen
+    assert rival.network.item_encoder == pretrained.network.item_encoder
+    assert rival.network.sequence_encoder == pretrained.network.sequence_encoder
+    assert rival.pretraining.sequence_encoder == pretrained.pretraining.sequence_encoder
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'sources': ()}, 'names no domain to learn from'),
+        ({'shuffle': 'items'}, "shuffle='items' must be one of nothing, order, histories, text"),
+        ({'training_users': 0.0}, r'training_users=0.0 must lie in \(0, 1\]'),
+        ({'quantizer': None}, 'goes with a CodeItemEncoder in both'),
+        ({'pretrained': False}, 'renamer renames learned codes'),
+        ({'whitening': True}, 'is of the adaptor of a TextItemEncoder'),
+    ],
+)
+def test_what_does_not_fit_is_told(changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(load('vq_rec/smoke.gin'), **changes)
+
+
+def test_a_recipe_starts_where_it_says_itself():
+    recipe = load('vq_rec/smoke.gin')
+    started = dataclasses.replace(recipe.pretrainer, initial_checkpoint='elsewhere/checkpoint_3')
+    with pytest.raises(ValueError, match='pretrainer has an initial_checkpoint, but the recipe makes one'):
+        dataclasses.replace(recipe, pretrainer=started)
+    items = dataclasses.replace(recipe.network.item_encoder, codewords=17)
+    with pytest.raises(ValueError, match=r"must be the quantizer's parts and codewords, \(4, 16\)"):
+        dataclasses.replace(recipe, network=dataclasses.replace(recipe.network, item_encoder=items))
