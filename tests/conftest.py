@@ -30,6 +30,11 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile('shared_machine')
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds the folder of recipes that `tests/systems/test_conformance.py` is to try."""
+    parser.addoption('--recipes', metavar='DIR', help='gin files in place of those of gin_configs/')
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
     """Collects with the garbage collector off.

@@ -46,10 +46,10 @@ class FineTuning(System):
     """
 
     name: str = 'fine_tuning'
-    examples: str
+    examples: str = marks.described_by(_fingerprint)
     network: EncoderDecoderModel
     trainer: Trainer
-    validation_examples: str | None = None
+    validation_examples: str | None = marks.described_by(_fingerprint, None)
 
     PLANNED: ClassVar[tuple[str, ...]] = ('network', 'trainer')
 
@@ -101,7 +101,7 @@ class FineTuning(System):
             LOG.info('best checkpoint: %s', run.root / (told['best_checkpoint'] or told['checkpoint']))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class FineTune(Train):
     """Trains on examples that lie outside the workdir; attributes as in `Train`, and:
 

@@ -15,6 +15,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource
 from llmrec_jax.evaluation.recommender import Recommender
 from llmrec_jax.evaluation.report.report_data import PublishedRow
@@ -69,7 +70,7 @@ class Tiger(System):
     """
 
     corpus: CorpusSource
-    data_dir: str
+    data_dir: str = marks.without_effect()
     text_encoder: TextEncoder
     quantizer: Quantizer
     layout: TokenLayout
@@ -79,9 +80,9 @@ class Tiger(System):
     ranking: Ranking
     item_fields: tuple[str, ...] = ('title', 'price', 'brand', 'categories')
     semantic_id_seed: int = 0
-    decoding_batch_size: int = 256
-    decoding_length_buckets: tuple[int, ...] = ()
-    published: tuple[PublishedRow, ...] = ()
+    decoding_batch_size: int = marks.without_effect(256)
+    decoding_length_buckets: tuple[int, ...] = marks.without_effect(())
+    published: tuple[PublishedRow, ...] = marks.without_effect(())
 
     def __post_init__(self):
         beam = self.network.decode_fn.beam_size
