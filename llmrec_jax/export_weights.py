@@ -20,12 +20,13 @@ from llmrec_jax.launch.text_workspace import TextWorkspace
 from llmrec_jax.launch.weights_exchange import export_folder
 from llmrec_jax.models.hf_weights.writing import DTYPES
 from llmrec_jax.models.t5.config import T5Config
+from llmrec_jax.runs import command_line
 from llmrec_jax.text.vocabulary_sources import MODEL
 from llmrec_jax.training.best_checkpoint import best_checkpoint
 
 
 def _add_flags(parser: argparse.ArgumentParser) -> None:
-    pipeline.add_checkpoint_flag(parser)
+    command_line.add_checkpoint_flag(parser)
     add = parser.add_argument
     add('--output', required=True, type=pathlib.Path, metavar='DIR', help='a new or an empty folder')
     add(
@@ -46,8 +47,8 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the folder."""
     kinds = (*pipeline.KINDS, FineTuning)
-    flags, found = pipeline.parse(__doc__, arguments, _add_flags, kinds=kinds, otherwise=T5Config)
-    with pipeline.errors_as_messages('llmrec_jax.export_weights'):
+    flags, found = command_line.parse(__doc__, arguments, _add_flags, kinds=kinds, otherwise=T5Config)
+    with command_line.errors_as_messages('llmrec_jax.export_weights'):
         config, checkpoint, vocabulary = found, flags.checkpoint, flags.vocabulary
         if isinstance(found, kinds):
             config = found.model.module.config

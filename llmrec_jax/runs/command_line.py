@@ -27,7 +27,7 @@ def parse(
     arguments: Sequence[str] | None = None,
     add_flags: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
     base: type = System,
-    kinds: Sequence[type] = (),
+    kinds: Collection[type] = (),
     otherwise: type | None = None,
 ) -> tuple[argparse.Namespace, Any]:
     """Reads the command line and the gin files it names.
@@ -53,9 +53,7 @@ def parse(
     distributed.add_arguments(parser)
     add_flags(parser)
     given = sys.argv[1:] if arguments is None else arguments
-    flags, gin_arguments = gin_config.parse_arguments(
-        parser, sys.argv[1:] if arguments is None else arguments
-    )
+    flags, gin_arguments = gin_config.parse_arguments(parser, given)
     log_to_stderr()
     xla_flags.apply(os.environ)
     host_memory.keep(os.environ)

@@ -2,14 +2,16 @@
 
 import abc
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, ClassVar
 
 from llmrec_jax.evaluation.recommender import Recommender
-from llmrec_jax.runs import execution
 from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
+from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.train_state import TrainableModel
+from llmrec_jax.training.trainer import Trainer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,11 +25,19 @@ class System(abc.ABC):
       name: what the system is called in results and report.
       checkpoint: a folder `checkpoint_<step>` to take parameters from in place of the best that was trained
         in the workdir, ours or T5X's, local or `gs://`; the launchers' `--checkpoint`.
+      PLANNED: names of the fields that `workload` asks for.
     """
+
+    PLANNED: ClassVar[tuple[str, ...]] = ()
 
     workdir: str
     name: str
     checkpoint: str | None = None
+
+    @property
+    def seen_items(self) -> str:
+        """Whether items of a history are 'kept' among the recommended or 'removed', where nothing else is said."""
+        return 'kept'
 
     @property
     def run(self) -> Run:
@@ -48,16 +58,81 @@ class System(abc.ABC):
         del run
         return None
 
+    def engine_task(self, run: Run) -> 'EngineTask | None':
+        """What another engine is given, as T5X; None for a system that trains no model.
+
+        Registers the system's SeqIO tasks in this process, and so imports TensorFlow.
+
+        Args:
+          run: the workdir, where the stages before training are done.
+        """
+        del run
+        return None
+
+    def evaluate_task(self, run: Run, name: str, split: str) -> Mapping[str, Mapping[str, float]]:
+        """Asks the trained model a SeqIO task or mixture of the user's own, by that task's metrics.
+
+        Args:
+          run: the workdir, where training is done or a checkpoint is named.
+          name: in SeqIO's registries.
+          split: which examples.
+
+        Returns:
+          Name of a task to its metrics.
+
+        Raises:
+          ValueError: where the system writes no text.
+        """
+        raise ValueError(f'--task={name} is for systems that write text; {self.name} recommends items')
+
+    @classmethod
+    def workload(cls, parts: Mapping[str, Any], sizes: Any) -> Any:
+        """What `llmrec_jax.plan` compiles: the model, how it is trained, and how it is decoded.
+
+        Args:
+          parts: the fields that `PLANNED` names, as far as the gin files bind them; no corpus is read.
+          sizes: a `planning.workload.DecodingSizes`: what a corpus would say.
+
+        Returns:
+          A `planning.workload.Workload`.
+
+        Raises:
+          ValueError: where there is nothing to plan.
+        """
+        raise ValueError(f'{cls.__name__} trains no model that could be planned')
+
     @abc.abstractmethod
     def report(self, run: Run, records: Sequence[StageRecord]) -> None:
         """Writes `results.json` and `report.html` of what is done, and says it on the terminal."""
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class EngineTask:
+    """A system as another engine trains and asks it.
+
+    Attributes:
+      model: with its vocabularies, and with what its `predict_batch` searches and leaves out.
+      trainer: the recipe's: batch, mesh, rules, optimizer, periods.
+      trained: SeqIO's name of the task or mixture that is trained on; None where examples are given alone.
+      evaluated: SeqIO's name of what is evaluated and inferred; likewise.
+      feature_lengths: tokens of each feature of a full example.
+      decoding_batch_size: examples decoded at once.
+      examples: from a split to its materialised examples, the embedded engine's own.
+      provenance: what examples are made from, beside what the task says itself.
+      evaluated_split: of what is evaluated while it trains.
+    """
+
+    model: TrainableModel
+    trainer: Trainer
+    trained: str | None
+    evaluated: str | None
+    feature_lengths: Mapping[str, int]
+    decoding_batch_size: int
+    examples: Callable[[str], ColumnStore]
+    provenance: Mapping[str, Any]
+    evaluated_split: str = 'validation'
+
+
 def named(system: System, phases: Collection[Phase]) -> list[str]:
     """Names of the stages of these phases."""
     return [stage.name for stage in system.stages() if stage.phase in phases]
-
-
-def run_stages(system: System, run: Run, wanted: Collection[str] | None = None) -> list[StageRecord]:
-    """Runs stages of a system; see `execution.execute`."""
-    return execution.execute(run, system.stages(), wanted)

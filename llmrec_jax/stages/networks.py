@@ -94,11 +94,15 @@ class Parameters:
 
     def location(self, run: Run) -> str | pathlib.Path:
         """The checkpoint."""
-        return self.checkpoint or run.root / run[TRAIN_FACTS]['best_checkpoint']
+        return self.checkpoint or run.root / self.called(run)
 
     def called(self, run: Run) -> str:
         """The checkpoint as results name it: relative to the workdir where it lies there."""
-        return self.checkpoint or run[TRAIN_FACTS]['best_checkpoint']
+        if self.checkpoint is not None:
+            return self.checkpoint
+        trained = run[TRAIN_FACTS]
+        # Without validation none is the best, and the newest is taken.
+        return trained['best_checkpoint'] or trained['checkpoint']
 
     def restore(self, run: Run) -> PyTree[Array]:
         """The parameters, sharded as the trainer shards them.

@@ -22,10 +22,10 @@ from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Stage
-from llmrec_jax.runs.system import System
+from llmrec_jax.runs.system import EngineTask, System
 from llmrec_jax.semantic_ids.quantization import Quantizer
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
-from llmrec_jax.stages import rank
+from llmrec_jax.stages import rank, tasks
 from llmrec_jax.stages.baselines import MeasureContent, against
 from llmrec_jax.stages.corpus import SPLITS, PrepareCorpus
 from llmrec_jax.stages.generative_retrieval import GenerativeRecommender, GenerativeRetrieval
@@ -34,7 +34,7 @@ from llmrec_jax.stages.learning_curves import learning_curves
 from llmrec_jax.stages.networks import EncoderDecoderNetwork, Parameters
 from llmrec_jax.stages.rank import Evaluate, Ranking
 from llmrec_jax.stages.ranking_report import RankingReport
-from llmrec_jax.stages.semantic_ids import CODE_TABLE, SEMANTIC_ID_FACTS, LearnSemanticIds, pictures
+from llmrec_jax.stages.semantic_ids import CODE_TABLE, SEMANTIC_ID_FACTS, LearnSemanticIds, pictures, trie_of
 from llmrec_jax.stages.tasks import MaterialiseTask
 from llmrec_jax.stages.train import Train
 from llmrec_jax.text.encoder import TextEncoder
@@ -103,6 +103,11 @@ class Tiger(System):
             )
 
     @property
+    def seen_items(self) -> str:
+        """See `System.seen_items`."""
+        return self.ranking.seen_items
+
+    @property
     def retrieval(self) -> GenerativeRetrieval:
         """How it answers histories."""
         return GenerativeRetrieval(
@@ -162,6 +167,29 @@ class Tiger(System):
     def recommender(self, run: Run) -> GenerativeRecommender:
         """See `System.recommender`."""
         return rank.trained(self.retrieval, run)
+
+    def engine_task(self, run: Run) -> EngineTask:
+        """See `System.engine_task`."""
+        import seqio
+
+        name = self.task.register()
+        vocabulary = seqio.get_mixture_or_task(name).output_features['inputs'].vocabulary
+        model = dataclasses.replace(
+            self.model(run),
+            input_vocabulary=vocabulary,
+            output_vocabulary=vocabulary,
+            trie=trie_of(run[CODE_TABLE], self.layout),
+        )
+        return EngineTask(
+            model=model,
+            trainer=self.trainer,
+            trained=name,
+            evaluated=name,
+            feature_lengths=self.task.feature_lengths,
+            decoding_batch_size=self.decoding_batch_size,
+            examples=lambda split: run[tasks.examples(split)],
+            provenance={'code_table': run[SEMANTIC_ID_FACTS]['fingerprint']},
+        )
 
     def report(self, run: Run, records: Sequence[StageRecord]) -> None:
         """See `System.report`."""
