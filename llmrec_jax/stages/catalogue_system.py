@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource
 from llmrec_jax.evaluation.report.report_data import PublishedRow
 from llmrec_jax.evaluation.sampled_protocol import SampledProtocol
@@ -53,15 +54,15 @@ class CatalogueSystem(System):
     """
 
     corpus: CorpusSource
-    data_dir: str
+    data_dir: str = marks.without_effect()
     task: SequentialTask
     network: SequentialRecommenderModel
     trainer: Trainer
     ranking: Ranking
     sampled: tuple[SampledProtocol, ...] = ()
-    ranking_batch_size: int = 256
-    ranking_length_buckets: tuple[int, ...] = ()
-    published: tuple[PublishedRow, ...] = ()
+    ranking_batch_size: int = marks.without_effect(256)
+    ranking_length_buckets: tuple[int, ...] = marks.without_effect(())
+    published: tuple[PublishedRow, ...] = marks.without_effect(())
 
     def __post_init__(self):
         kind = type(self).__name__
