@@ -143,6 +143,11 @@ class HeldOutLoss:
     trainer: Trainer = marks.without_effect()
     reads: ClassVar = ()
 
+    def check(self, run: Run) -> None:
+        """See `train.Validation`."""
+        del run
+        open_examples(self.examples, self.network)
+
     def validate(self, run: Run) -> Validate:
         """See `train.Validation`."""
         del run

@@ -6,21 +6,16 @@ import pytest
 
 from llmrec_jax.evaluation.sampled_protocol import SampledProtocol
 from llmrec_jax.runs import gin_config
-from llmrec_jax.systems.sequential.system import SequentialRecommendation
+from tests import recipes
+from tests.recipes import CONFIGS
 
-CONFIGS = gin_config.REPOSITORY / 'gin_configs'
 RECIPES = sorted(path.name for path in (CONFIGS / 'sasrec').glob('*.gin') if path.name != 'base.gin')
 LOSSES = sorted((CONFIGS / 'sasrec' / 'losses').glob('*.gin'))
 
 
 def load(name, *bindings, after=()):
-    needed = ['CORPUS_DIR="shop"'] if 'beauty' in name else []
-    arguments = gin_config.GinArguments(
-        (f'gin_configs/sasrec/{name}', *after),
-        ('WORKDIR="runs/x"', *needed, *bindings),
-        ('.', str(gin_config.REPOSITORY)),
-    )
-    return gin_config.instantiate(SequentialRecommendation, gin_config.load(arguments))
+    needed = ['CORPUS_DIR=shop'] if 'beauty' in name else []
+    return recipes.load(f'gin_configs/sasrec/{name}', *needed, *bindings, after=after)
 
 
 @pytest.mark.parametrize('name', RECIPES)

@@ -94,6 +94,7 @@ def test_it_answers_histories_from_outside_as_it_was_evaluated(finished, tmp_pat
         ('--gin.trainer.Trainer.feature_lengths={"items": 5}', "must be {'items': 11}"),
         ('--gin.SEEN_ITEMS=hidden', "must be one of 'kept', 'removed'"),
         ('--gin.DROPUOT=0.1', 'did you mean DROPOUT'),
+        ('--gin.system.SequentialRecommendation.ranking_batch_size=12', 'cannot be shared among 8 devices'),
     ],
 )
 def test_a_wrong_recipe_ends_with_one_message(tmp_path, capsys, flag, message):

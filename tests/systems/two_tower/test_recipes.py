@@ -6,21 +6,15 @@ import numpy as np
 import pytest
 
 from llmrec_jax.models.sequential.catalogue import CatalogueFacts
-from llmrec_jax.runs import gin_config
-from llmrec_jax.systems.two_tower.system import TwoTower
+from tests import recipes
+from tests.recipes import CONFIGS
 
-CONFIGS = gin_config.REPOSITORY / 'gin_configs'
 RECIPES = sorted(path.name for path in (CONFIGS / 'two_tower').glob('*.gin') if path.name != 'base.gin')
 
 
 def load(name):
-    needed = ['CORPUS_DIR="shop"'] if 'beauty' in name else []
-    arguments = gin_config.GinArguments(
-        (f'gin_configs/two_tower/{name}',),
-        ('WORKDIR="runs/x"', *needed),
-        ('.', str(gin_config.REPOSITORY)),
-    )
-    return gin_config.instantiate(TwoTower, gin_config.load(arguments))
+    needed = ['CORPUS_DIR=shop'] if 'beauty' in name else []
+    return recipes.load(f'gin_configs/two_tower/{name}', *needed)
 
 
 @pytest.mark.parametrize('name', RECIPES)
