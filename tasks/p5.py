@@ -41,6 +41,7 @@ from tasks.prompt_tasks import (
     TaskSet,
     drawn,
 )
+from tasks.task_names import in_letters
 
 if TYPE_CHECKING:
     from llmrec_jax.corpora.corpus import Corpus
@@ -121,7 +122,7 @@ class P5Tasks:
         """What the names of all tasks and mixtures begin with."""
         # The shop is one corpus in several sizes.
         corpus = 'simulated_shop' if isinstance(self.corpus, SimulatedShop) else self.corpus.name
-        return 'p5_' + ''.join(letter if letter.isalnum() else '_' for letter in corpus.lower())
+        return f'p5_{in_letters(corpus.lower())}'
 
     def identity(self) -> Any:
         """What decides the examples beside the corpus and the vocabulary, wherever they lie."""
