@@ -160,9 +160,13 @@ class PalrTasks:
         )
 
     def register(self) -> TaskSet:
-        """Adds tasks and mixtures to SeqIO's registries, in place of older ones of their names.
+        """Adds tasks and mixtures to SeqIO's registries.
 
         The vocabulary is the one in the workdir; it is trained where there is none.
+
+        Raises:
+          ValueError: when others bear their names, as those of another shop or of other settings do; see
+            `tasks.registration.forget`.
         """
         from tasks import prompt_pipeline
 

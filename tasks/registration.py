@@ -34,7 +34,7 @@ def add_task(name: str, identity: Any, **task: Any) -> None:
         if getattr(seqio.TaskRegistry.get(name), 'identity', None) != identity:
             raise ValueError(
                 f'SeqIO knows another task {name!r}, made of something else: give one of them another name, '
-                f'or forget the first by seqio.TaskRegistry.remove({name!r})'
+                f'or forget the first by tasks.registration.forget({name!r})'
             )
         # The same examples, which may lie elsewhere by now.
         seqio.TaskRegistry.remove(name)
@@ -53,7 +53,31 @@ def add_mixture(name: str, rates: Mapping[str, float] | Sequence[tuple[str, floa
         if {task.name: known.get_rate(task) for task in known.tasks} != rates:
             raise ValueError(
                 f'SeqIO knows another mixture {name!r}, of {sorted(task.name for task in known.tasks)}: give '
-                f'one of them another name, or forget the first by seqio.MixtureRegistry.remove({name!r})'
+                f'one of them another name, or forget the first by tasks.registration.forget({name!r})'
             )
         seqio.MixtureRegistry.remove(name)
     seqio.MixtureRegistry.add(name, list(rates.items()))
+
+
+def forget(prefix: str) -> list[str]:
+    """Removes the tasks of this library whose names begin so, and mixtures of such; returns the names.
+
+    For a process that goes on with other settings, as a notebook does: names stay, and what they stand for
+    changes.
+    """
+    named = [name for name in seqio.TaskRegistry.names() if name.startswith(prefix)]
+    tasks = [name for name in named if isinstance(seqio.TaskRegistry.get(name), IdentifiedTask)]
+    mixtures = [
+        name
+        for name in seqio.MixtureRegistry.names()
+        if any(isinstance(task, IdentifiedTask) for task in seqio.MixtureRegistry.get(name).tasks)
+        and (
+            name.startswith(prefix)
+            or {task.name for task in seqio.MixtureRegistry.get(name).tasks} & {*tasks}
+        )
+    ]
+    for name in mixtures:
+        seqio.MixtureRegistry.remove(name)
+    for name in tasks:
+        seqio.TaskRegistry.remove(name)
+    return [*mixtures, *tasks]

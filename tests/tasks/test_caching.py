@@ -39,7 +39,7 @@ def prompts(folder):
         corpus=SHOP,
         data_dir=str(folder / 'data'),
         workdir=str(folder),
-        vocabulary=TrainedVocabulary(size=420, extra_ids=0),
+        vocabulary=TrainedVocabulary(size=480, extra_ids=0),
         p5=P5(prompts=P5Prompts(candidates=5)),
         evaluated=('1-6', '5-5'),
         cases=20,
