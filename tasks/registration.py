@@ -60,24 +60,16 @@ def add_mixture(name: str, rates: Mapping[str, float] | Sequence[tuple[str, floa
 
 
 def forget(prefix: str) -> list[str]:
-    """Removes the tasks of this library whose names begin so, and mixtures of such; returns the names.
+    """Removes this library's tasks, and mixtures of such, whose names begin so, and returns the names.
 
     For a process that goes on with other settings, as a notebook does: names stay, and what they stand for
     changes.
     """
-    named = [name for name in seqio.TaskRegistry.names() if name.startswith(prefix)]
-    tasks = [name for name in named if isinstance(seqio.TaskRegistry.get(name), IdentifiedTask)]
-    mixtures = [
-        name
-        for name in seqio.MixtureRegistry.names()
-        if any(isinstance(task, IdentifiedTask) for task in seqio.MixtureRegistry.get(name).tasks)
-        and (
-            name.startswith(prefix)
-            or {task.name for task in seqio.MixtureRegistry.get(name).tasks} & {*tasks}
-        )
-    ]
-    for name in mixtures:
-        seqio.MixtureRegistry.remove(name)
-    for name in tasks:
-        seqio.TaskRegistry.remove(name)
-    return [*mixtures, *tasks]
+    forgotten = []
+    for registry in (seqio.MixtureRegistry, seqio.TaskRegistry):
+        for name in list(registry.names()):
+            tasks = seqio.get_subtasks(registry.get(name))
+            if name.startswith(prefix) and any(isinstance(task, IdentifiedTask) for task in tasks):
+                registry.remove(name)
+                forgotten.append(name)
+    return forgotten

@@ -47,7 +47,7 @@ def pytest_collection() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope='module')
 def _own_tasks() -> Iterator[None]:
-    """One name stands for one task in a process, so that each module forgets the tasks of ours it registered."""
+    """A name stands for one task in a process, so that each module forgets the tasks that it registered."""
     yield
     if 'tasks.registration' in sys.modules:
         from tasks import registration
