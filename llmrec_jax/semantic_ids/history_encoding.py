@@ -72,7 +72,7 @@ class HistoryEncoding:
 
 def encode_histories(
     users: Sequence[str],
-    histories: Sequence[Sequence[int]],
+    histories: Sequence[Sequence[int] | Int[np.ndarray, 'items']],
     table: CodeTable,
     layout: TokenLayout,
     max_items: int,

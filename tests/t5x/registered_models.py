@@ -23,6 +23,8 @@ from llmrec_jax.models.sequential.recommender_model import SequentialRecommender
 from llmrec_jax.models.sequential.sasrec import SASRecConfig, SASRecEncoder
 from llmrec_jax.models.t5 import T5Config, Transformer
 from llmrec_jax.models.transfer.code_items import CodeItemEncoder
+from llmrec_jax.models.transfer.frozen_tables import CODES as CODES_TABLE
+from llmrec_jax.models.transfer.frozen_tables import TEXT, filled_table
 from llmrec_jax.models.transfer.hierarchical import HierarchicalModel
 from llmrec_jax.models.transfer.mixture_adaptor import MixtureAdaptor
 from llmrec_jax.models.transfer.pretraining import ContrastivePretraining, Contrasts
@@ -195,3 +197,12 @@ REGISTERED = {
     'HierarchicalModel': _hierarchical(),
     'TextQueryModel': _text_query(),
 }
+
+
+def with_tables(params: Any) -> Any:
+    """Parameters whose tables of a catalogue hold it, as a run's first checkpoint makes them."""
+    items = params.get('item_encoder', {})
+    codes = np.random.default_rng(0).integers(0, 8, (N_ITEMS, 4)).astype(np.float32)
+    known = {TEXT: FACTS.vectors, CODES_TABLE: codes}
+    held = {name: filled_table(known[name]) for name in items if name in known}
+    return {**params, 'item_encoder': {**items, **held}} if held else params
