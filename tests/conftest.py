@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 
 # Eight virtual devices let the sharding tests run in the same process; must precede the first import of jax.
@@ -47,3 +48,13 @@ def pytest_collection() -> Iterator[None]:
         return (yield)
     finally:
         gc.enable()
+
+
+@pytest.fixture(autouse=True, scope='module')
+def _own_tasks() -> Iterator[None]:
+    """A name stands for one task in a process, so that each module forgets the tasks that it registered."""
+    yield
+    if 'tasks.registration' in sys.modules:
+        from tasks import registration
+
+        registration.forget('')
