@@ -85,7 +85,8 @@ class System(abc.ABC):
         """What `llmrec_jax.plan` compiles: the model, how it is trained, and how it is decoded.
 
         Args:
-          parts: the fields that `PLANNED` names, as far as the gin files bind them; no corpus is read.
+          parts: the fields that `PLANNED` names, as the gin files bind them or by their defaults; no corpus is
+            read.
           sizes: a `planning.workload.DecodingSizes`: what a corpus would say.
 
         Returns:

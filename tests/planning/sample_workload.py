@@ -3,7 +3,8 @@
 from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.t5 import T5Config, Transformer
-from llmrec_jax.planning.workload import CatalogueSearch, TextStep, Workload
+from llmrec_jax.planning.decoding_programs import CatalogueSearch, TextStep
+from llmrec_jax.planning.workload import EncoderDecoderWorkload
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
 from llmrec_jax.training.optimizers import AdamW
 from llmrec_jax.training.schedules import Constant
@@ -32,9 +33,10 @@ def trainer(**changes):
 
 def text_workload(trainer_changes=None, **config_changes):
     model = EncoderDecoderModel(Transformer(config(**config_changes)))
-    return Workload(model, trainer(**(trainer_changes or {})), TextStep(users=8, beams=2))
+    return EncoderDecoderWorkload(model, trainer(**(trainer_changes or {})), TextStep(users=8, beams=2))
 
 
 def search_workload(items=100):
     model = EncoderDecoderModel(Transformer(config()), decode_fn=SemanticIdSearch(beam_size=10))
-    return Workload(model, trainer(), CatalogueSearch(LAYOUT, items, users=16, remove_seen=True))
+    decoding = CatalogueSearch(LAYOUT, items, users=16, remove_seen=True)
+    return EncoderDecoderWorkload(model, trainer(), decoding)

@@ -7,10 +7,10 @@ import math
 import jax
 import pytest
 
-from llmrec_jax.models.t5.flops import parameter_count
 from llmrec_jax.planning.compilation import OutOfMemory, ProgramMemory
 from llmrec_jax.planning.cost import Price
 from llmrec_jax.planning.decoding_plan import plan_decoding
+from llmrec_jax.planning.decoding_programs import beams_at, catalogue_trie
 from llmrec_jax.planning.memory import sharded_bytes, training_memory
 from llmrec_jax.planning.report import Report
 from llmrec_jax.planning.roofline import Roofline
@@ -18,7 +18,6 @@ from llmrec_jax.planning.settings import Grid
 from llmrec_jax.planning.tables import report_text
 from llmrec_jax.planning.topology import HERE, Topology, open_topology
 from llmrec_jax.planning.training_plan import check_training, lower_training, plan_training
-from llmrec_jax.planning.workload import beams_at, catalogue_trie
 from llmrec_jax.training.chips import TPUS
 from tests.planning.sample_workload import LAYOUT, search_workload, text_workload
 
@@ -49,7 +48,7 @@ def test_parameters_and_moments_are_shared_as_the_setting_says(here):
         state = lower_training(setting.apply(workload), here).state
         return sharded_bytes(state.params), sharded_bytes(state.opt_state)
 
-    whole = 4 * parameter_count(text_workload().config)
+    whole = 4 * text_workload().parameters
     parameters, moments = held(meshes=((8, 1),))
     assert parameters == whole
     assert moments == pytest.approx(2 * whole, abs=64)
@@ -64,11 +63,11 @@ def test_moments_wait_beside_the_gradient_sums_of_microbatches(here):
     workload = text_workload({'microbatches': 2})
     [setting] = Grid(meshes=((8, 1),)).settings(workload, here)
     lowered = lower_training(setting.apply(workload), here)
-    whole = 4 * parameter_count(workload.config)
+    whole = 4 * workload.parameters
     assert lowered.gradients == whole
-    assert dict(lowered.runs) == {'accumulate_13': 2, 'zero': 1, 'apply': 1}
+    assert dict(lowered.runs) == {'accumulate_full': 2, 'zero': 1, 'apply': 1}
     programs = {
-        'accumulate_13': ProgramMemory(arguments=2 * whole, results=0, temporaries=7000, code=500),
+        'accumulate_full': ProgramMemory(arguments=2 * whole, results=0, temporaries=7000, code=500),
         'zero': ProgramMemory(arguments=0, results=whole, temporaries=0, code=0),
         'apply': ProgramMemory(arguments=4 * whole, results=0, temporaries=100, code=0),
     }
@@ -84,13 +83,11 @@ def test_what_is_lowered_is_what_the_trainer_runs(here):
     workload = text_workload()
     [setting] = Grid().settings(workload, here)
     lowered = lower_training(setting.apply(workload), here)
-    assert list(lowered.programs) == ['update_13']
-    arguments = jax.tree.leaves(lowered.programs['update_13'].in_avals)
+    assert list(lowered.programs) == ['update_full']
+    arguments = jax.tree.leaves(lowered.programs['update_full'].in_avals)
     features = workload.training_features()
     assert len(arguments) == len(jax.tree.leaves(lowered.state)) + len(features) + 2
-    assert sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(lowered.state.params)) == parameter_count(
-        workload.config
-    )
+    assert sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(lowered.state.params)) == workload.parameters
 
 
 @pytest.mark.parametrize(
