@@ -7,12 +7,10 @@ TensorFlow is imported when a task is registered, not when it is configured.
 """
 
 import dataclasses
-from typing import TYPE_CHECKING
 
+from llmrec_jax import marks
+from llmrec_jax.corpora.source import CorpusSource, identity
 from llmrec_jax.models.sequential import ITEMS
-
-if TYPE_CHECKING:
-    from llmrec_jax.corpora.source import CorpusSource
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,8 +26,8 @@ class SequentialTask:
       ValueError: when a history is to be of no item.
     """
 
-    corpus: 'CorpusSource'
-    data_dir: str
+    corpus: CorpusSource = marks.described_by(identity)
+    data_dir: str = marks.without_effect()
     max_items: int = 50
 
     def __post_init__(self):

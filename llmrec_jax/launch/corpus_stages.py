@@ -1,21 +1,13 @@
-"""Stages from the source to the training examples: corpus, item vectors, semantic IDs, tasks."""
-
-import hashlib
-import logging
+"""The stage that prepares a corpus."""
 
 import numpy as np
 
-from llmrec_jax import files
 from llmrec_jax.corpora.source import identity
 from llmrec_jax.corpora.split_files import save_splits
 from llmrec_jax.corpora.splits import leave_last_out
-from llmrec_jax.launch.ranking_folder import RankingFolder
 from llmrec_jax.launch.run_folder import RunFolder
 from llmrec_jax.launch.stages import Stage
 from llmrec_jax.stages.catalogue_file import ShownItems, save_catalogue
-
-LOG = logging.getLogger(__name__)
-SPLITS = ('train', 'validation', 'test')
 
 
 def corpus_stage(workspace: RunFolder) -> Stage:
@@ -39,25 +31,3 @@ def corpus_stage(workspace: RunFolder) -> Stage:
 
     recipe = workspace.recipe
     return Stage('corpus', (), identity(recipe.corpus), ('splits.npz', 'catalogue.jsonl'), action)
-
-
-def item_vectors_stage(workspace: RankingFolder) -> Stage:
-    """Embeds the items' text."""
-    recipe = workspace.recipe
-
-    def action(_: str) -> dict:
-        from llmrec_jax.text.item_text import item_sentences
-
-        sentences = item_sentences(workspace.corpus.items, recipe.item_fields)
-        vectors = recipe.text_encoder.encode(sentences)
-        with files.written_whole(workspace.item_vectors_path) as file:
-            np.save(file, vectors)
-        return {
-            'encoder': recipe.text_encoder.name,
-            'dim': int(vectors.shape[1]),
-            'sha256': hashlib.sha256(vectors.tobytes()).hexdigest(),
-            'example_sentence': sentences[0],
-        }
-
-    config = (recipe.text_encoder.name, recipe.item_fields)
-    return Stage('item_vectors', ('corpus',), config, ('item_vectors.npy',), action)

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 from llmrec_jax.launch import stages
 from llmrec_jax.launch.corpus_stages import corpus_stage
-from llmrec_jax.launch.evaluation_stages import ceiling_stage, floors_stage
 from llmrec_jax.launch.palr.recipe import PalrRecipe
 from llmrec_jax.launch.palr.stages import (
     candidates_stage,
@@ -19,33 +18,13 @@ from llmrec_jax.launch.palr.workspace import PalrWorkspace
 from llmrec_jax.launch.profiles.profile_recipe import ProfileFolder, ProfileRecipe
 from llmrec_jax.launch.profiles.profile_stage import profile_stage
 from llmrec_jax.launch.run_folder import RunFolder
-from llmrec_jax.launch.sampled_stages import sampled_floors_stage, sampled_stage
-from llmrec_jax.launch.sequential_recipe import SequentialRecipe
-from llmrec_jax.launch.sequential_stages import (
-    sequential_evaluate_stage,
-    sequential_tasks_stage,
-    sequential_train_stage,
-)
-from llmrec_jax.launch.sequential_workspace import SequentialWorkspace
 from llmrec_jax.launch.text_evaluation_stage import text_evaluate_stage
 from llmrec_jax.launch.text_floors_stage import text_floors_stage
 from llmrec_jax.launch.text_recipe import TextRecipe
 from llmrec_jax.launch.text_stages import tasks_stage as text_tasks_stage
 from llmrec_jax.launch.text_stages import text_train_stage, vocabulary_stage
 from llmrec_jax.launch.text_workspace import TextWorkspace
-from llmrec_jax.launch.transfer import stage_order as transfer
-from llmrec_jax.launch.transfer.recipe import TransferRecipe
-from llmrec_jax.launch.transfer.workspace import TransferWorkspace
-from llmrec_jax.launch.two_tower_recipe import TwoTowerRecipe
-from llmrec_jax.launch.two_tower_stages import (
-    index_stage,
-    two_tower_evaluate_stage,
-    two_tower_text_stage,
-    two_tower_train_stage,
-)
-from llmrec_jax.launch.two_tower_workspace import TwoTowerWorkspace
 from llmrec_jax.runs.command_line import write_config
-from llmrec_jax.training.mesh import check_batch
 from llmrec_jax.training.parameter_restore import check_params, fresh_paths
 from llmrec_jax.training.trainer import CHECKPOINTS
 
@@ -67,39 +46,6 @@ class Kind(NamedTuple):
 
 
 KINDS: Mapping[type, Kind] = {
-    SequentialRecipe: Kind(
-        SequentialWorkspace,
-        (
-            corpus_stage,
-            floors_stage,
-            sampled_floors_stage,
-            ceiling_stage,
-            sequential_tasks_stage,
-            sequential_train_stage,
-            sequential_evaluate_stage,
-            sampled_stage,
-        ),
-        ('corpus', 'tasks', 'train'),
-        ('floors', 'sampled_floors', 'ceiling', 'evaluate', 'sampled'),
-    ),
-    TwoTowerRecipe: Kind(
-        TwoTowerWorkspace,
-        (
-            corpus_stage,
-            floors_stage,
-            sampled_floors_stage,
-            ceiling_stage,
-            two_tower_text_stage,
-            sequential_tasks_stage,
-            two_tower_train_stage,
-            index_stage,
-            two_tower_evaluate_stage,
-            sampled_stage,
-        ),
-        ('corpus', 'item_vectors', 'tasks', 'train'),
-        ('floors', 'sampled_floors', 'ceiling', 'index', 'evaluate', 'sampled'),
-    ),
-    TransferRecipe: Kind(TransferWorkspace, transfer.STAGES, transfer.TO_TRAIN, transfer.TO_MEASURE),
     TextRecipe: Kind(
         TextWorkspace,
         (
@@ -165,13 +111,6 @@ def _check_devices(recipe: Any, wanted: Sequence[str] | None) -> None:
     """Finds out before any work whether training and decoding can be dealt out to this run's devices."""
     if wanted is None or 'train' in wanted:
         recipe.trainer.check_devices()
-    if isinstance(recipe, SequentialRecipe) and (wanted is None or {'train', 'evaluate'} & set(wanted)):
-        trainer = recipe.trainer
-        check_batch(trainer.mesh.build(), trainer.logical_axis_rules, recipe.ranking_batch_size)
-    if isinstance(recipe, TransferRecipe):
-        for name, trainer in (('pretraining', recipe.pretrainer), ('renaming', recipe.renamer)):
-            if trainer is not None and (wanted is None or name in wanted):
-                trainer.check_devices()
     if isinstance(recipe, TextRecipe) and (wanted is None or 'evaluate' in wanted):
         recipe.answering.check_devices()
 

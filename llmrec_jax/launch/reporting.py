@@ -1,13 +1,10 @@
 """The end of a run: `results.json`, `report.html`, and the tables on the terminal."""
 
-import functools
 import logging
 from collections.abc import Sequence
-from types import ModuleType
 
 from llmrec_jax.evaluation.report.page import write_report
 from llmrec_jax.evaluation.results import Results
-from llmrec_jax.launch import results
 from llmrec_jax.launch.palr import results as palr_results
 from llmrec_jax.launch.palr.workspace import PalrWorkspace
 from llmrec_jax.launch.profiles.profile_recipe import ProfileFolder
@@ -26,17 +23,17 @@ def report(workspace: RunFolder, records: Sequence[StageRecord]) -> None:
     special = {
         TextWorkspace: report_mixture,
         ProfileFolder: report_profiles,
-        PalrWorkspace: functools.partial(_report, made_of=palr_results),
+        PalrWorkspace: _report,
     }
-    write = special.get(type(workspace), _report)
+    write = special[type(workspace)]
     processes.from_first(lambda: write(workspace, records))
 
 
-def _report(workspace: RunFolder, records: Sequence[StageRecord], made_of: ModuleType = results) -> None:
-    found = made_of.assemble(workspace, records)
+def _report(workspace: RunFolder, records: Sequence[StageRecord]) -> None:
+    found = palr_results.assemble(workspace, records)
     found.save(workspace.root / 'results.json')
     config = workspace.config_path.read_text()
-    write_report(made_of.report_data(workspace, found, config), workspace.root / 'report.html')
+    write_report(palr_results.report_data(workspace, found, config), workspace.root / 'report.html')
     for line in table(found):
         LOG.info(line)
     LOG.info('results: %s', workspace.root / 'results.json')

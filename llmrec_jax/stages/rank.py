@@ -136,6 +136,10 @@ class RankingValidation:
         """See `Validation`."""
         return (CORPUS_SPLITS, *self.retrieval.reads)
 
+    def check(self, run: Run) -> None:
+        """See `Validation`."""
+        self.retrieval.check(run)
+
     def validate(self, run: Run) -> Validate:
         """See `Validation`."""
         recommender = self.retrieval.blank(run)

@@ -18,6 +18,7 @@ from llmrec_jax.evaluation.report.examples import choose_cases, user_examples
 from llmrec_jax.evaluation.report.page import write_report
 from llmrec_jax.evaluation.report.report_data import Curve, Picture, PublishedRow, ReportData, UserExample
 from llmrec_jax.evaluation.results import CEILING, LAW_ATTAINED, Results, section
+from llmrec_jax.evaluation.sampled_metrics import joined_records
 from llmrec_jax.runs.artifact import place
 from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import CONFIG, Run
@@ -27,6 +28,7 @@ from llmrec_jax.stages.corpus import CATALOGUE
 from llmrec_jax.stages.corpus import SPLITS as CORPUS_SPLITS
 from llmrec_jax.stages.item_vectors import ITEM_VECTORS
 from llmrec_jax.stages.rank import Ranking, RankStage, lists
+from llmrec_jax.stages.sampled import SampledStage
 from llmrec_jax.training import processes
 
 LOG = logging.getLogger(__name__)
@@ -46,7 +48,6 @@ class RankingReport:
       published: rows of the literature; not measured here.
       curves: of training.
       pictures: of what was learned before.
-      sampled: entries of protocols with drawn negatives, as `Results.sampled` holds them.
     """
 
     system: str
@@ -56,7 +57,6 @@ class RankingReport:
     published: Sequence[PublishedRow] = ()
     curves: Sequence[Curve] = ()
     pictures: Sequence[Picture] = ()
-    sampled: Sequence[Mapping[str, Any]] = ()
 
     def write(self, run: Run, records: Sequence[StageRecord]) -> None:
         """Writes `results.json` and `report.html` from what is done, on process 0.
@@ -117,7 +117,7 @@ class RankingReport:
             },
             training={**facts.get('tasks', {}), **facts.get('train', {})},
             decoding=facts.get('evaluate', {}),
-            sampled=self.sampled,
+            sampled=joined_records(*self._sampled(facts)),
             cold_start=slices,
             serving=serving_costs(facts),
         )
@@ -139,6 +139,11 @@ class RankingReport:
             for name, listed in found.systems.items():
                 judged.append(evaluator.judge(name, listed, cases, found.seconds[name]))
         return judged
+
+    def _sampled(self, facts: Mapping[str, Mapping[str, Any]]) -> list[list[dict[str, Any]]]:
+        """What each finished stage measured among drawn items."""
+        measured = (stage.name for stage in self.stages if isinstance(stage, SampledStage))
+        return [facts[name]['protocols'] for name in measured if name in facts]
 
     def _cold_start(self, run: Run, judged: Sequence[SystemResult], bootstrap: Bootstrap) -> dict[str, dict]:
         if not judged:

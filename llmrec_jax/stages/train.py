@@ -34,6 +34,13 @@ class Validation(Protocol):
     def reads(self) -> Sequence[Artifact[Any]]:
         """Artifacts that it is made of."""
 
+    def check(self, run: Run) -> None:
+        """Finds out before any work whether it can be taken.
+
+        Raises:
+          ValueError: when it cannot.
+        """
+
     def validate(self, run: Run) -> Validate:
         """From parameters and step to metrics."""
 
@@ -75,6 +82,8 @@ class Train(Stage):
           CheckpointError: when the initial checkpoint is of another model.
         """
         self.trainer.check_devices()
+        if self.validation is not None:
+            self.validation.check(run)
         initial = self.trainer.initial_checkpoint
         begun = any((run.root / CHECKPOINTS).glob('checkpoint_*'))
         known = all(run.has(artifact) for artifact in self.network.reads)

@@ -1,0 +1,162 @@
+"""What systems share whose model reads whole histories and scores every item of a catalogue."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from llmrec_jax.corpora.source import CorpusSource
+from llmrec_jax.evaluation.report.report_data import PublishedRow
+from llmrec_jax.evaluation.sampled_protocol import SampledProtocol
+from llmrec_jax.models.sequential import ITEMS
+from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
+from llmrec_jax.runs.artifact import Artifact
+from llmrec_jax.runs.record import StageRecord
+from llmrec_jax.runs.run import Run
+from llmrec_jax.runs.stage import Stage
+from llmrec_jax.runs.system import System
+from llmrec_jax.stages import rank
+from llmrec_jax.stages.catalogue_network import CatalogueNetwork
+from llmrec_jax.stages.catalogue_ranking import CatalogueRetrieval
+from llmrec_jax.stages.learning_curves import learning_curves
+from llmrec_jax.stages.networks import Parameters
+from llmrec_jax.stages.rank import Evaluate, Ranking, Retrieval, TrainedRecommender
+from llmrec_jax.stages.ranking_report import RankingReport
+from llmrec_jax.stages.sampled import MeasureSampled, MeasureSampledBaselines
+from llmrec_jax.stages.tasks import MaterialiseTask
+from llmrec_jax.training.columns import ColumnStore
+from llmrec_jax.training.trainer import Trainer
+from tasks.sequential import SequentialTask
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CatalogueSystem(System):
+    """What is run, and where; a system adds what makes it differ, and lists its stages.
+
+    Attributes:
+      corpus: the interactions and the catalogue.
+      data_dir: where TFDS keeps the prepared corpus.
+      task: the SeqIO task that is trained on.
+      network: the encoders and their loss, for whatever catalogue the corpus has.
+      trainer: the embedded engine.
+      ranking: how it is compared.
+      sampled: protocols with drawn negatives that the baselines and the model are measured under too, apart
+        from the whole catalogue.
+      ranking_batch_size: users whose scores of the whole catalogue are held at once.
+      ranking_length_buckets: shorter lengths that a batch of short histories may be padded to; each costs a
+        compilation.
+      published: rows of the literature for the report; not measured here.
+
+    Raises:
+      ValueError: when the parts do not fit one another.
+    """
+
+    corpus: CorpusSource
+    data_dir: str
+    task: SequentialTask
+    network: SequentialRecommenderModel
+    trainer: Trainer
+    ranking: Ranking
+    sampled: tuple[SampledProtocol, ...] = ()
+    ranking_batch_size: int = 256
+    ranking_length_buckets: tuple[int, ...] = ()
+    published: tuple[PublishedRow, ...] = ()
+
+    def __post_init__(self):
+        kind = type(self).__name__
+        # gin hands over lists.
+        for name in ('sampled', 'ranking_length_buckets', 'published'):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if len(set(self.sampled)) < len(self.sampled):
+            raise ValueError(f'{kind}.sampled names a protocol twice; name each once')
+        if dict(self.trainer.feature_lengths) != self.task.feature_lengths:
+            raise ValueError(
+                f'Trainer.feature_lengths={dict(self.trainer.feature_lengths)} must be '
+                f'{self.task.feature_lengths}, one more than SequentialTask.max_items'
+            )
+        if any(not 0 < bucket <= self.task.max_items for bucket in self.ranking_length_buckets):
+            raise ValueError(
+                f'{kind}.ranking_length_buckets={self.ranking_length_buckets} must lie between 1 '
+                f'and SequentialTask.max_items={self.task.max_items}'
+            )
+
+    @property
+    def seen_items(self) -> str:
+        """See `System.seen_items`."""
+        return self.ranking.seen_items
+
+    @property
+    def item_vectors(self) -> Artifact[np.ndarray] | None:
+        """Embeddings of the items' text, where the network reads them."""
+        return None
+
+    @property
+    def retrieval(self) -> CatalogueRetrieval:
+        """How the network ranks the whole catalogue."""
+        network = CatalogueNetwork(self.network, self.item_vectors)
+        return CatalogueRetrieval(
+            Parameters(network, self.trainer, self.checkpoint),
+            self.task.max_items,
+            self.ranking_batch_size,
+            self.ranking_length_buckets,
+        )
+
+    @property
+    def served(self) -> Retrieval:
+        """How the system answers users; what is evaluated and asked."""
+        return self.retrieval
+
+    def sampled_baselines(self) -> list[Stage]:
+        """The baselines among drawn items, where protocols ask for it."""
+        if not self.sampled:
+            return []
+        return [MeasureSampledBaselines(protocols=self.sampled, seed=self.ranking.seed)]
+
+    def evaluation(self) -> list[Stage]:
+        """The trained system on the whole catalogue, and among drawn items where protocols ask for it."""
+        ranking = self.ranking
+        whole = Evaluate(
+            system=self.name,
+            retrieval=self.served,
+            draw=ranking.draw,
+            list_length=ranking.list_length,
+            seen_items=ranking.seen_items,
+        )
+        if not self.sampled:
+            return [whole]
+        drawn = MeasureSampled(
+            system=self.name, retrieval=self.retrieval, protocols=self.sampled, seed=ranking.seed
+        )
+        return [whole, drawn]
+
+    def model(self, run: Run) -> SequentialRecommenderModel:
+        """See `System.model`."""
+        return self.retrieval.parameters.network.model(run)
+
+    def recommender(self, run: Run) -> TrainedRecommender:
+        """See `System.recommender`."""
+        return rank.trained(self.served, run)
+
+    def report(self, run: Run, records: Sequence[StageRecord]) -> None:
+        """See `System.report`."""
+        RankingReport(
+            system=self.name,
+            corpus=self.corpus.name,
+            ranking=self.ranking,
+            stages=self.stages(),
+            published=self.published,
+            curves=learning_curves(run.root, self.trainer.best_metric),
+        ).write(run, records)
+
+
+@dataclasses.dataclass(frozen=True)
+class WriteHistories(MaterialiseTask):
+    """The training histories as examples; attributes as in `MaterialiseTask`.
+
+    Validation and test are asked from the corpus's own splits, which every system is asked from.
+    """
+
+    def told(self, stores: dict[str, ColumnStore]) -> dict[str, float]:
+        """See `MaterialiseTask.told`."""
+        predictions = stores['train'].lengths(ITEMS) - 1
+        return {'predictions': int(predictions.sum()), 'mean_input_items': float(predictions.mean())}
