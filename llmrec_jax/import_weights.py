@@ -13,8 +13,8 @@ import argparse
 import pathlib
 from collections.abc import Sequence
 
-from llmrec_jax.launch import pipeline
-from llmrec_jax.launch.weights_exchange import import_folder
+from llmrec_jax.inference.weights_exchange import import_folder
+from llmrec_jax.runs import command_line
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -26,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add('--source', required=True, type=pathlib.Path, metavar='DIR', help='a Hugging Face folder')
     add('--output', required=True, type=pathlib.Path, metavar='DIR', help='for checkpoint_0 and network.gin')
     flags = parser.parse_args(arguments)
-    pipeline.log_to_stderr()
-    with pipeline.errors_as_messages('llmrec_jax.import_weights'):
+    command_line.log_to_stderr()
+    with command_line.errors_as_messages('llmrec_jax.import_weights'):
         import_folder(flags.source, flags.output)
 
 

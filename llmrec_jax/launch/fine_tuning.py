@@ -3,9 +3,12 @@
 import dataclasses
 import hashlib
 import pathlib
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.whole_words import WholeWords
+from llmrec_jax.planning.workload import DecodingSizes, Workload, text_workload
 from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.training.batches import Batches
 from llmrec_jax.training.columns import ColumnStore
@@ -27,6 +30,8 @@ class FineTuning:
         None for no validation.
     """
 
+    PLANNED: ClassVar = ('model', 'trainer')
+
     workdir: str
     examples: str
     model: EncoderDecoderModel
@@ -40,6 +45,11 @@ class FineTuning:
                 f"FineTuning validates by the loss, so BestMetric.name must be 'loss' and its mode 'min', "
                 f'not {metric.name!r} and {metric.mode!r}'
             )
+
+    @classmethod
+    def workload(cls, parts: Mapping[str, Any], sizes: DecodingSizes) -> Workload:
+        """See `runs.system.System.workload`."""
+        return text_workload(parts['model'], parts['trainer'], sizes)
 
 
 def fine_tune(recipe: FineTuning) -> TrainResult:

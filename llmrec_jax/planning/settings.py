@@ -82,7 +82,7 @@ class Grid:
         ):
             if given and own is None:
                 raise ValueError(
-                    f'{flag}: the network of a {type(workload.model).__name__} has none; leave it out'
+                    f'{flag}: a {type(workload.model).__name__} has no such setting; leave it out'
                 )
         for flag, given, known in (
             ('--rules', self.rules, RULE_SETS),

@@ -2,13 +2,15 @@
 
 import abc
 import dataclasses
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from llmrec_jax.evaluation.recommender import Recommender
-from llmrec_jax.runs.record import StageRecord
+from llmrec_jax.runs.record import StageRecord, facts_of
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
+from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.train_state import TrainableModel
 from llmrec_jax.training.trainer import Trainer
@@ -45,6 +47,27 @@ class System(abc.ABC):
 
     def model(self, run: Run) -> TrainableModel | None:
         """The trained model, with what of it was made in the workdir; None for a system that trains none."""
+        del run
+        return None
+
+    def trained_checkpoint(self, run: Run) -> str | os.PathLike:
+        """The checkpoint that the system answers with: the one that is named, or the best of the run's.
+
+        Raises:
+          FileNotFoundError: when none is named and training is not done.
+        """
+        if self.checkpoint is not None:
+            return self.checkpoint
+        trained = run[facts_of('train')]
+        # Without validation none is the best, and the newest is taken.
+        return run.root / (trained['best_checkpoint'] or trained['checkpoint'])
+
+    def vocabulary(self, run: Run) -> TextVocabulary | None:
+        """The vocabulary of the model's texts; None for a model that reads none.
+
+        Raises:
+          FileNotFoundError: when the run has not made it yet.
+        """
         del run
         return None
 

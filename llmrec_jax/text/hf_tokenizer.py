@@ -9,6 +9,7 @@ Known to differ are letters under several marks that do not stand in Unicode's o
 leaves as they are, and the names of special tokens where a text writes them.
 """
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,13 +19,31 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, pro
 
 from llmrec_jax.text.text_vocabulary import EOS, PAD, SPACE, UNK, TextVocabulary
 
-TOKENIZER, TOKENIZER_CONFIG = 'tokenizer.json', 'tokenizer_config.json'
+SPIECE, TOKENIZER, TOKENIZER_CONFIG = 'spiece.model', 'tokenizer.json', 'tokenizer_config.json'
 # Kinds of pieces in a SentencePiece model.
 NORMAL, USER_DEFINED, BYTE = 1, 4, 6
 UNIGRAM, BPE = 1, 2
 # Normalizations that begin with Unicode's NFKC; of these, 'nmt_' ones leave a wide tilde as it is.
 NFKC = ('nfkc', 'nmt_nfkc', 'nfkc_cf', 'nmt_nfkc_cf')
 WIDE_TILDE, NO_CHARACTER = '\uff5e', '\ufdd0'
+
+
+def tokenizer_files(vocabulary: TextVocabulary) -> dict[str, bytes]:
+    """The files by which transformers tokenizes, and the SentencePiece model itself.
+
+    Returns:
+      Name of each file to its content.
+
+    Raises:
+      ValueError: as `build_tokenizer`, and when the ids of sample texts differ from SentencePiece's.
+    """
+    tokenizer = build_tokenizer(vocabulary)
+    check_agreement(tokenizer, vocabulary, sample_texts(vocabulary))
+    return {
+        SPIECE: vocabulary.model,
+        TOKENIZER: tokenizer.to_str(pretty=True).encode(),
+        TOKENIZER_CONFIG: json.dumps(tokenizer_config(vocabulary), indent=2).encode(),
+    }
 
 
 def build_tokenizer(vocabulary: TextVocabulary) -> tokenizers.Tokenizer:
