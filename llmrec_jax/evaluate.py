@@ -15,20 +15,20 @@ it was trained; without, the best one of the workdir.
 """
 
 import argparse
+import logging
 from collections.abc import Sequence
-from typing import Any
 
-from llmrec_jax.decoding.greedy import Greedy
+from llmrec_jax.inference.task_modules import registered
 from llmrec_jax.launch import pipeline
-from llmrec_jax.launch.fine_tuning import FineTuning
 from llmrec_jax.launch.reporting import report
-from llmrec_jax.launch.run_folder import RunFolder
-from llmrec_jax.launch.task_modules import registered
-from llmrec_jax.launch.text_recipe import TextRecipe
+from llmrec_jax.runs import command_line
+from llmrec_jax.runs.system import System, named
+
+LOG = logging.getLogger(__name__)
 
 
 def _add_flags(parser: argparse.ArgumentParser) -> None:
-    pipeline.add_checkpoint_flag(parser)
+    command_line.add_checkpoint_flag(parser)
     parser.add_argument(
         '--module',
         action='append',
@@ -41,34 +41,21 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the measuring stages over what is already trained, or a module's own tasks."""
-    flags, recipe = pipeline.parse(__doc__, arguments, _add_flags, (*pipeline.KINDS, FineTuning))
-    with pipeline.errors_as_messages('llmrec_jax.evaluate'):
-        if flags.task is None and not isinstance(recipe, FineTuning):
-            report(*pipeline.run_stages(recipe, pipeline.KINDS[type(recipe)].to_measure, flags.checkpoint))
-        else:
-            _evaluate_module(flags, recipe)
-
-
-def _evaluate_module(flags: argparse.Namespace, recipe: Any) -> None:
-    """SeqIO tasks of the user's own."""
-    if flags.task is None:
-        raise ValueError('a fine-tuned network is evaluated on a task: give its name as --task=NAME')
-    if isinstance(recipe, TextRecipe):
-        folder = pipeline.KINDS[TextRecipe].workspace(recipe, flags.checkpoint)
-        decoder, batch_size = recipe.answering.text, recipe.answering.batch_size
-    elif isinstance(recipe, FineTuning):
-        if flags.checkpoint is None:
-            raise ValueError('name the checkpoint of the fine-tuned network: --checkpoint=DIR')
-        folder = RunFolder(recipe, flags.checkpoint)
-        decoder = Greedy(max_length=recipe.trainer.feature_lengths['targets'])
-        batch_size = recipe.trainer.batch_size // recipe.trainer.microbatches
-    else:
-        raise ValueError(f'--task={flags.task} is for recipes of texts; {recipe.name} recommends items')
-    name = registered(flags.task, flags.module)
-    # SeqIO, and with it TensorFlow, is for tasks that a module registers.
-    from llmrec_jax.launch.registered_tasks import evaluate_registered
-
-    evaluate_registered(folder, name, flags.split, decoder, batch_size)
+    flags, system = command_line.parse(__doc__, arguments, _add_flags, kinds=pipeline.KINDS)
+    with command_line.errors_as_messages('llmrec_jax.evaluate'):
+        if not isinstance(system, System):
+            report(*pipeline.run_stages(system, pipeline.KINDS[type(system)].to_measure, flags.checkpoint))
+            return
+        if flags.task is not None:
+            name = registered(flags.task, flags.module)
+            for task, metrics in system.evaluate_task(system.run, name, flags.split).items():
+                told = ', '.join(f'{metric} {value:.4f}' for metric, value in sorted(metrics.items()))
+                LOG.info('%s: %s', task, told)
+            return
+        measuring = named(system, ('evaluate',))
+        if not measuring:
+            raise ValueError(f'a {system.name} run is evaluated on a task: give its name as --task=NAME')
+        system.report(*command_line.run_stages(system, measuring))
 
 
 if __name__ == '__main__':

@@ -17,7 +17,6 @@ from typing import Any
 
 from llmrec_jax.inference.weights_exchange import export_folder
 from llmrec_jax.launch import pipeline
-from llmrec_jax.launch.fine_tuning import FineTuning
 from llmrec_jax.launch.text_recipe import TextRecipe
 from llmrec_jax.launch.text_workspace import TextWorkspace
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
@@ -53,8 +52,9 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the folder."""
-    kinds = (*pipeline.KINDS, FineTuning)
-    flags, found = command_line.parse(__doc__, arguments, _add_flags, kinds=kinds, otherwise=T5Config)
+    flags, found = command_line.parse(
+        __doc__, arguments, _add_flags, kinds=pipeline.KINDS, otherwise=T5Config
+    )
     with command_line.errors_as_messages('llmrec_jax.export_weights'):
         if isinstance(found, T5Config):
             if flags.checkpoint is None:

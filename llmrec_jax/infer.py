@@ -5,28 +5,24 @@
 
 A line of input is `{"user_id": "...", "history": ["<item id>", ...]}`, oldest item first; a line of output is
 `{"user_id": "...", "items": [{"item_id": "...", "title": "...", "score": -1.5}, ...]}`, best item first.
-
-Recipes that rank a catalogue answer so: TIGER's, sequential recommenders', two-tower retrievers' (from their
-index, which `llmrec_jax.run` and `llmrec_jax.evaluate` build) and those that transfer between domains.
 """
 
 import argparse
 import contextlib
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any, TextIO
+from typing import TextIO
 
 from llmrec_jax import files
 from llmrec_jax.evaluation.protocol import SEEN_ITEMS
-from llmrec_jax.launch import pipeline
-from llmrec_jax.launch.inference import recommend_lines
-from llmrec_jax.launch.ranking_folder import RankingFolder
-from llmrec_jax.launch.recipe import Recipe
+from llmrec_jax.inference.histories import recommend_lines
+from llmrec_jax.runs import command_line
+from llmrec_jax.stages.corpus import CATALOGUE
 from llmrec_jax.training import processes
 
 
 def _add_flags(parser: argparse.ArgumentParser) -> None:
-    pipeline.add_checkpoint_flag(parser)
+    command_line.add_checkpoint_flag(parser)
     parser.add_argument('--input', default='-', metavar='FILE', help='JSON lines; - for standard input')
     parser.add_argument('--output', default='-', metavar='FILE', help='JSON lines; - for standard output')
     parser.add_argument('--k', type=int, default=10, help='items a user; of a beam search at most its width')
@@ -35,34 +31,25 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Answers every line of the input."""
-    flags, recipe = pipeline.parse(__doc__, arguments, _add_flags, pipeline.ALL_KINDS)
-    with pipeline.errors_as_messages('llmrec_jax.infer'):
-        workspace = _workspace(recipe, flags)
+    flags, system = command_line.parse(__doc__, arguments, _add_flags)
+    with command_line.errors_as_messages('llmrec_jax.infer'):
+        if flags.k < 1:
+            raise ValueError(f'--k={flags.k} must be at least 1')
         if flags.input == '-' and processes.count() > 1:
             raise ValueError(
                 'many processes cannot share standard input: give --input=FILE, which all can read'
             )
-        seen_items = flags.seen_items or recipe.seen_items
+        run = system.run
+        recommender = system.recommender(run)
+        if recommender is None:
+            raise ValueError(
+                f'these gin files configure a {type(system).__name__}, which ranks no catalogue for a history'
+            )
+        seen_items = flags.seen_items or system.seen_items
         with _reading(flags.input) as lines, _writing(flags.output) as output:
-            for answer in recommend_lines(workspace, lines, flags.k, seen_items):
+            for answer in recommend_lines(recommender, run[CATALOGUE], lines, flags.k, seen_items):
                 if processes.is_first():
                     output.write(answer + '\n')
-
-
-def _workspace(recipe: Any, flags: argparse.Namespace) -> RankingFolder:
-    """The folder of the recipe's run, once the flags are found to suit the recipe."""
-    workspace = pipeline.ALL_KINDS[type(recipe)].workspace(recipe, flags.checkpoint)
-    if not isinstance(workspace, RankingFolder):
-        raise ValueError(
-            f'these gin files configure a {type(recipe).__name__}, which ranks no catalogue for a history: '
-            'give those of a recipe that does, such as gin_configs/tiger, sasrec, two_tower or unisrec'
-        )
-    if flags.k < 1:
-        raise ValueError(f'--k={flags.k} must be at least 1')
-    if isinstance(recipe, Recipe) and flags.k > recipe.model.decode_fn.beam_size:
-        beam = recipe.model.decode_fn.beam_size
-        raise ValueError(f'--k={flags.k} must be at most the beam size {beam}')
-    return workspace
 
 
 @contextlib.contextmanager

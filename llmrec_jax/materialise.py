@@ -16,11 +16,9 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from llmrec_jax.launch import pipeline
-from llmrec_jax.launch.recipe import Recipe
-from llmrec_jax.launch.task_modules import registered
-from llmrec_jax.runs import gin_config
-from llmrec_jax.semantic_ids.code_table import CodeTable
+from llmrec_jax.inference.task_modules import registered
+from llmrec_jax.runs import command_line, gin_config
+from llmrec_jax.runs.system import System
 
 LOG = logging.getLogger(__name__)
 SECONDS_BETWEEN_LINES = 10.0
@@ -30,14 +28,17 @@ DEFAULT_SHARDS = 16
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the examples, and says how many there are and how little of them is padding."""
     flags, gin_arguments = _parse(sys.argv[1:] if arguments is None else arguments)
-    with pipeline.errors_as_messages('llmrec_jax.materialise'):
+    with command_line.errors_as_messages('llmrec_jax.materialise'):
         lengths = _feature_lengths(flags.feature_lengths)
         provenance = {}
         if gin_arguments:
-            recipe = gin_config.instantiate(Recipe, gin_config.load(gin_arguments))
-            provenance = {'code_table': CodeTable.load(recipe.task.code_table).fingerprint}
-            lengths = {**recipe.task.feature_lengths, **lengths}
-            name = recipe.task.register()
+            loaded = gin_config.load(gin_arguments)
+            system: System = gin_config.instantiate(gin_config.configured(System), loaded)
+            engine = system.engine_task(system.run)
+            if engine is None:
+                raise ValueError(f'a {system.name} recipe has no task of its own: give a --task')
+            provenance, name = engine.provenance, engine.trained
+            lengths = {**engine.feature_lengths, **lengths}
         else:
             name = registered(flags.task, flags.module)
         _write(name, flags, lengths or None, provenance)
@@ -125,7 +126,7 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, gin_config.Gin
     for name in ('num_shards', 'epochs', 'examples'):
         if getattr(flags, name) is not None and getattr(flags, name) < 1:
             parser.error(f'--{name}={getattr(flags, name)} must be at least 1')
-    pipeline.log_to_stderr()
+    command_line.log_to_stderr()
     return flags, gin_arguments
 
 

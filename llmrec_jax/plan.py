@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from llmrec_jax import files
-from llmrec_jax.launch.fine_tuning import FineTuning
 from llmrec_jax.planning.cost import Price
 from llmrec_jax.planning.decoding_plan import check_decoding, plan_decoding
 from llmrec_jax.planning.report import Report
@@ -107,16 +106,9 @@ def planned_workload(sizes: DecodingSizes) -> Workload:
     """
     # What a run starts from is no part of its programs, and need not exist yet.
     gin_config.override('Trainer', 'initial_checkpoint', None)
-    system = _configured()
+    system = gin_config.configured(System)
     bound = gin_config.resolve(system.__name__, system.PLANNED)
     return system.workload({name: _part(system, bound, name) for name in system.PLANNED}, sizes)
-
-
-def _configured() -> type:
-    """The class that the gin files configure."""
-    if gin_config.configures(FineTuning):
-        return FineTuning
-    return gin_config.configured(System)
 
 
 def _part(system: type, bound: Mapping[str, Any], name: str) -> Any:

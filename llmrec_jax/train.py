@@ -9,26 +9,27 @@ checkpoint. Where the examples are materialised, this process imports no TensorF
 """
 
 import logging
-import pathlib
 from collections.abc import Sequence
 
 from llmrec_jax.launch import pipeline
-from llmrec_jax.launch.fine_tuning import FineTuning, fine_tune
+from llmrec_jax.runs import command_line
+from llmrec_jax.runs.system import System, named
+from llmrec_jax.stages.networks import TRAIN_FACTS
 
 LOG = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the stages up to training, or fine-tunes, as the gin files say."""
-    _, recipe = pipeline.parse(__doc__, arguments, kinds=(*pipeline.KINDS, FineTuning))
-    with pipeline.errors_as_messages('llmrec_jax.train'):
-        if isinstance(recipe, FineTuning):
-            pipeline.write_config(pathlib.Path(recipe.workdir) / 'config.gin')
-            result = fine_tune(recipe)
-            LOG.info('best checkpoint: %s', result.best_checkpoint or result.checkpoint)
+    """Runs the stages up to training."""
+    _, system = command_line.parse(__doc__, arguments, kinds=pipeline.KINDS)
+    with command_line.errors_as_messages('llmrec_jax.train'):
+        if not isinstance(system, System):
+            workspace, _ = pipeline.run_stages(system, pipeline.KINDS[type(system)].to_train)
+            LOG.info('best checkpoint: %s', workspace.best_checkpoint)
             return
-        workspace, _ = pipeline.run_stages(recipe, pipeline.KINDS[type(recipe)].to_train)
-        LOG.info('best checkpoint: %s', workspace.best_checkpoint)
+        run, _ = command_line.run_stages(system, named(system, ('prepare', 'train')))
+        told = run[TRAIN_FACTS]
+        LOG.info('best checkpoint: %s', run.root / (told['best_checkpoint'] or told['checkpoint']))
 
 
 if __name__ == '__main__':

@@ -27,7 +27,7 @@ def parse(
     arguments: Sequence[str] | None = None,
     add_flags: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
     base: type = System,
-    kinds: Sequence[type] = (),
+    kinds: Collection[type] = (),
     otherwise: type | None = None,
 ) -> tuple[argparse.Namespace, Any]:
     """Reads the command line and the gin files it names.

@@ -98,10 +98,14 @@ def changes(before: Any, after: Any, path: str = '') -> list[str]:
                 for name in sorted(before.keys() | after.keys())
                 for found in changes(before.get(name), after.get(name), f'{here}.{name}'.lstrip('.'))
             ]
-        before, after = before.get('class', before), after.get('class', after)
     if before == after:
         return []
-    return [f'{path}: {_short(before)} -> {_short(after)}']
+    return [f'{path}: {_short(_named(before))} -> {_short(_named(after))}']
+
+
+def _named(value: Any) -> Any:
+    """The class alone, where a whole configuration took another's place."""
+    return value.get('class', value) if isinstance(value, dict) else value
 
 
 def _short(value: Any) -> str:

@@ -37,6 +37,11 @@ class System(abc.ABC):
     checkpoint: str | None = None
 
     @property
+    def seen_items(self) -> str:
+        """Whether items of a history are 'kept' among the recommended or 'removed', where nothing else is said."""
+        return 'kept'
+
+    @property
     def run(self) -> Run:
         """The system's workdir, opened anew."""
         return Run(self.workdir)
@@ -132,20 +137,24 @@ class EngineTask:
     Attributes:
       model: with its vocabularies, and with what its `predict_batch` searches and leaves out.
       trainer: the recipe's: batch, mesh, rules, optimizer, periods.
-      trained: SeqIO's name of the task or mixture that is trained on.
-      evaluated: SeqIO's name of what is evaluated and inferred.
+      trained: SeqIO's name of the task or mixture that is trained on; None where examples are given alone.
+      evaluated: SeqIO's name of what is evaluated and inferred; likewise.
       feature_lengths: tokens of each feature of a full example.
       decoding_batch_size: examples decoded at once.
       examples: from a split to its materialised examples, the embedded engine's own.
+      provenance: what examples are made from, beside what the task says itself.
+      evaluated_split: of what is evaluated while it trains.
     """
 
     model: TrainableModel
     trainer: Trainer
-    trained: str
-    evaluated: str
+    trained: str | None
+    evaluated: str | None
     feature_lengths: Mapping[str, int]
     decoding_batch_size: int
     examples: Callable[[str], ColumnStore]
+    provenance: Mapping[str, Any]
+    evaluated_split: str = 'validation'
 
 
 def named(system: System, phases: Collection[Phase]) -> list[str]:

@@ -5,7 +5,7 @@
 `--compare` also makes the codes that each of the four quantizers gives, and prints one table of them.
 """
 
-from llmrec_jax.launch.semantic_id_launcher import main
+from llmrec_jax.systems.tiger.semantic_id_launcher import main
 
 if __name__ == '__main__':
     main()

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource
 from llmrec_jax.evaluation.report.report_data import PublishedRow
 from llmrec_jax.evaluation.sampled_protocol import SampledProtocol
@@ -56,15 +57,15 @@ class CatalogueSystem(System):
     PLANNED: ClassVar = ('network', 'trainer', 'ranking', 'ranking_batch_size')
 
     corpus: CorpusSource
-    data_dir: str
+    data_dir: str = marks.without_effect()
     task: SequentialTask
     network: SequentialRecommenderModel
     trainer: Trainer
     ranking: Ranking
     sampled: tuple[SampledProtocol, ...] = ()
-    ranking_batch_size: int = 256
-    ranking_length_buckets: tuple[int, ...] = ()
-    published: tuple[PublishedRow, ...] = ()
+    ranking_batch_size: int = marks.without_effect(256)
+    ranking_length_buckets: tuple[int, ...] = marks.without_effect(())
+    published: tuple[PublishedRow, ...] = marks.without_effect(())
 
     def __post_init__(self):
         kind = type(self).__name__
@@ -171,7 +172,7 @@ class WriteHistories(MaterialiseTask):
     Validation and test are asked from the corpus's own splits, which every system is asked from.
     """
 
-    def told(self, stores: dict[str, ColumnStore]) -> dict[str, float]:
+    def told(self, stores: Mapping[str, ColumnStore]) -> dict[str, Any]:
         """See `MaterialiseTask.told`."""
         predictions = stores['train'].lengths(ITEMS) - 1
         return {'predictions': int(predictions.sum()), 'mean_input_items': float(predictions.mean())}

@@ -12,6 +12,16 @@ def under(parent: str, name: str) -> str:
     return os.path.join(parent, name)
 
 
+def absolutely_under(parent: str, name: str) -> str:
+    """`under`, from the root of the file system: T5X's checkpoints take no other path."""
+    return absolute(under(parent, name))
+
+
+def absolute(path: str) -> str:
+    """A path from the root of the file system; one of a bucket, `gs://...`, as it is."""
+    return path if '://' in path else os.path.abspath(path)
+
+
 def vocab_size(layout: TokenLayout) -> int:
     """Rows of the embedding that holds every token of `layout`."""
     return layout.vocab_size

@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from llmrec_jax.evaluation.bootstrap import Bootstrap
@@ -189,7 +189,7 @@ class RankingReport:
         return found, rule
 
 
-def stage_costs(records: Sequence[StageRecord]) -> list[dict[str, Any]]:
+def stage_costs(records: Iterable[StageRecord]) -> list[dict[str, Any]]:
     """What each stage took, as `Results.stages` holds it."""
     return [
         {

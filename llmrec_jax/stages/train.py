@@ -98,8 +98,12 @@ class Train(Stage):
         if self.start is not None:
             trainer = dataclasses.replace(trainer, initial_checkpoint=str(run[self.start]))
         validate = None if self.validation is None else self.validation.validate(run)
-        result = trainer.fit(model, run[self.examples], run.root, validate=validate)
+        result = trainer.fit(model, self.training_examples(run), run.root, validate=validate)
         return {**told(result, run.root), 'parameters': parameter_count(model, trainer)}
+
+    def training_examples(self, run: Run) -> ColumnStore:
+        """What it is trained on."""
+        return run[self.examples]
 
 
 def told(result: TrainResult, root: pathlib.Path) -> dict[str, Any]:

@@ -5,129 +5,162 @@ The functions are what the run files bind to T5X's parameters; each reads one th
 
 import dataclasses
 import functools
+import logging
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
+import gin
 import jax
-import seqio
 
 from llmrec_jax import files
-from llmrec_jax.launch import pipeline, stages
-from llmrec_jax.launch.run_folder import RunFolder
-from llmrec_jax.launch.train_stage import OWNER
-from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.runs import execution, gin_config
+from llmrec_jax.runs.run import Run
+from llmrec_jax.runs.stage import StageError
+from llmrec_jax.runs.system import EngineTask, System, named
+from llmrec_jax.stages import gin_values
+from llmrec_jax.stages.train import OWNER
 from llmrec_jax.t5x.driven_model import trainable
 from llmrec_jax.t5x.partitioner import MeshPartitioner
-from llmrec_jax.t5x.prepared_store import PreparedStore
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.schedules import Schedule
-from llmrec_jax.training.trainer import CHECKPOINTS
+from llmrec_jax.training.train_state import TrainableModel
+from llmrec_jax.training.trainer import CHECKPOINTS, Trainer
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PreparedRun:
-    """A recipe and the folder of its run; of a recipe that recommends by semantic IDs.
+    """The system that the gin files configure, and the folder of its run.
 
     Attributes:
-      recipe: what the embedded engine would run, of one of `pipeline.KINDS`.
       checkpoints: T5X's `model_dir`, where it trains: stages that are not done are then done. None where it
-        evaluates or infers: a checkpoint means nothing without the code table it was trained on, so that a
-        stage is not done is then an error.
+        evaluates or infers: a checkpoint means nothing without the semantic IDs or the vocabulary that it was
+        trained on, so that a stage is not done is then an error.
     """
 
-    recipe: Any
     checkpoints: str | None = None
 
     @functools.cached_property
-    def workspace(self) -> Any:
-        """The run's folder, with the stages before training done.
+    def system(self) -> System:
+        """What the gin files configure."""
+        return gin.get_configurable(gin_config.configured(System))()
+
+    @functools.cached_property
+    def run(self) -> Run:
+        """The workdir, with the stages before training done.
 
         Raises:
           StageError: when a stage is not done and nothing is trained.
         """
-        kind = pipeline.KINDS[type(self.recipe)]
-        needed = [name for name in kind.to_train if name != 'train']
+        system, run = self.system, self.system.run
+        stages, needed = system.stages(), named(system, ('prepare',))
         if self.checkpoints is not None:
-            workspace, _ = pipeline.run_stages(self.recipe, needed)
-            self._sign(workspace)
-            return workspace
-        workspace = kind.workspace(self.recipe, None)
-        every = pipeline.stages_of(workspace)
-        done = {record.name for record in stages.run(workspace.root, every, ())}
+            execution.check(run, stages, needed)
+            execution.execute(run, stages, needed)
+            self._sign(run)
+            return run
+        done = {record.name for record in execution.execute(run, stages, ())}
         missing = [name for name in needed if name not in done]
         if missing:
-            raise stages.StageError(
-                f'{workspace.root}: stage {missing[0]!r} is not done, or was done otherwise than configured: '
-                f'give the WORKDIR and the recipe that the checkpoint was trained with'
+            raise StageError(
+                f'{run.root}: stage {missing[0]!r} is not done, or was done otherwise than configured: give '
+                'the WORKDIR and the recipe that the checkpoint was trained with'
             )
-        return workspace
+        return run
 
-    def _sign(self, workspace: RunFolder) -> None:
-        """Says in the run's folder what its checkpoints are of; the embedded engine asks for it."""
-        theirs = pathlib.Path(self.checkpoints).absolute() == (workspace.root / CHECKPOINTS).absolute()
-        owner = workspace.root / OWNER
+    def _sign(self, run: Run) -> None:
+        """Says in the workdir what its checkpoints are of; the embedded engine asks for it."""
+        theirs = pathlib.Path(self.checkpoints).absolute() == (run.root / CHECKPOINTS).absolute()
+        owner = run.root / OWNER
         if theirs and not owner.exists() and jax.process_index() == 0:
-            every = pipeline.stages_of(workspace)
-            files.write_json(owner, {'fingerprint': stages.fingerprints(every)['train']})
+            files.write_json(owner, {'fingerprint': execution.fingerprints(self.system.stages())['train']})
 
     @functools.cached_property
-    def task(self) -> str:
-        """SeqIO's name of the task, registered in this process."""
-        return self.workspace.recipe.task.register()
+    def engine_task(self) -> EngineTask:
+        """What of the system T5X is given, its tasks registered in this process.
+
+        Raises:
+          ValueError: when it trains no model.
+        """
+        found = self.system.engine_task(self.run)
+        if found is None:
+            raise ValueError(f'a {type(self.system).__name__} trains no model that T5X could train')
+        return found
 
     @functools.cached_property
-    def model(self) -> EncoderDecoderModel:
-        """The recipe's model with optimizer, vocabularies and the catalogue's trie."""
-        features = seqio.get_mixture_or_task(self.task).output_features
-        return dataclasses.replace(
-            trainable(self.recipe.model, self.recipe.trainer),
-            input_vocabulary=features['inputs'].vocabulary,
-            output_vocabulary=features['targets'].vocabulary,
-            trie=self.workspace.trie,
-        )
+    def model(self) -> TrainableModel:
+        """The system's model with its optimizer."""
+        return trainable(self.engine_task.model, self.trainer)
+
+    @property
+    def trainer(self) -> Trainer:
+        """The recipe's trainer."""
+        return self.engine_task.trainer
 
     def examples(self, split: str) -> ColumnStore:
-        """The materialised task's examples."""
-        return self.workspace.examples(split)
+        """The materialised examples."""
+        return self.engine_task.examples(split)
 
 
-def model(run: PreparedRun | PreparedStore) -> EncoderDecoderModel:
+def model(run: PreparedRun) -> TrainableModel:
     """T5X's `model`."""
     return run.model
 
 
-def task_name(run: PreparedRun) -> str:
-    """T5X's `mixture_or_task_name`."""
-    return run.task
+def trained(run: PreparedRun) -> str | None:
+    """T5X's `mixture_or_task_name` of training."""
+    return run.engine_task.trained
 
 
-def partitioner(run: PreparedRun | PreparedStore) -> MeshPartitioner:
+def evaluated(run: PreparedRun) -> str | None:
+    """T5X's `mixture_or_task_name` of what is evaluated by inference."""
+    return run.engine_task.evaluated
+
+
+def evaluated_split(run: PreparedRun) -> str:
+    """T5X's `split` of what is evaluated by inference while it trains."""
+    return run.engine_task.evaluated_split
+
+
+def partitioner(run: PreparedRun) -> MeshPartitioner:
     """T5X's `partitioner`, over the mesh and by the rules of the recipe's trainer."""
-    trainer = run.recipe.trainer
-    return MeshPartitioner(trainer.mesh, trainer.logical_axis_rules)
+    return MeshPartitioner(run.trainer.mesh, run.trainer.logical_axis_rules)
 
 
-def learning_rate(run: PreparedRun | PreparedStore) -> Schedule:
+def learning_rate(run: PreparedRun) -> Schedule:
     """T5X's `learning_rate_fn`, which it logs: the schedule that the optimizer goes by."""
-    return run.recipe.trainer.optimizer.learning_rate
+    return run.trainer.optimizer.learning_rate
 
 
-def initial_checkpoint(run: PreparedRun | PreparedStore) -> str | Sequence[str]:
+def initial_checkpoint(run: PreparedRun) -> str | Sequence[str]:
     """T5X's `path` to restore from: empty for parameters drawn by the seed."""
-    return run.recipe.trainer.initial_checkpoint or ()
+    initial = run.trainer.initial_checkpoint
+    return () if initial is None else gin_values.absolute(initial)
 
 
 def decoding_batch_size(run: PreparedRun) -> int:
-    """Users decoded at once."""
-    return run.recipe.decoding_batch_size
+    """Examples decoded at once."""
+    return run.engine_task.decoding_batch_size
 
 
-def eval_period(run: PreparedRun | PreparedStore) -> int:
+def eval_period(run: PreparedRun) -> int:
     """Steps between evaluations."""
-    return run.recipe.trainer.validate_every
+    return run.trainer.validate_every
 
 
-def checkpoint_period(run: PreparedRun | PreparedStore) -> int:
-    """Steps between checkpoints."""
-    return run.recipe.trainer.checkpoint_every
+def checkpoint_period(run: PreparedRun) -> int:
+    """Steps between checkpoints: the recipe's, or the nearest that T5X can keep beside evaluation's."""
+    wanted, validate = run.trainer.checkpoint_every, run.trainer.validate_every
+    period = fitting_period(wanted, validate)
+    if period != wanted:
+        LOG.warning('under T5X a checkpoint is written every %d steps, not every %d', period, wanted)
+    return period
+
+
+def fitting_period(wanted: int, other: int) -> int:
+    """The period nearest to `wanted` that is a multiple of `other` or divides it, as T5X asks for."""
+    if wanted >= other:
+        return max(round(wanted / other), 1) * other
+    divisors = [size for size in range(1, other + 1) if other % size == 0]
+    return min(divisors, key=lambda size: abs(size - wanted))

@@ -12,7 +12,6 @@ from clu.data import dataset_iterator
 from t5x import checkpoints, utils
 
 from llmrec_jax.t5x.prepared_run import PreparedRun
-from llmrec_jax.t5x.prepared_store import PreparedStore
 from llmrec_jax.training.batches import Batches
 from llmrec_jax.training.train_state import TrainableModel
 
@@ -62,11 +61,11 @@ class StoreBatches:
     """T5X's `get_dataset_fn` over the run's materialised examples.
 
     Attributes:
-      run: the recipe made ready: one that makes its own examples, or one that was given them.
+      run: the recipe made ready.
       model_dir: T5X's folder of checkpoints; training goes on with the batch after the newest one's.
     """
 
-    run: PreparedRun | PreparedStore
+    run: PreparedRun
     model_dir: str
 
     def __call__(
@@ -88,7 +87,7 @@ class StoreBatches:
             raise ValueError(
                 f'a batch of {cfg.batch_size} does not divide over the {num_shards} shards of the input'
             )
-        trainer = self.run.recipe.trainer
+        trainer = self.run.trainer
         batches = Batches(
             self.run.examples(cfg.split),
             cfg.batch_size,

@@ -130,11 +130,10 @@ def test_of_a_run_the_best_checkpoint_is_exported(hf_folder, tmp_path):
         export_weights.main([*flags, f'--output={tmp_path / name}'])
         return load_hf(tmp_path / name)[1]['decoder']['decoder_norm']['scale'][0]
 
+    facts = {'best_checkpoint': None, 'checkpoint': 'checkpoints/checkpoint_30'}
+    write_record(workdir, facts)
     assert exported('newest') == 30
-    losses = {10: 3.0, 20: 1.0, 30: 2.0, 40: 0.5}
-    rows = [json.dumps({'step': step, 'loss': loss}) + '\n' for step, loss in losses.items()]
-    (workdir / 'validation.jsonl').write_text(''.join(rows))
-    # Of step 40 no checkpoint is left.
+    write_record(workdir, {**facts, 'best_checkpoint': 'checkpoints/checkpoint_20'})
     assert exported('best') == 20
 
 

@@ -19,7 +19,7 @@ from llmrec_jax.planning.tables import report_text
 from llmrec_jax.planning.topology import HERE, Topology, open_topology
 from llmrec_jax.planning.training_plan import check_training, lower_training, plan_training
 from llmrec_jax.training.chips import TPUS
-from tests.planning.sample_workload import LAYOUT, search_workload, text_workload
+from tests.planning.sample_workload import LAYOUT, scores_workload, search_workload, text_workload
 
 
 @pytest.fixture(scope='module')
@@ -184,3 +184,54 @@ def test_a_catalogue_has_as_many_items_as_asked_and_no_more_than_its_codes():
 
 def test_beams_grow_with_the_codebooks():
     assert beams_at(search_workload().decoding, 10) == [1, 8, 10]
+
+
+def test_a_model_without_a_formula_has_its_flops_counted_and_is_told_so(here):
+    """The loss over the catalogue runs as often as there are chunks of positions: 16 x 12 of them in all."""
+
+    def planned(**loss):
+        workload = scores_workload(**loss)
+        [setting] = Grid(meshes=((8, 1),)).settings(workload, here)
+        assert (setting.remat, setting.dtype) == (None, None)
+        return workload, plan_training(workload, setting, here)
+
+    workload, plan = planned(positions_at_once=64)
+    assert (workload.loop_runs, plan.uncounted_loops) == (3, 1)
+    assert plan.model_flops == 8 * plan.matrix_flops > 0
+    whole, at_once = planned(positions_at_once=192)
+    assert whole.loop_runs == 1
+    assert at_once.matrix_flops == plan.matrix_flops
+    # Each position meets 128 vectors of 16 numbers in its scores and in both of their gradients.
+    assert plan.model_flops > 3 * 2 * 16 * 12 * 128 * 16
+    report = Report(workload, here, [plan], [])
+    assert report.json()['model_flops_by'] == 'count'
+    assert report.json()['training'][0]['remat'] is None
+    assert 'counted as 3 runs' in report_text(report)
+    assert Report(text_workload(), here, [], []).json()['model_flops_by'] == 'formula'
+
+
+def test_scores_of_a_catalogue_grow_by_its_items(here):
+    def flops(items):
+        workload = scores_workload(items)
+        [setting] = Grid(meshes=((8, 1),)).settings(workload, here)
+        plan = plan_decoding(workload, setting, here)
+        assert plan.model_flops == 8 * plan.matrix_flops
+        return plan.model_flops
+
+    # 16 users, 256 more items, 16 numbers a vector.
+    assert flops(384) - flops(128) == 2 * 16 * 256 * 16
+
+
+@pytest.mark.parametrize('grid', [{'remats': ('full',)}, {'dtypes': ('bfloat16',)}])
+def test_a_setting_that_a_network_does_not_have_is_refused_by_its_flag(here, grid):
+    flag = '--remat' if 'remats' in grid else '--dtypes'
+    with pytest.raises(ValueError, match=f'{flag}: a SequentialRecommenderModel has no such setting'):
+        Grid(**grid).settings(scores_workload(), here)
+
+
+def test_a_workload_without_decoding_plans_training_alone(here):
+    workload = dataclasses.replace(scores_workload(), decoding=None)
+    [setting] = Grid().settings(workload, here)
+    check_training(workload, setting, here)
+    with pytest.raises(ValueError, match='--only=training'):
+        plan_decoding(workload, setting, here)

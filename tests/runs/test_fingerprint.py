@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from llmrec_jax.runs.fingerprint import fingerprint
+from llmrec_jax import marks
+from llmrec_jax.runs.fingerprint import changes, describe, fingerprint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,3 +40,44 @@ def test_an_object_with_hidden_state_is_refused():
 
     with pytest.raises(TypeError, match='Opaque'):
         fingerprint(Settings(1, Opaque()))
+
+
+def test_marked_fields_do_not_count():
+    @dataclasses.dataclass(frozen=True)
+    class Marked:
+        steps: int
+        devices: int = marks.without_effect(1)
+        path: str = marks.described_by(len, 'abc')
+
+    assert fingerprint(Marked(1, 2, 'xyz')) == fingerprint(Marked(1, 8, 'abc'))
+    assert fingerprint(Marked(1, 2, 'xyzw')) != fingerprint(Marked(1, 2, 'abc'))
+    assert fingerprint(Marked(2)) != fingerprint(Marked(1))
+
+
+def moved(cls, module):
+    """The class as if its code lay in another module."""
+    namespace = {name: value for name, value in vars(cls).items() if name not in ('__dict__', '__weakref__')}
+    return type(cls.__name__, cls.__bases__, {**namespace, '__module__': module})
+
+
+def test_a_class_that_moves_keeps_its_fingerprint():
+    before = Settings(2, Settings)
+    elsewhere = moved(Settings, 'another.module')
+    assert fingerprint(elsewhere(2, elsewhere)) == fingerprint(before)
+
+
+def test_a_class_that_is_renamed_keeps_its_fingerprint_by_its_tag():
+    @dataclasses.dataclass(frozen=True)
+    class Renamed:
+        FINGERPRINT_TAG = 'Settings'
+        width: int = 1
+        inner: object = None
+
+    assert fingerprint(Renamed(2)) == fingerprint(Settings(2))
+
+
+def test_changes_name_the_field():
+    before = describe(Settings(2, Settings(1, {'a': 1})))
+    assert changes(before, describe(Settings(2, Settings(3, {'a': 1})))) == ['Settings.width: 1 -> 3']
+    assert changes(before, describe(Settings(2, None))) == ['Settings.inner: "Settings" -> null']
+    assert changes(before, before) == []

@@ -106,6 +106,11 @@ class Tiger(System):
             )
 
     @property
+    def seen_items(self) -> str:
+        """See `System.seen_items`."""
+        return self.ranking.seen_items
+
+    @property
     def retrieval(self) -> GenerativeRetrieval:
         """How it answers histories."""
         return GenerativeRetrieval(
@@ -186,6 +191,7 @@ class Tiger(System):
             feature_lengths=self.task.feature_lengths,
             decoding_batch_size=self.decoding_batch_size,
             examples=lambda split: run[tasks.examples(split)],
+            provenance={'code_table': run[SEMANTIC_ID_FACTS]['fingerprint']},
         )
 
     @classmethod

@@ -7,8 +7,6 @@ import pytest
 
 from llmrec_jax.corpora.splits import RankingCases, Sequences
 from llmrec_jax.evaluation.retrieval_recommender import RetrievalRecommender
-from llmrec_jax.launch.query_tower import QueryTower
-from llmrec_jax.launch.sequential_recommender import CatalogueRanking
 from llmrec_jax.models.sequential.catalogue import CatalogueFacts
 from llmrec_jax.models.sequential.network import Scoring
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
@@ -18,6 +16,7 @@ from llmrec_jax.models.two_tower.item_tower import ItemTower
 from llmrec_jax.retrieval.exact import ExactSearch
 from llmrec_jax.retrieval.requests import Requests
 from llmrec_jax.retrieval.vector_retriever import VectorRetriever
+from llmrec_jax.stages.catalogue_ranking import CatalogueRecommender
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape
 
 N_ITEMS, MAX_ITEMS, USERS = 40, 6, 21
@@ -35,7 +34,7 @@ MESH = MeshShape(data=4, model=2).build()
 def tower():
     params = jax.jit(lambda: MODEL.get_initial_variables(jax.random.key(0), {})['params'])()
     bias = jnp.linspace(0.0, 1.0, params['bias'].size)
-    return QueryTower(MODEL, {**params, 'bias': bias}, MESH, STANDARD_RULES, MAX_ITEMS, 8, (3,))
+    return CatalogueRecommender(MODEL, {**params, 'bias': bias}, MESH, STANDARD_RULES, MAX_ITEMS, 8, (3,))
 
 
 def test_an_exact_index_finds_what_ranking_the_catalogue_finds(tower):
@@ -45,9 +44,8 @@ def test_an_exact_index_finds_what_ranking_the_catalogue_finds(tower):
     vectors = tower.item_vectors()
     assert vectors.shape == (N_ITEMS, 5)
     found = RetrievalRecommender(VectorRetriever(ExactSearch(vectors), tower), depth=N_ITEMS)
-    ranking = CatalogueRanking(MODEL, MESH, STANDARD_RULES, MAX_ITEMS, 8, (3,))
     for seen_items in ('kept', 'removed'):
-        expected = ranking.recommend(tower.params, cases, 10, seen_items=seen_items)
+        expected = tower.recommend(cases, 10, seen_items=seen_items)
         answered = found.recommend(cases, 10, seen_items=seen_items)
         np.testing.assert_array_equal(answered.items, expected.items)
         np.testing.assert_array_equal(answered.target_rank, expected.target_rank)

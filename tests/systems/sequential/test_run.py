@@ -8,7 +8,7 @@ import pytest
 
 from llmrec_jax import evaluate, run
 from llmrec_jax.training.metrics_log import read_json_lines
-from tests.launch.outside_histories import check_answers_outside
+from tests.systems.outside_histories import check_answers_outside
 
 SMOKE = ('--gin_file=gin_configs/sasrec/smoke.gin',)
 
@@ -69,7 +69,7 @@ def test_a_second_run_does_nothing_again_and_evaluating_reads_no_tensorflow(fini
     flags = [*SMOKE, f'--gin.WORKDIR={finished}']
     run.main(flags)
     assert all(stage['reused'] for stage in results(finished)['stages'])
-    longer = '--gin.sequential_recipe.SequentialRecipe.list_length=12'
+    longer = '--gin.rank.Ranking.list_length=12'
     code = (
         'import sys\n'
         'from llmrec_jax import evaluate, train\n'
@@ -92,8 +92,9 @@ def test_it_answers_histories_from_outside_as_it_was_evaluated(finished, tmp_pat
     ('flag', 'message'),
     [
         ('--gin.trainer.Trainer.feature_lengths={"items": 5}', "must be {'items': 11}"),
-        ('--gin.SEEN_ITEMS=hidden', "must be 'kept' or 'removed'"),
+        ('--gin.SEEN_ITEMS=hidden', "must be one of 'kept', 'removed'"),
         ('--gin.DROPUOT=0.1', 'did you mean DROPOUT'),
+        ('--gin.system.SequentialRecommendation.ranking_batch_size=12', 'cannot be shared among 8 devices'),
     ],
 )
 def test_a_wrong_recipe_ends_with_one_message(tmp_path, capsys, flag, message):

@@ -1,5 +1,7 @@
 """A sequential model's ranking of a catalogue, against the one that numpy makes of its scores."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,16 +9,15 @@ import pytest
 
 from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits
 from llmrec_jax.evaluation.recommendations import from_dense
-from llmrec_jax.evaluation.recommender import Recommender
 from llmrec_jax.evaluation.sampled_metrics import sampled_ranks
 from llmrec_jax.evaluation.sampled_protocol import NegativeSampler, SampledProtocol
-from llmrec_jax.launch.query_tower import QueryTower, TowerScores
-from llmrec_jax.launch.sequential_recommender import CatalogueRanking, SequentialRecommender
 from llmrec_jax.models.sequential.catalogue import CatalogueFacts
 from llmrec_jax.models.sequential.item_encoder import ItemTable
 from llmrec_jax.models.sequential.losses import FullSoftmax
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel, padded_left
 from llmrec_jax.models.sequential.sasrec import SASRecConfig, SASRecEncoder
+from llmrec_jax.stages.catalogue_ranking import CatalogueRecommender, TowerScores
+from llmrec_jax.stages.rank import TrainedRecommender
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape
 
 N_ITEMS, MAX_ITEMS, USERS = 40, 6, 21
@@ -45,13 +46,14 @@ def cases():
     return RankingCases(np.arange(USERS) + 100, Sequences(values, np.cumsum([0, *lengths])), target)
 
 
-def ranking(mesh, **changes):
-    return CatalogueRanking(MODEL, mesh.build(), STANDARD_RULES, MAX_ITEMS, **{'batch_size': 8, **changes})
+def ranking(params, mesh, **changes):
+    settings = {'batch_size': 8, **changes}
+    return CatalogueRecommender(MODEL, params, mesh.build(), STANDARD_RULES, MAX_ITEMS, **settings)
 
 
 @pytest.fixture(scope='module')
-def alone():
-    return ranking(MeshShape(data=1), length_buckets=(3,))
+def alone(params):
+    return ranking(params, MeshShape(data=1), length_buckets=(3,))
 
 
 def by_numpy(params, cases, seen_items, k):
@@ -65,20 +67,21 @@ def by_numpy(params, cases, seen_items, k):
 
 @pytest.mark.parametrize('seen_items', ['kept', 'removed'])
 def test_lists_and_ranks_are_those_of_the_scores(alone, params, cases, seen_items):
-    found = SequentialRecommender(alone, params).recommend(cases, 10, seen_items=seen_items)
+    found = alone.recommend(cases, 10, seen_items=seen_items)
     expected = by_numpy(params, cases, seen_items, 10)
     np.testing.assert_array_equal(found.target_rank, expected.target_rank)
     np.testing.assert_array_equal(found.items, expected.items)
     np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5, atol=1e-5)
-    ranks = alone.target_ranks(params, cases, seen_items=seen_items)
+    ranks = alone.target_ranks(cases, 10, seen_items=seen_items)
     np.testing.assert_array_equal(ranks, expected.target_rank)
-    assert isinstance(SequentialRecommender(alone, params), Recommender)
+    assert isinstance(alone, TrainedRecommender)
+    assert alone.for_users(['a', 'b']) is alone
 
 
 def test_users_over_eight_devices_get_what_one_gives_them(alone, params, cases):
-    shared = ranking(MeshShape(data=4, model=2))
-    one = alone.recommend(params, cases, 10, seen_items='removed')
-    other = shared.recommend(params, cases, 10, seen_items='removed')
+    shared = ranking(params, MeshShape(data=4, model=2))
+    one = alone.recommend(cases, 10, seen_items='removed')
+    other = shared.recommend(cases, 10, seen_items='removed')
     np.testing.assert_array_equal(one.items, other.items)
     np.testing.assert_array_equal(one.target_rank, other.target_rank)
 
@@ -86,28 +89,45 @@ def test_users_over_eight_devices_get_what_one_gives_them(alone, params, cases):
 def test_what_is_left_of_a_small_catalogue_fills_the_list_and_no_more(alone, params):
     everything_but_two = Sequences(np.arange(N_ITEMS - 2), np.array([0, N_ITEMS - 2]))
     case = RankingCases(np.array([7]), everything_but_two, np.array([0]))
-    found = alone.recommend(params, case, 10, seen_items='removed')
+    found = alone.recommend(case, 10, seen_items='removed')
     assert sorted(found.items[0, :2].tolist()) == [N_ITEMS - 2, N_ITEMS - 1]
     assert (found.items[0, 2:] == -1).all()
     assert found.target_rank.tolist() == [0]
 
 
 def test_scores_on_the_host_rank_as_the_devices_do(alone, params, cases):
-    tower = QueryTower(MODEL, params, alone.mesh, STANDARD_RULES, MAX_ITEMS, batch_size=8)
     nothing_seen = SampledProtocol(negatives=None, excluded='nothing')
     splits = Splits(cases.histories, cases, cases)
     drawer = NegativeSampler(nothing_seen, splits, np.ones(N_ITEMS))
-    found = sampled_ranks({'sasrec': TowerScores(tower)}, cases, drawer, cases_at_once=8)['sasrec']
-    np.testing.assert_array_equal(found, alone.target_ranks(params, cases, seen_items='kept'))
+    found = sampled_ranks({'sasrec': TowerScores(alone)}, cases, drawer, cases_at_once=8)['sasrec']
+    np.testing.assert_array_equal(found, alone.target_ranks(cases, 10, seen_items='kept'))
 
 
 def test_bad_input_is_named(alone, params, cases):
-    with pytest.raises(ValueError, match="seen_items is 'hidden'"):
-        alone.target_ranks(params, cases, seen_items='hidden')
+    with pytest.raises(ValueError, match='seen_items'):
+        alone.target_ranks(cases, 10, seen_items='hidden')
     with pytest.raises(ValueError, match='no cases'):
-        alone.target_ranks(params, cases.select(np.array([], np.int64)), seen_items='kept')
+        alone.target_ranks(cases.select(np.array([], np.int64)), 10, seen_items='kept')
     diverged = jax.tree.map(lambda leaf: jnp.full_like(leaf, np.nan), params)
     with pytest.raises(ValueError, match='user 1[0-9]+ are NaN'):
-        alone.target_ranks(diverged, cases, seen_items='kept')
+        alone.with_params(diverged).target_ranks(cases, 10, seen_items='kept')
     with pytest.raises(ValueError, match='6 examples a microbatch cannot be shared among 4 devices'):
-        ranking(MeshShape(data=4, model=2), batch_size=6)
+        ranking(params, MeshShape(data=4, model=2), batch_size=6)
+
+
+def test_other_parameters_compile_nothing_again(alone, params, cases):
+    traced = []
+
+    class Counting(type(MODEL)):
+        def scores(self, params, histories):
+            traced.append(histories.shape)
+            return super().scores(params, histories)
+
+    counting = Counting(**{field.name: getattr(MODEL, field.name) for field in dataclasses.fields(MODEL)})
+    one = dataclasses.replace(alone, model=counting)
+    before = one.recommend(cases, 10, seen_items='kept')
+    programs = len(traced)
+    other = one.with_params(jax.tree.map(lambda leaf: -leaf, params))
+    found = other.recommend(cases, 10, seen_items='kept')
+    assert len(traced) == programs > 0
+    assert not np.array_equal(found.items, before.items)

@@ -6,9 +6,9 @@ import gin
 import pytest
 
 from llmrec_jax.runs import gin_config
-from llmrec_jax.launch.transfer.recipe import TransferRecipe
-from tests.launch.test_recipes import CONFIGS
+from llmrec_jax.systems.transfer.system import TransferLearning
 
+CONFIGS = gin_config.REPOSITORY / 'gin_configs'
 RECIPES = sorted(
     f'{system}/{path.name}'
     for system in ('unisrec', 'vq_rec', 'zesrec')
@@ -28,7 +28,7 @@ def parsed(name, *bindings, more=()):
 
 
 def load(name, *bindings, more=()):
-    return gin_config.instantiate(TransferRecipe, parsed(name, *bindings, more=more))
+    return gin_config.instantiate(TransferLearning, parsed(name, *bindings, more=more))
 
 
 @pytest.mark.parametrize('name', RECIPES)
@@ -39,7 +39,7 @@ def test_every_recipe_is_whole(name):
     assert frozen == (recipe.pretrained and not name.startswith('zesrec'))
     assert recipe.pretrained == ('scratch' not in name)
     assert (recipe.renamer is not None) == (name.startswith('vq_rec') and recipe.pretrained)
-    assert recipe.pretraining.sequence_encoder == recipe.model.sequence_encoder
+    assert recipe.pretraining.sequence_encoder == recipe.network.sequence_encoder
     for trainer in (recipe.trainer, recipe.pretrainer):
         assert trainer.best_metric.name == 'ndcg@10'
         assert trainer.optimizer.build()
@@ -61,7 +61,7 @@ def test_another_file_has_texts_compared_by_meaning():
 @pytest.mark.parametrize(('system', 'dim'), [('unisrec', 128), ('vq_rec', 64), ('zesrec', 64)])
 def test_a_recipe_is_made_small_by_another_file(system, dim):
     recipe = load(f'{system}/games_to_beauty.gin', more=(f'gin_configs/{system}/two_cores.gin',))
-    assert (recipe.model.item_encoder.dim, recipe.task.max_items) == (dim, 20)
+    assert (recipe.network.item_encoder.dim, recipe.task.max_items) == (dim, 20)
     assert (recipe.training_users, recipe.centred) == (0.1, True)
 
 
@@ -73,8 +73,8 @@ def test_the_small_recipe_has_its_rival(system):
     )
     assert (rival.pretrained, rival.trainer.steps) == (False, pretrained.trainer.steps)
     assert 'sequence_encoder' not in rival.trainer.optimizer.frozen
-    assert rival.model.item_encoder == pretrained.model.item_encoder
-    assert rival.model.sequence_encoder == pretrained.model.sequence_encoder
+    assert rival.network.item_encoder == pretrained.network.item_encoder
+    assert rival.network.sequence_encoder == pretrained.network.sequence_encoder
     assert rival.pretraining.sequence_encoder == pretrained.pretraining.sequence_encoder
 
 
@@ -85,7 +85,7 @@ def test_the_small_recipe_has_its_rival(system):
         ({'shuffle': 'items'}, "shuffle='items' must be one of nothing, order, histories, text"),
         ({'training_users': 0.0}, r'training_users=0.0 must lie in \(0, 1\]'),
         ({'quantizer': None}, 'goes with a CodeItemEncoder in both'),
-        ({'pretrained': False}, 'renames codes that were learned before'),
+        ({'pretrained': False}, 'renamer renames learned codes'),
         ({'whitening': True}, 'is of the adaptor of a TextItemEncoder'),
     ],
 )
@@ -99,6 +99,6 @@ def test_a_recipe_starts_where_it_says_itself():
     started = dataclasses.replace(recipe.pretrainer, initial_checkpoint='elsewhere/checkpoint_3')
     with pytest.raises(ValueError, match='pretrainer has an initial_checkpoint, but the recipe makes one'):
         dataclasses.replace(recipe, pretrainer=started)
-    items = dataclasses.replace(recipe.model.item_encoder, codewords=17)
+    items = dataclasses.replace(recipe.network.item_encoder, codewords=17)
     with pytest.raises(ValueError, match=r"must be the quantizer's parts and codewords, \(4, 16\)"):
-        dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, item_encoder=items))
+        dataclasses.replace(recipe, network=dataclasses.replace(recipe.network, item_encoder=items))

@@ -21,7 +21,7 @@ trainer.Trainer.mesh = @mesh.MeshShape()
             'model=3 does not fit the 8 devices of this run; choose a model size that',
         ),
         ('BATCH_SIZE=60', '15 examples a microbatch cannot be shared among 8 devices; change batch_size'),
-        ('recipe.Recipe.decoding_batch_size=12', '12 users at once do not divide over 8 devices'),
+        ('system.Tiger.decoding_batch_size=12', '12 users at once do not divide over 8 devices'),
     ],
 )
 def test_a_mesh_or_batch_that_does_not_fit_is_told_before_any_work(binding, message, tmp_path, capsys):

@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
 
+from llmrec_jax.corpora.source_domains import SourceDomains, centred, join, shuffled_rows
 from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits
-from llmrec_jax.launch.transfer.examples import whole_histories
-from llmrec_jax.launch.transfer.source_domains import SourceDomains, centred, join, shuffled_rows
-from llmrec_jax.text.word_drop import drop_words
 
 
 def sequences(*rows):
@@ -92,12 +90,6 @@ def test_vectors_are_taken_from_the_mean_of_their_domain():
     assert not np.any(centred(np.ones((3, 2), np.float32), [3]))
 
 
-def test_whole_histories_are_cut_to_the_newest_and_their_users_counted():
-    found = whole_histories(sequences([5, 6, 7, 8], [9], [1, 2]), 2)
-    assert listed(found['items']) == [[7, 8, 9], [2, 3]]
-    assert listed(found['user']) == [[0], [1]]
-
-
 def test_domains_are_kept(domains, tmp_path):
     domains.save(tmp_path / 'domains.npz')
     found = SourceDomains.load(tmp_path / 'domains.npz')
@@ -107,15 +99,3 @@ def test_domains_are_kept(domains, tmp_path):
     (tmp_path / 'domains.npz').write_bytes(b'PK')
     with pytest.raises(ValueError, match='domains.npz is damaged'):
         SourceDomains.load(tmp_path / 'domains.npz')
-
-
-def test_words_are_dropped_but_never_all():
-    texts = ['one two three four five six seven eight nine ten'] * 300
-    found = drop_words(texts, 0.15, 0)
-    kept = np.mean([len(text.split()) for text in found]) / 10
-    assert abs(kept - 0.85) < 0.03
-    assert all(text.split() == [word for word in texts[0].split() if word in text.split()] for text in found)
-    assert drop_words(['word', '- word'], 0.999, 0) == ['word', '- word']
-    assert drop_words(texts, 0.15, 0) == found
-    with pytest.raises(ValueError, match='probability 1.0: it must lie in'):
-        drop_words(texts, 1.0, 0)

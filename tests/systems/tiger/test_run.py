@@ -13,7 +13,7 @@ from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.semantic_ids.__main__ import main as semantic_ids
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.parameter_restore import load_params
-from tests.launch.short_recipe import SHORT
+from tests.systems.short_recipe import SHORT
 from tests.training.t5x_files import write_t5x
 
 SYSTEMS = {'tiger', 'popularity', 'item_knn', 'markov', 'decayed_markov', 'content_scann', 'ceiling'}
@@ -141,17 +141,10 @@ def test_inference_names_the_line_that_is_wrong(finished, tmp_path, capsys, line
     assert answer.read_text() == 'what was there'
 
 
-def test_inference_tells_which_recipes_can_answer(tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        infer.main(['--gin_file=gin_configs/p5/smoke.gin', f'--gin.WORKDIR={tmp_path}'])
-    said = capsys.readouterr().err
-    assert 'a TextRecipe, which ranks no catalogue for a history: give those of a recipe that does' in said
-
-
 def test_a_named_checkpoint_answers_wherever_it_was_trained(finished, tmp_path, capsys):
     workdir = tmp_path / 'elsewhere'
     shutil.copytree(finished, workdir)
-    best = json.loads((finished / 'stages' / 'train.json').read_text())['summary']['best_checkpoint']
+    best = json.loads((finished / 'stages' / 'train.json').read_text())['facts']['best_checkpoint']
     checkpoint = write_t5x(tmp_path / 'checkpoint_3', load_params(finished / best))
     for trained in ('checkpoints', 'stages/train.json', 'stages/evaluate.json', 'validation.jsonl'):
         path = workdir / trained
@@ -188,7 +181,7 @@ def test_quantizers_are_compared_in_one_table(finished):
     ('flag', 'message'),
     [
         ('--stages=corpus,flors', "no stage 'flors'; the stages are corpus, floors"),
-        ('--gin.BEAM_SIZE=5', 'beam_size=5 is below Recipe.list_length=10'),
+        ('--gin.BEAM_SIZE=5', 'beam_size=5 is below Ranking.list_length=10'),
         ('--gin.CODEBOOK_SIZES=(8, 16, 16, 16)', 'TokenLayout.codebook_sizes is (8, 16, 16, 16)'),
         ('--gin.SEEN_ITEMS=hidden', "must be 'kept' or 'removed'"),
         ('--gin.WORKDRI=x', 'did you mean WORKDIR'),

@@ -6,7 +6,7 @@ import pytest
 
 from llmrec_jax import run
 from llmrec_jax.training.columns import ColumnStore
-from tests.launch.outside_histories import check_answers_outside
+from tests.systems.outside_histories import check_answers_outside
 
 FEW_STEPS = ('--gin.PRETRAIN_STEPS=40', '--gin.TRAIN_STEPS=20', '--gin.TRAINING_USERS=0.25')
 
@@ -18,13 +18,13 @@ def ran(system, workdir, *flags):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ('system', 'untuned'),
+    ('system', 'zero_shot'),
     [('unisrec', 'unisrec_zero_shot'), ('vq_rec', 'vq_rec_renamed'), ('zesrec', 'zesrec_zero_shot')],
 )
-def test_the_target_is_recommended_in_before_and_after_tuning(system, untuned, tmp_path):
+def test_the_target_is_recommended_in_before_and_after_tuning(system, zero_shot, tmp_path):
     found = ran(system, tmp_path)
-    assert found['test'].keys() >= {system, untuned, 'popularity', 'markov', 'content_scann'}
-    assert found['test'][system]['users'] == found['test'][untuned]['users'] == 200
+    assert found['test'].keys() >= {system, zero_shot, 'popularity', 'markov', 'content_scann'}
+    assert found['test'][system]['users'] == found['test'][zero_shot]['users'] == 200
     every, chosen = (len(ColumnStore.open(tmp_path / 'tasks' / name)) for name in ('train', 'chosen'))
     assert chosen == round(every / 4)
     check_answers_outside([f'--gin_file=gin_configs/{system}/smoke.gin'], tmp_path, system, tmp_path)
@@ -38,10 +38,12 @@ def test_the_rival_and_a_control_are_runs_of_the_same_recipe(tmp_path):
     rival = ran('zesrec', tmp_path / 'rival', '--gin.PRETRAINED=False')
     assert 'zesrec_zero_shot' not in rival['test']
     assert not (tmp_path / 'rival' / 'pretraining').exists()
+    assert not (tmp_path / 'rival' / 'sources' / 'train').exists()
     ran('zesrec', tmp_path / 'control', '--gin.SHUFFLE=text')
-    stores = [
-        ColumnStore.open(tmp_path / arm / 'sources' / 'train').manifest['provenance']
+    store = ColumnStore.open(tmp_path / 'control' / 'sources' / 'train')
+    assert store.manifest['provenance']['shuffle'] == 'text'
+    facts = [
+        json.loads((tmp_path / arm / 'stages' / 'sources.json').read_text())['facts']
         for arm in ('rival', 'control')
     ]
-    assert [one['shuffle'] for one in stores] == ['nothing', 'text']
-    assert stores[0]['corpora'] == stores[1]['corpora']
+    assert facts[0]['corpora'] == facts[1]['corpora']

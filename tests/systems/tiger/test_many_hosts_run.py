@@ -10,9 +10,9 @@ import pytest
 
 from llmrec_jax import infer
 from llmrec_jax.training.metrics_log import read_json_lines
-from tests.launch.short_recipe import SHORT
+from tests.systems.short_recipe import SHORT
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 LAUNCHER = ('tpu_scripts/launch_local.sh', '2', '--devices=4', '--')
 # Process 1 looks for the workdir elsewhere, as a host without the shared file system does.
 ELSEWHERE = 'case "$*" in *--process_index=1*) mkdir -p elsewhere; cd elsewhere ;; esac; exec "$@"'

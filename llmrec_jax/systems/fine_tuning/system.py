@@ -1,0 +1,206 @@
+"""Fine-tuning of a T5 on a materialised task, and on nothing else: no corpus, no TensorFlow."""
+
+import dataclasses
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from llmrec_jax import marks
+from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.models.whole_words import WholeWords
+from llmrec_jax.planning.workload import DecodingSizes, Workload, text_workload
+from llmrec_jax.runs.artifact import Artifact
+from llmrec_jax.runs.record import StageRecord
+from llmrec_jax.runs.run import Run
+from llmrec_jax.runs.stage import Phase, Stage
+from llmrec_jax.runs.system import EngineTask, System
+from llmrec_jax.stages.networks import TRAIN_FACTS, EncoderDecoderNetwork
+from llmrec_jax.stages.train import Train
+from llmrec_jax.text.text_vocabulary import TextVocabulary
+from llmrec_jax.training.batches import Batches
+from llmrec_jax.training.columns import ColumnStore
+from llmrec_jax.training.loop import Validate
+from llmrec_jax.training.trainer import Trainer
+from llmrec_jax.training.validation_loss import ValidationLoss
+
+LOG = logging.getLogger(__name__)
+
+
+def _fingerprint(directory: str) -> str:
+    return ColumnStore.open(directory).fingerprint
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FineTuning(System):
+    """What is trained, on what, and where.
+
+    Attributes:
+      examples: folder of the training examples that `python -m llmrec_jax.materialise` wrote.
+      network: the encoder-decoder and its loss.
+      trainer: the embedded engine; its `initial_checkpoint` is what is fine-tuned.
+      validation_examples: folder of the examples whose loss is taken every `trainer.validate_every` steps;
+        None for no validation.
+
+    Raises:
+      ValueError: when the best checkpoint is to be chosen by something else than the loss.
+    """
+
+    name: str = 'fine_tuning'
+    examples: str
+    network: EncoderDecoderModel
+    trainer: Trainer
+    validation_examples: str | None = None
+
+    PLANNED: ClassVar[tuple[str, ...]] = ('network', 'trainer')
+
+    def __post_init__(self):
+        metric = self.trainer.best_metric
+        if self.validation_examples is not None and (metric.name, metric.mode) != ('loss', 'min'):
+            raise ValueError(
+                f"FineTuning validates by the loss, so BestMetric.name must be 'loss' and its mode 'min', "
+                f'not {metric.name!r} and {metric.mode!r}'
+            )
+
+    def stages(self) -> Sequence[Stage]:
+        """See `System.stages`."""
+        validation = None
+        if self.validation_examples is not None:
+            validation = HeldOutLoss(self.validation_examples, self.network, self.trainer)
+        return [
+            FineTune(
+                network=EncoderDecoderNetwork(self.network),
+                trainer=self.trainer,
+                validation=validation,
+                given=self.examples,
+            )
+        ]
+
+    def model(self, run: Run) -> EncoderDecoderModel:
+        """See `System.model`."""
+        del run
+        return self.network
+
+    def engine_task(self, run: Run) -> EngineTask:
+        """See `System.engine_task`; there is no SeqIO task, and of examples those of training alone."""
+        del run
+        return EngineTask(
+            model=self.network,
+            trainer=self.trainer,
+            trained=None,
+            evaluated=None,
+            feature_lengths=self.trainer.feature_lengths,
+            decoding_batch_size=self.trainer.batch_size // self.trainer.microbatches,
+            examples=lambda split: open_examples(self.examples, self.network),
+            provenance={},
+        )
+
+    @classmethod
+    def workload(cls, parts: Mapping[str, Any], sizes: DecodingSizes) -> Workload:
+        """See `System.workload`."""
+        return text_workload(parts['network'], parts['trainer'], sizes)
+
+    def report(self, run: Run, records: Sequence[StageRecord]) -> None:
+        """See `System.report`; says where the checkpoint is, which tasks of the user's own evaluate."""
+        if any(record.name == 'train' for record in records):
+            told = run[TRAIN_FACTS]
+            LOG.info('best checkpoint: %s', run.root / (told['best_checkpoint'] or told['checkpoint']))
+
+
+@dataclasses.dataclass(frozen=True)
+class FineTune(Train):
+    """Trains on examples that lie outside the workdir; attributes as in `Train`, and:
+
+    Attributes:
+      given: folder of the examples.
+    """
+
+    given: str = marks.described_by(_fingerprint)
+    examples: Artifact[ColumnStore] | None = None
+    phase: ClassVar[Phase] = 'train'
+
+    @property
+    def reads(self) -> Sequence[Artifact[Any]]:
+        """See `Stage.reads`."""
+        return ()
+
+    def training_examples(self, run: Run) -> ColumnStore:
+        """See `Train.training_examples`.
+
+        Raises:
+          ColumnError: when examples are missing or damaged.
+          ValueError: when they were made with a vocabulary that the network has no room for.
+        """
+        return open_examples(self.given, self.network.model(run))
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldOutLoss:
+    """The loss on examples that lie outside the workdir; see `train.Validation`.
+
+    Attributes:
+      examples: their folder.
+      network: whose loss.
+      trainer: how they are batched.
+    """
+
+    examples: str = marks.described_by(_fingerprint)
+    network: EncoderDecoderModel = marks.without_effect()
+    trainer: Trainer = marks.without_effect()
+    reads: ClassVar = ()
+
+    def validate(self, run: Run) -> Validate:
+        """See `train.Validation`."""
+        del run
+        trainer = self.trainer
+        batches = Batches(
+            open_examples(self.examples, self.network),
+            trainer.batch_size,
+            trainer.feature_lengths,
+            trainer.microbatches,
+            trainer.length_buckets,
+            trainer.bucketed_feature,
+            trainer.other_buckets,
+        )
+        return ValidationLoss(self.network, batches, trainer.mesh.build(), trainer.logical_axis_rules)
+
+
+def open_examples(directory: str, model: EncoderDecoderModel) -> ColumnStore:
+    """Materialised examples, once their vocabularies are seen to fit the network.
+
+    Args:
+      directory: of the examples.
+      model: whose network is to read them.
+
+    Raises:
+      ColumnError: when they are missing or damaged.
+      ValueError: when the network has no room for their tokens, or its whole words are told by another
+        vocabulary.
+    """
+    store = ColumnStore.open(directory)
+    room = model.module.config.vocab_size
+    vocabularies: Mapping[str, Any] = store.manifest['provenance'].get('vocabularies', {})
+    for feature, vocabulary in vocabularies.items():
+        if vocabulary['size'] > room:
+            raise ValueError(
+                f'{directory}: {feature!r} was made with a vocabulary of {vocabulary["size"]} tokens, but '
+                f'the network has room for {room}: raise T5Config.vocab_size, or write them again with the '
+                f"checkpoint's own vocabulary"
+            )
+    if model.whole_words is not None:
+        _check_words(store, model.whole_words)
+    return store
+
+
+def _check_words(store: ColumnStore, whole_words: WholeWords) -> None:
+    """Checks that the words of the inputs are told by the vocabulary that the inputs were made with."""
+    made_with = store.manifest['provenance'].get('vocabularies', {}).get('inputs', {})
+    if whole_words.vocabulary is None or 'sha256' not in made_with:
+        return
+    pieces = TextVocabulary.load(whole_words.vocabulary, extra_ids=0).size
+    told_by = TextVocabulary.load(whole_words.vocabulary, max(0, made_with['size'] - pieces))
+    if hashlib.sha256(told_by.with_extra_ids).hexdigest() != made_with['sha256']:
+        raise ValueError(
+            f"{store.directory}: 'inputs' were made with another vocabulary than {whole_words.vocabulary}, "
+            'and words would begin at wrong tokens: set WholeWords.vocabulary to the one they were made with'
+        )
