@@ -107,7 +107,7 @@ class FineTuning(System):
             LOG.info('best checkpoint: %s', run.root / (told['best_checkpoint'] or told['checkpoint']))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class FineTune(Train):
     """Trains on examples that lie outside the workdir; attributes as in `Train`, and:
 
