@@ -5,7 +5,7 @@ RUN := runs/quickstart
 # Tests run in so many processes, a file in one of them.
 JOBS ?= 2
 
-.PHONY: install quickstart test parity t5x t5x-test lint clean
+.PHONY: install quickstart test parity t5x t5x-test tpu-compile docs lint clean
 
 # A stamp, so that a second `make` installs nothing unless what it installs has changed.
 $(VENV)/installed: setup.py constraints.txt
@@ -53,10 +53,19 @@ $(VENV)/plan: $(VENV)/installed
 tpu-compile: $(VENV)/plan
 	$(BIN)/python -m pytest -m tpu_compile
 
+# Adds Sphinx and its theme.
+$(VENV)/docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,docs]'
+	@touch $@
+
+# Warnings are errors; the pages lie in docs/_build/html.
+docs: $(VENV)/docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) runs build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) runs build dist docs/_build docs/api *.egg-info .pytest_cache .ruff_cache .hypothesis .coverage

@@ -61,6 +61,7 @@ EXTRAS = {
     'plan': ['libtpu==0.0.42.*'],
     # T5X, AirIO and JEstimator themselves are not on PyPI: t5x_requirements.txt says how they are installed.
     't5x': ['fiddle', 'cached-property', 'chex'],
+    'docs': ['sphinx>=9.0,<10', 'myst-parser>=5.2,<6', 'furo>=2025.12', 'sphinx-copybutton>=0.5.2'],
     'gpu': ['jax[cuda13]>=0.10.2,<0.12'],
     'tpu': ['jax[tpu]>=0.10.2,<0.12'],
 }

@@ -18,6 +18,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--stages', metavar='NAMES', help='comma-separated stages to run, e.g. corpus,floors; all by default'
     )
+    command_line.add_go_on_flag(parser)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with command_line.errors_as_messages('llmrec_jax.run'):
         wanted = command_line.split_names(flags.stages)
         if isinstance(system, System):
-            system.report(*command_line.run_stages(system, wanted))
+            system.report(*command_line.run_stages(system, wanted, go_on=flags.go_on))
         else:
             report(*pipeline.run_stages(system, wanted))
 

@@ -21,13 +21,14 @@ LOG = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the stages up to training."""
-    _, system = command_line.parse(__doc__, arguments, kinds=pipeline.KINDS)
+    flags, system = command_line.parse(__doc__, arguments, command_line.add_go_on_flag, kinds=pipeline.KINDS)
     with command_line.errors_as_messages('llmrec_jax.train'):
         if not isinstance(system, System):
             workspace, _ = pipeline.run_stages(system, pipeline.KINDS[type(system)].to_train)
             LOG.info('best checkpoint: %s', workspace.best_checkpoint)
             return
-        run, _ = command_line.run_stages(system, named(system, ('prepare', 'train')))
+        wanted = named(system, ('prepare', 'train'))
+        run, _ = command_line.run_stages(system, wanted, go_on=flags.go_on)
         told = run[TRAIN_FACTS]
         LOG.info('best checkpoint: %s', run.root / (told['best_checkpoint'] or told['checkpoint']))
 

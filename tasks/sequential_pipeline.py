@@ -16,10 +16,9 @@ def to_tokens(dataset: tf.data.Dataset, *, max_items: int) -> tf.data.Dataset:
     """Turns what a split may see of each user into one example.
 
     Before: `user`, `user_id`, `items` (rows of the catalogue, oldest first) and `first_target`. After:
-      `items`,
-    the newest `max_items + 1` of them as tokens (row + 1; 0 is padding), of which the last is the split's
-    target; beside them `user`, `user_id` and `target_item`, by which results are joined. Users with one
-    item, who predict nothing, are left out.
+    `items`, the newest `max_items + 1` of them as tokens (row + 1; 0 is padding), of which the last is the
+    split's target; beside them `user`, `user_id` and `target_item`, by which results are joined. Users with
+    one item, who predict nothing, are left out.
     """
 
     def convert(user):

@@ -171,7 +171,7 @@ class Corpus:
 
     @property
     def user_offsets(self) -> Int[np.ndarray, 'users_plus_1']:
-        """Events of user `u` are rows `user_offsets[u]:user_offsets[u + 1]`."""
+        """Events of user `u` are the rows from `user_offsets[u]` to before `user_offsets[u + 1]`."""
         counts = np.bincount(self.events.user, minlength=len(self.users))
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 

@@ -4,8 +4,10 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
+import io
 import itertools
 import json
+import logging
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +22,7 @@ from llmrec_jax.corpora.download import needs_download, with_files
 from llmrec_jax.corpora.source import CorpusSource, identity
 from llmrec_jax.corpora.tfds_builder import SPLIT, TABLES, CorpusConfig, variant
 
+LOG = logging.getLogger(__name__)
 # SeqIO deals whole files out to hosts, so there must be at least as many as data-parallel hosts.
 MAX_SHARDS = 16
 _READ_BATCH = 4096
@@ -85,7 +88,10 @@ def _write(builder: tfds.core.DatasetBuilder, corpus: Corpus) -> None:
         raise ValueError(f'corpus {corpus.name!r} has no {table}; there is nothing to prepare')
     config = tfds.download.DownloadConfig(num_shards=min(MAX_SHARDS, rows), try_download_gcs=False)
     try:
-        builder.download_and_prepare(download_config=config)
+        # TFDS prints that it downloads something of unknown size, where nothing is downloaded.
+        with contextlib.redirect_stdout(io.StringIO()):
+            builder.download_and_prepare(download_config=config)
+        LOG.info('corpus %s: %d %s in %s', corpus.name, rows, table, builder.data_dir)
     except (OSError, RuntimeError, tf.errors.OpError) as error:
         # The last step is a rename onto a directory that must not exist: another process may have been first.
         if not os.path.exists(os.path.join(builder.data_dir, 'dataset_info.json')):

@@ -55,10 +55,11 @@ def rating_tally(
     """Errors of ratings as texts.
 
     Metrics, in stars:
-      rmse, mae: over all examples; an answer that `parse_stars` does not take counts as the end of the scale
-        that is farther from the truth.
-      rmse_of_parsed, mae_of_parsed: over the answers that are ratings; not there where none is.
-      parse_rate: share of the answers that are ratings.
+
+    - rmse, mae: over all examples; an answer that `parse_stars` does not take counts as the end of the scale
+      that is farther from the truth.
+    - rmse_of_parsed, mae_of_parsed: over the answers that are ratings; not there where none is.
+    - parse_rate: share of the answers that are ratings.
 
     Args:
       targets: the ratings given.

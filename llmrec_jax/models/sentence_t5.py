@@ -50,7 +50,7 @@ class SentenceTransformersFolder:
     """A sentence-transformers folder with a T5 encoder, e.g. sentence-t5-base.
 
     Attributes:
-      directory: holds config.json, *.safetensors, spiece.model and, for a projection, 2_Dense.
+      directory: holds config.json, `*.safetensors`, spiece.model and, for a projection, 2_Dense.
     """
 
     directory: str

@@ -46,11 +46,11 @@ DEFAULT_SETTINGS = Bm25Settings()
 class BM25:
     """A `Retriever` that goes by texts; an item that shares no word with a request is not found.
 
-    score(q, d) = sum over the words w of q, repeats counted, of
-    log(1 + (N - n_w + 1/2) / (n_w + 1/2)) * f_wd / (f_wd + k1 * (1 - b + b * |d| / mean |d|)),
-    with n_w the items whose text holds w and f_wd how often d's does: Robertson's weights in the form that
-    Lucene computes, where no word counts against an item. The weights of all pairs of word and item are kept,
-    so that a search is a sparse product.
+    `score(q, d)` is the sum over the words w of q, repeats counted, of
+    `log(1 + (N - n_w + 1/2) / (n_w + 1/2)) * f_wd / (f_wd + k1 * (1 - b + b * |d| / mean |d|))`,
+    with `n_w` the items whose text holds w and `f_wd` how often d's does: Robertson's weights in the form
+    that Lucene computes, where no word counts against an item. The weights of all pairs of word and
+    item are kept, so that a search is a sparse product.
     """
 
     def __init__(self, texts: Sequence[str], *, settings: Bm25Settings = DEFAULT_SETTINGS):

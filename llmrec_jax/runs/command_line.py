@@ -94,14 +94,35 @@ def add_checkpoint_flag(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run_stages(system: System, wanted: Collection[str] | None) -> tuple[Run, list[StageRecord]]:
+def add_go_on_flag(parser: argparse.ArgumentParser) -> None:
+    """Adds `--go_on`."""
+    parser.add_argument(
+        '--go_on',
+        action='store_true',
+        help='train on from the checkpoints that another configuration left in the workdir, e.g. for more steps; '
+        'batch size, seed, examples and network must be the same',
+    )
+
+
+def run_stages(
+    system: System, wanted: Collection[str] | None, *, go_on: bool = False
+) -> tuple[Run, list[StageRecord]]:
     """Runs stages of a system in its workdir, and returns that and the records of all that are done.
 
     Args:
       system: what the gin files configure.
       wanted: names of the stages, or None for all.
+      go_on: see `add_go_on_flag`.
+
+    Raises:
+      ValueError: when the workdir is a bucket's, which artifacts cannot be written to.
     """
-    run, stages = Run(system.workdir), system.stages()
+    if '://' in system.workdir:
+        raise ValueError(
+            f'WORKDIR={system.workdir}: a run works in a folder of a file system; mount the bucket, and name '
+            'the folder'
+        )
+    run, stages = Run(system.workdir, goes_on=go_on), system.stages()
     execution.check(run, stages, wanted)
     write_config(run.root / CONFIG)
     return run, execution.execute(run, stages, wanted)

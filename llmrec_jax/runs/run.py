@@ -23,11 +23,13 @@ class Run:
 
     Attributes:
       root: the workdir.
+      goes_on: whether training goes on with what another configuration trained here.
     """
 
-    def __init__(self, root: str | pathlib.Path):
+    def __init__(self, root: str | pathlib.Path, *, goes_on: bool = False):
         """Names the workdir; nothing is read or made."""
         self.root = pathlib.Path(root)
+        self.goes_on = goes_on
         self._content: dict[str, Any] = {}
         self._made: dict[Hashable, Any] = {}
         self._readable: Set[str] | None = None

@@ -19,6 +19,9 @@ import jax
 from llmrec_jax.training import processes
 
 RESTART = 'start all processes again, and the run goes on from its newest checkpoint'
+INTERRUPTED = 'interrupted; the same command goes on with the first stage that is not done'
+# What shells give a program that Ctrl-C ended.
+INTERRUPTED_STATUS = 130
 _MENDED = f'when that is mended, {RESTART}'
 _ABANDONED = (
     'process {index} of {count} ended without finishing: it was killed, or JAX ended it because another '
@@ -69,7 +72,7 @@ def errors_as_messages(program: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def guarded(program: str, code: int = 1) -> Iterator[None]:
-    """Makes an error a message, and lets the other processes of the run end with it.
+    """Makes an error or Ctrl-C a message, and lets the other processes of the run end with it.
 
     An error raised for the user to read (ValueError, OSError, RuntimeError) becomes a message alone; with
     LLMREC_JAX_TRACEBACK set, the traceback comes too.
@@ -103,6 +106,11 @@ def guarded(program: str, code: int = 1) -> Iterator[None]:
 def _as_messages(program: str, code: int) -> Iterator[None]:
     try:
         yield
+    except KeyboardInterrupt as interrupt:
+        if os.environ.get('LLMREC_JAX_TRACEBACK'):
+            raise
+        print(f'{program}: {interrupt or INTERRUPTED}', file=sys.stderr)
+        raise SystemExit(INTERRUPTED_STATUS) from interrupt
     except (ValueError, OSError, RuntimeError) as error:
         if os.environ.get('LLMREC_JAX_TRACEBACK'):
             raise

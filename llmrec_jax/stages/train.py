@@ -9,6 +9,8 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import jax
+
 from llmrec_jax import files, marks
 from llmrec_jax.runs.artifact import Artifact, place
 from llmrec_jax.runs.run import Run
@@ -93,13 +95,19 @@ class Train(Stage):
 
     def run(self, run: Run) -> dict[str, Any]:
         """See `Stage.run`."""
-        processes.from_first(lambda: set_aside(run.root, run.fingerprint))
+        processes.from_first(lambda: claim(run.root, run.fingerprint, goes_on=run.goes_on))
         model, trainer = self.network.model(run), self.trainer
         if self.start is not None:
             trainer = dataclasses.replace(trainer, initial_checkpoint=str(run[self.start]))
         validate = None if self.validation is None else self.validation.validate(run)
-        result = trainer.fit(model, self.training_examples(run), run.root, validate=validate)
-        return {**told(result, run.root), 'parameters': parameter_count(model, trainer)}
+        examples, parameters = self.training_examples(run), parameter_count(model, trainer)
+        LOG.info(
+            '%d parameters, %d examples, %d steps of %d on %d %s devices',
+            parameters, len(examples), trainer.steps, trainer.batch_size, jax.device_count(),
+            jax.default_backend(),
+        )  # fmt: skip
+        result = trainer.fit(model, examples, run.root, validate=validate)
+        return {**told(result, run.root), 'parameters': parameters}
 
     def training_examples(self, run: Run) -> ColumnStore:
         """What it is trained on."""
@@ -114,15 +122,26 @@ def told(result: TrainResult, root: pathlib.Path) -> dict[str, Any]:
     }
 
 
-def set_aside(root: pathlib.Path, fingerprint: str) -> None:
-    """Moves away what another configuration trained here, so that this one does not go on with it."""
+def claim(root: pathlib.Path, fingerprint: str, *, goes_on: bool = False) -> None:
+    """Makes a folder of training this configuration's.
+
+    Args:
+      root: the folder.
+      fingerprint: of the stage that trains there.
+      goes_on: whether what another configuration trained here is gone on with; otherwise it is moved away.
+    """
     owner = root / OWNER
     previous = json.loads(owner.read_text())['fingerprint'] if owner.exists() else None
-    if previous != fingerprint:
+    if goes_on:
+        files.write_json(owner, {'fingerprint': fingerprint})
+    elif previous != fingerprint:
         found = [name for name in PRODUCTS if (root / name).exists()]
         if found:
             aside = root / 'superseded' / (previous or 'unknown')[:12]
-            LOG.info('the training recipe changed: what it trained before is now in %s', aside)
+            LOG.info(
+                'the training recipe changed: what it trained before is now in %s',
+                aside,
+            )
             aside.mkdir(parents=True, exist_ok=True)
             for name in found:
                 os.replace(root / name, _free(aside / name))

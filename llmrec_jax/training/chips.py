@@ -1,15 +1,17 @@
 """What the chips can do, by their makers' published figures.
 
 Google's, per chip (peak bf16 compute, HBM bandwidth, bidirectional inter-chip bandwidth, slice shapes):
-  v4     https://cloud.google.com/tpu/docs/v4, and for its 2,400 Gbps a direction the table of
-         https://cloud.google.com/tpu/docs/v5p
-  v5e    https://cloud.google.com/tpu/docs/v5e
-  v5p    https://cloud.google.com/tpu/docs/v5p
-  v6e    https://cloud.google.com/tpu/docs/v6e
-  tpu7x  https://cloud.google.com/tpu/docs/tpu7x
+
+- v4: https://cloud.google.com/tpu/docs/v4, and for its 2,400 Gbps a direction the table of
+  https://cloud.google.com/tpu/docs/v5p
+- v5e: https://cloud.google.com/tpu/docs/v5e
+- v5p: https://cloud.google.com/tpu/docs/v5p
+- v6e: https://cloud.google.com/tpu/docs/v6e
+- tpu7x: https://cloud.google.com/tpu/docs/tpu7x
+
 `usable_bytes` is what the TPU compiler (libtpu 0.0.42) says a program may use of a device's memory.
 NVIDIA's, per GPU (dense bf16, memory, NVLink both ways together), for `--topology=here`:
-  https://www.nvidia.com/en-us/data-center/a100, …/h100, …/h200
+https://www.nvidia.com/en-us/data-center/a100, …/h100, …/h200
 """
 
 import dataclasses

@@ -32,6 +32,10 @@ class DivergedError(RuntimeError):
     """The loss or its gradient is no longer finite."""
 
 
+class TrainingInterrupted(KeyboardInterrupt):
+    """Ctrl-C during training; the message says what is kept."""
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainResult:
     """What a call of `Trainer.fit` did.
@@ -102,13 +106,27 @@ class Loop:
         self._training_seconds = 0.0
         self._logged_at = (0, 0.0)
         self._flops_since_log = 0
+        self._made = 0
 
     def run(self, state: TrainState, first: int) -> TrainResult:
         """Goes on from `first` updates to the end.
 
         Raises:
           DivergedError: when the loss or its gradient is not finite.
+          TrainingInterrupted: on Ctrl-C.
         """
+        self._made = first
+        try:
+            return self._run(state, first)
+        except KeyboardInterrupt as interrupt:
+            self._checkpoints.wait()
+            saved = self._checkpoints.steps()
+            kept = f'the newest checkpoint is of step {saved[-1]}' if saved else 'there is no checkpoint yet'
+            raise TrainingInterrupted(
+                f'stopped at step {self._made}; {kept}; the same command goes on from there'
+            ) from interrupt
+
+    def _run(self, state: TrainState, first: int) -> TrainResult:
         config, step, started = self._config, first, time.monotonic()
         self._logged_at = (first, 0.0)
         with (
@@ -141,6 +159,7 @@ class Loop:
             feed = next(batches)
             self._profile.before(step + 1, state)
             state, metrics = self._train_step(state, step, feed)
+            self._made = step + 1
             self._profile.after(step + 1, state)
             # The previous step's metrics are fetched only now: the device is busy while the host waits.
             if pending:

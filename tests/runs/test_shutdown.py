@@ -46,3 +46,10 @@ def test_a_workdir_that_is_not_shared_is_told(tmp_path, monkeypatch):
     processes.check_visible(tmp_path)
     with pytest.raises(processes.ProcessError, match='must lie on a file system that all hosts share'):
         processes.check_visible(tmp_path / 'written_elsewhere')
+
+
+def test_ctrl_c_becomes_one_line(capsys):
+    with pytest.raises(SystemExit) as ended, shutdown.errors_as_messages('program'):
+        raise KeyboardInterrupt('stopped at step 3')
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == 'program: stopped at step 3\n'

@@ -15,7 +15,7 @@ from llmrec_jax.text.vocabulary_sources import TrainedVocabulary
 from tests.text.vocabularies import prompt_texts
 
 ROOT = pathlib.Path(__file__).parents[2]
-GUIDE = (ROOT / 'tasks' / 'README.md').read_text()
+GUIDE = (ROOT / 'docs' / 'add_a_task.md').read_text()
 
 
 def block(language: str) -> str:
@@ -64,7 +64,7 @@ def test_the_gin_file_is_whole(folder):
 
 @pytest.mark.slow
 def test_the_commands_train_and_evaluate_it(folder):
-    commands = block('bash').replace('\\\n', '').strip().splitlines()
+    commands = block('sh').replace('\\\n', '').strip().splitlines()
     for command in commands:
         arguments = shlex.split(command)
         assert arguments.pop(0) == 'python'

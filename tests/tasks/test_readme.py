@@ -1,4 +1,4 @@
-"""The README's own code, run as it stands."""
+"""The data page's own code, run as it stands."""
 
 import json
 import pathlib
@@ -9,7 +9,7 @@ import seqio
 
 from llmrec_jax.semantic_ids.code_table import CodeTable
 
-README = pathlib.Path(__file__).parents[2] / 'README.md'
+PAGE = pathlib.Path(__file__).parents[2] / 'docs' / 'data.md'
 
 
 def test_a_task_over_ones_own_corpus(tmp_path, monkeypatch):
@@ -24,7 +24,7 @@ def test_a_task_over_ones_own_corpus(tmp_path, monkeypatch):
     (shop / 'items.jsonl').write_text('\n'.join(map(json.dumps, items)))
     codes = np.stack([np.arange(4)] * 4, axis=1).astype(np.int32)
     CodeTable(codes, (256,) * 4, {}).save(tmp_path / 'runs' / 'my_shop' / 'code_table.npz')
-    (code,) = re.findall(r'```python\n(.*?)```', README.read_text(), re.S)
+    (code,) = re.findall(r'```python\n(.*?)```', PAGE.read_text(), re.S)
     names: dict = {}
     exec(code, names)
     assert names['name'] == 'tiger_sequence_files_my_shop'

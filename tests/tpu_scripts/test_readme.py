@@ -14,7 +14,13 @@ from tests.tpu_scripts.commands_in_text import blocks, inline
 VALUES = {'PROJECT': 'my-project', 'ZONE': 'us-east5-b', 'REGION': 'us-east5', 'BUCKET': 'my-project-llmrec'}
 PAGE = string.Template((fake_cloud.SCRIPTS / 'README.md').read_text()).substitute(VALUES)
 COMMANDS = [*blocks(PAGE), *inline(PAGE)]
-OF_SCRIPTS = [words for words in COMMANDS if words[0].startswith('tpu_scripts/')]
+SCALE = (fake_cloud.REPOSITORY / 'docs' / 'scale.md').read_text()
+# `launch_local.sh` rents nothing and has no --dry-run; tests/launch/test_many_hosts_run.py uses it.
+OF_SCRIPTS = [
+    words
+    for words in [*COMMANDS, *blocks(SCALE)]
+    if words[0].startswith('tpu_scripts/') and words[0] != 'tpu_scripts/launch_local.sh'
+]
 LAUNCHED = {word for words in COMMANDS for flag, word in itertools.pairwise(words) if flag == '-m'}
 GIN_FILES = {word.split('=')[1] for words in COMMANDS for word in words if word.startswith('--gin_file=')}
 

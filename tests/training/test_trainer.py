@@ -11,7 +11,7 @@ import pytest
 from llmrec_jax.training.checkpoint_errors import CheckpointError
 from llmrec_jax.training.columns import write_columns
 from llmrec_jax.training.early_stopping import BestMetric, EarlyStopping
-from llmrec_jax.training.loop import DivergedError
+from llmrec_jax.training.loop import DivergedError, TrainingInterrupted
 from llmrec_jax.training.mesh import MeshShape
 from llmrec_jax.training.metrics_log import read_json_lines
 from llmrec_jax.training.optimizers import AdamW
@@ -40,6 +40,18 @@ def columns(tmp_path_factory):
 def by_step(values):
     """A validation that gives prepared values."""
     return lambda params, step: {'recall@10': values[step]}
+
+
+def test_ctrl_c_tells_where_it_stopped_and_the_same_call_goes_on(columns, tmp_path):
+    def interrupted(params, step):
+        if step == 15:
+            raise KeyboardInterrupt
+        return {'recall@10': 0.1}
+
+    with pytest.raises(TrainingInterrupted, match=r'step 15; .* step 10'):
+        TRAINER.fit(SmallModel(), columns, tmp_path, interrupted)
+    result = TRAINER.fit(SmallModel(), columns, tmp_path, lambda params, step: {'recall@10': 0.1})
+    assert (result.first_step, result.final_step) == (10, 20)
 
 
 def kept(workdir):

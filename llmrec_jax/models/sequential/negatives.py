@@ -11,10 +11,8 @@ def outside(sequences: Int[Array, 'rows width']) -> Int[Array, 'rows width']:
     """What `draw_outside` must know to draw items that are not in a sequence.
 
     Of the distinct items of a sequence in ascending order, item number j (from 0) leaves `item - j` others
-    below
-    it: drawing uniformly among the others is drawing one of that many numbers, and passing over the items
-      on the
-    way.
+    below it: drawing uniformly among the others is drawing one of that many numbers, and passing over the
+    items on the way.
 
     Args:
       sequences: tokens; 0 is padding.

@@ -22,11 +22,9 @@ class CodeItemEncoder(nn.Module):
     The codes are a frozen table of whole numbers kept as float32, because training takes gradients of every
     parameter and integers have none.
 
-    While `renaming`, codeword `i` of a digit has the embedding of another codeword of that digit, and which
-    is
-    learned: a permutation by Gumbel-Sinkhorn (section 3.4). What comes of it is made the embedding itself
-      before
-    that is tuned (`renamed`). Gumbel noise is on where the random stream 'dropout' is given.
+    While `renaming`, codeword `i` of a digit has the embedding of another codeword of that digit. Which one
+    is learned: a permutation by Gumbel-Sinkhorn (section 3.4). Before the embeddings are tuned, the
+    permutation is applied to them (`renamed`). Gumbel noise is on where the random stream 'dropout' is given.
 
     Attributes:
       dim: width of a vector.
