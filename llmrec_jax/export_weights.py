@@ -5,24 +5,30 @@ r"""Makes a Hugging Face folder of a trained T5, so that it serves wherever tran
         --checkpoint=gs://…/checkpoint_1184000 --output=exported/flan_t5_base --vocabulary=spiece.model
 
 The gin files configure a recipe, whose best checkpoint is taken where none is named, or a network alone. The
-folder has config.json, generation_config.json, model.safetensors (several and their index above 5 GB) and,
-where it is given, the vocabulary.
+folder has config.json, generation_config.json, model.safetensors (several and their index above 5 GB) and the
+vocabulary: the run's own, or the one that is named. transformers' `AutoTokenizer` reads it and gives the ids
+that SentencePiece gives; that is compared on sample texts first, and nothing is written where it is not so.
 """
 
 import argparse
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
+from llmrec_jax.inference.weights_exchange import export_folder
 from llmrec_jax.launch import pipeline
-from llmrec_jax.launch.fine_tuning import FineTuning
 from llmrec_jax.launch.text_recipe import TextRecipe
 from llmrec_jax.launch.text_workspace import TextWorkspace
-from llmrec_jax.launch.weights_exchange import export_folder
+from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.hf_weights.writing import DTYPES
 from llmrec_jax.models.t5.config import T5Config
 from llmrec_jax.runs import command_line
-from llmrec_jax.text.vocabulary_sources import MODEL
+from llmrec_jax.runs.system import System
+from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.training.best_checkpoint import best_checkpoint
+
+# What may be exported, from where, and the vocabulary of its texts.
+Exported = tuple[T5Config, Any, TextVocabulary | None]
 
 
 def _add_flags(parser: argparse.ArgumentParser) -> None:
@@ -31,10 +37,10 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     add('--output', required=True, type=pathlib.Path, metavar='DIR', help='a new or an empty folder')
     add(
         '--vocabulary',
-        type=pathlib.Path,
         metavar='FILE',
-        help="SentencePiece model, put beside the weights; by default that of a text-to-text recipe's run",
+        help="SentencePiece model, local or gs://, put beside the weights; by default the run's own",
     )
+    add('--extra_ids', type=int, default=100, help='of --vocabulary; 100 by default, as T5 has')
     add('--dtype', choices=DTYPES, default=DTYPES[0], help='that the weights are stored in')
     add(
         '--leave_out_extra',
@@ -46,26 +52,59 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the folder."""
-    kinds = (*pipeline.KINDS, FineTuning)
-    flags, found = command_line.parse(__doc__, arguments, _add_flags, kinds=kinds, otherwise=T5Config)
+    flags, found = command_line.parse(
+        __doc__, arguments, _add_flags, kinds=pipeline.KINDS, otherwise=T5Config
+    )
     with command_line.errors_as_messages('llmrec_jax.export_weights'):
-        config, checkpoint, vocabulary = found, flags.checkpoint, flags.vocabulary
-        if isinstance(found, kinds):
-            config = found.model.module.config
-            best = found.trainer.best_metric
-            checkpoint = checkpoint or best_checkpoint(pathlib.Path(found.workdir), best)
-        elif checkpoint is None:
-            raise ValueError('the gin files configure a network and no run: name its --checkpoint')
-        if vocabulary is None and isinstance(found, TextRecipe):
-            vocabulary = TextWorkspace(found).vocabulary_dir / MODEL
+        if isinstance(found, T5Config):
+            if flags.checkpoint is None:
+                raise ValueError('the gin files configure a network and no run: name its --checkpoint')
+            exported = (found, flags.checkpoint, None)
+        elif isinstance(found, System):
+            exported = of_system(found, own_vocabulary=flags.vocabulary is None)
+        else:
+            exported = _of_recipe(found, flags.checkpoint)
+        config, checkpoint, vocabulary = exported
+        if flags.vocabulary is not None:
+            vocabulary = TextVocabulary.load(flags.vocabulary, flags.extra_ids)
         export_folder(
             config,
             checkpoint,
             flags.output,
             dtype=flags.dtype,
-            spiece_model=vocabulary,
+            vocabulary=vocabulary,
             leave_out_extra=flags.leave_out_extra,
         )
+
+
+def of_system(system: System, *, own_vocabulary: bool = True) -> Exported:
+    """The network of a system's run, its checkpoint, and the vocabulary of its texts.
+
+    Args:
+      system: what the gin files configure.
+      own_vocabulary: whether the run's vocabulary is wanted.
+
+    Raises:
+      ValueError: when the model is no T5.
+      FileNotFoundError: when the run has not made what is asked for.
+    """
+    run = system.run
+    model = system.model(run)
+    if not isinstance(model, EncoderDecoderModel):
+        kind = 'no model' if model is None else f'a {type(model).__name__}'
+        raise ValueError(
+            f"{system.name} trains {kind}: there is nothing to export, for Hugging Face's T5 can hold an "
+            'EncoderDecoderModel alone'
+        )
+    vocabulary = system.vocabulary(run) if own_vocabulary else None
+    return model.module.config, system.trained_checkpoint(run), vocabulary
+
+
+def _of_recipe(recipe: Any, checkpoint: str | None) -> Exported:
+    """The same of what is no system yet."""
+    found = checkpoint or best_checkpoint(pathlib.Path(recipe.workdir), recipe.trainer.best_metric)
+    texts = TextWorkspace(recipe).vocabulary if isinstance(recipe, TextRecipe) else None
+    return recipe.model.module.config, found, texts
 
 
 if __name__ == '__main__':

@@ -13,7 +13,7 @@ import argparse
 import pathlib
 from collections.abc import Sequence
 
-from llmrec_jax.launch.weights_exchange import import_folder
+from llmrec_jax.inference.weights_exchange import import_folder
 from llmrec_jax.runs import command_line
 
 

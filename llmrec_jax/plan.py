@@ -8,15 +8,15 @@ Asks for no corpus, no data and no TPU; for a TPU slice it needs libtpu (pip ins
 """
 
 import argparse
+import dataclasses
 import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from llmrec_jax import files
-from llmrec_jax.launch.planned_workload import DecodingSizes, planned_workload
 from llmrec_jax.planning.cost import Price
 from llmrec_jax.planning.decoding_plan import check_decoding, plan_decoding
 from llmrec_jax.planning.report import Report
@@ -24,7 +24,9 @@ from llmrec_jax.planning.settings import Grid, Setting
 from llmrec_jax.planning.tables import report_text
 from llmrec_jax.planning.topology import open_topology
 from llmrec_jax.planning.training_plan import check_training, plan_training
+from llmrec_jax.planning.workload import DecodingSizes, Workload
 from llmrec_jax.runs import gin_config
+from llmrec_jax.runs.system import System
 from llmrec_jax.training import xla_flags
 
 LOG = logging.getLogger(__name__)
@@ -63,27 +65,64 @@ def _plan(flags: argparse.Namespace, gin_arguments: gin_config.GinArguments) -> 
         raise ValueError('--price_per_chip_hour and --examples are given together or not at all')
     price = Price(flags.price_per_chip_hour, flags.examples) if flags.examples is not None else None
     gin_config.load(gin_arguments, complete=False)
-    workload = planned_workload(DecodingSizes(flags.items, flags.decode_batch_size, flags.beams))
+    workload = planned_workload(
+        DecodingSizes(flags.items, flags.decode_batch_size, flags.beams, flags.text_width)
+    )
     topology = open_topology(flags.topology)
     grid = Grid(
         flags.batch_sizes, flags.meshes, flags.rules, flags.optimizer_sharding, flags.remat, flags.dtypes
     )
     settings = grid.settings(workload, topology)
+    decodes = flags.only == DECODING or (flags.only is None and workload.decoding is not None)
     for setting in settings:
         check_training(workload, setting, topology)
-        if flags.only != TRAINING:
+        if decodes:
             check_decoding(workload, setting)
     training = [
         _timed(plan_training, 'training step', number, len(settings), workload, setting, topology)
         for number, setting in enumerate(settings if flags.only != DECODING else [], 1)
     ]
     differing = {(setting.mesh, setting.rules, setting.dtype): setting for setting in settings}
-    ways = list(differing.values()) if flags.only != TRAINING else []
+    ways = list(differing.values()) if decodes else []
     decoding = [
         _timed(plan_decoding, 'decoding step', number, len(ways), workload, setting, topology)
         for number, setting in enumerate(ways, 1)
     ]
     return Report(workload, topology, training, decoding, price)
+
+
+def planned_workload(sizes: DecodingSizes) -> Workload:
+    """The workload of the system in gin's registry (see `gin_config.load`).
+
+    Only what the system plans with is made, so that what a run would need besides, such as WORKDIR or
+    CORPUS_DIR, may be left out.
+
+    Args:
+      sizes: what a corpus would say.
+
+    Raises:
+      ConfigurationError: when the gin files configure no system, or leave out a part that is planned.
+      ValueError: when there is nothing to plan.
+    """
+    # What a run starts from is no part of its programs, and need not exist yet.
+    gin_config.override('Trainer', 'initial_checkpoint', None)
+    system = gin_config.configured(System)
+    bound = gin_config.resolve(system.__name__, system.PLANNED)
+    return system.workload({name: _part(system, bound, name) for name in system.PLANNED}, sizes)
+
+
+def _part(system: type, bound: Mapping[str, Any], name: str) -> Any:
+    """What the gin files bind to a field of the system, or its default."""
+    field = {field.name: field for field in dataclasses.fields(system)}[name]
+    if name in bound:
+        return bound[name]
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    raise gin_config.ConfigurationError(
+        f'{system.__name__}.{name} is required to plan, and the gin files do not bind it'
+    )
 
 
 def _timed(
@@ -116,14 +155,20 @@ def _parser() -> argparse.ArgumentParser:
     add('--remat', type=_list_of(str), default=(), metavar='LIST', help=f'none, minimal, full; {lists}')
     add('--dtypes', type=_list_of(str), default=(), metavar='LIST', help=f'bfloat16, float32; {lists}')
     add('--only', choices=(TRAINING, DECODING), help='one of the two steps; both by default')
-    add('--items', type=int, default=12101, help="the catalogue's size, for the search; 12101 by default")
+    add('--items', type=int, default=12101, help="the catalogue's size; 12101 by default")
     add(
         '--decode_batch_size',
         type=int,
         metavar='USERS',
-        help="users decoded at once; the recipe's by default",
+        help="users answered at once; the recipe's by default",
     )
     add('--beams', type=int, default=4, help='beams of a text decoder; 4 by default')
+    add(
+        '--text_width',
+        type=int,
+        default=768,
+        help="width of the vectors of the items' texts, where a network reads them; 768 by default",
+    )
     add('--price_per_chip_hour', type=float, metavar='PRICE', help='for the cost of an epoch')
     add('--examples', type=int, metavar='NUMBER', help='of an epoch, for its cost')
     add('--json', metavar='FILE', help='where to write all figures as JSON')

@@ -56,8 +56,14 @@ class OutOfMemory:
     available: int | None
 
 
-def compile_program(lowered: Any, devices: int) -> CompiledProgram | OutOfMemory:
-    """Compiles for the devices that the program was lowered for."""
+def compile_program(lowered: Any, devices: int, loop_runs: int = 1) -> CompiledProgram | OutOfMemory:
+    """Compiles for the devices that the program was lowered for.
+
+    Args:
+      lowered: what `jax.jit(...).lower` gave.
+      devices: number of them.
+      loop_runs: see `program_costs`.
+    """
     try:
         compiled = lowered.compile()
     except jax.errors.JaxRuntimeError as error:
@@ -72,7 +78,7 @@ def compile_program(lowered: Any, devices: int) -> CompiledProgram | OutOfMemory
             temporaries=memory.temp_size_in_bytes,
             code=memory.generated_code_size_in_bytes,
         ),
-        program_costs(parse_module(compiled.as_text()), devices),
+        program_costs(parse_module(compiled.as_text()), devices, loop_runs),
     )
 
 

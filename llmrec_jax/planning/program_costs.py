@@ -39,7 +39,7 @@ class ProgramCosts:
       matrix_flops: of matrix multiplications and convolutions, what is recomputed included.
       memory_bytes: read from and written to main memory, as far as instruction boundaries show it.
       collectives: all communication.
-      uncounted_loops: loops whose number of runs the text does not tell; their bodies are counted once.
+      uncounted_loops: loops whose number of runs the text does not tell.
       kernels: calls of hand-written kernels, whose FLOPs the text does not tell.
     """
 
@@ -50,11 +50,17 @@ class ProgramCosts:
     kernels: int
 
 
-def program_costs(module: Module, devices: int) -> ProgramCosts:
-    """Reads the costs off a program that was compiled for so many devices."""
+def program_costs(module: Module, devices: int, loop_runs: int = 1) -> ProgramCosts:
+    """Reads the costs off a program that was compiled for so many devices.
+
+    Args:
+      module: the program.
+      devices: number of them.
+      loop_runs: how often a loop runs where the text does not tell.
+    """
     flops = memory = uncounted = kernels = 0
     collectives = []
-    for computation, instruction, times, fused in _executed(module):
+    for computation, instruction, times, fused in _executed(module, loop_runs):
         shapes = _operand_shapes(computation, instruction)
         if instruction.opcode == 'dot':
             flops += times * dot_flops(instruction, shapes[0])
@@ -75,7 +81,7 @@ def program_costs(module: Module, devices: int) -> ProgramCosts:
     return ProgramCosts(flops, memory, tuple(collectives), uncounted, kernels)
 
 
-def _executed(module: Module) -> Iterator[tuple[Computation, Instruction, int, bool]]:
+def _executed(module: Module, loop_runs: int) -> Iterator[tuple[Computation, Instruction, int, bool]]:
     """Every instruction that runs, how often, and whether it is part of a fusion."""
     pending = [(module.entry, 1, False)]
     while pending:
@@ -85,7 +91,8 @@ def _executed(module: Module) -> Iterator[tuple[Computation, Instruction, int, b
             yield computation, instruction, times, fused
             opcode = instruction.opcode
             if opcode == 'while':
-                runs = times * (trip_count(module, computation, instruction) or 1)
+                known = trip_count(module, computation, instruction)
+                runs = times * (loop_runs if known is None else max(known, 1))
                 pending += [(body, runs, fused) for body in instruction.called('body')]
             elif opcode == 'conditional':
                 pending += [(branch, times, fused) for branch in _costliest_branch(instruction)]

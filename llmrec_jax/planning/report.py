@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from llmrec_jax.models.t5.flops import parameter_count
 from llmrec_jax.planning.collectives import Collective
 from llmrec_jax.planning.cost import Price
 from llmrec_jax.planning.decoding_plan import DecodingPlan
@@ -53,7 +52,7 @@ class Report:
 
     def utilisation(self, plan: TrainingPlan) -> float | None:
         """Model FLOPs over what all devices could do in the roofline's time."""
-        if not plan.step_seconds:
+        if not plan.step_seconds or plan.model_flops is None:
             return None
         return (
             plan.model_flops / plan.step_seconds / len(self.topology.devices) / self.topology.chip.peak_flops
@@ -70,7 +69,8 @@ class Report:
                 'chip': chip
                 and {key: value for key, value in dataclasses.asdict(chip).items() if key != 'shapes'},
             },
-            'parameters': parameter_count(self.workload.config),
+            'parameters': self.workload.parameters,
+            'model_flops_by': 'formula' if self.workload.knows_flops else 'count',
             'feature_lengths': dict(self.workload.trainer.feature_lengths),
             'training': [self._training_json(plan) for plan in self.training],
             'decoding': [self._decoding_json(plan) for plan in self.decoding],
@@ -93,7 +93,7 @@ class Report:
             'bound': plan.bound,
             'model_flops_utilisation': self.utilisation(plan),
             'examples_per_second': rate,
-            'tokens_per_second': rate and rate * sum(self.workload.lengths),
+            'tokens_per_second': rate and rate * self.workload.tokens,
             'epoch_hours': rate and self.price and self.price.epoch_hours(rate),
             'epoch_cost': rate and self.price and self.price.epoch_cost(rate, self.topology.chips),
             'uncounted_loops': plan.uncounted_loops,

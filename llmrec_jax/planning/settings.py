@@ -23,21 +23,20 @@ class Setting:
       mesh: devices along data and model.
       rules: name of the logical axis rules; 'recipe' for rules without a name.
       optimizer_sharding: where moments lie.
-      remat: what the backward pass may keep.
-      dtype: of activations and multiplications.
+      remat: what the backward pass may keep; None where the network has no such setting.
+      dtype: of activations and multiplications; likewise.
     """
 
     batch_size: int
     mesh: tuple[int, int]
     rules: str
     optimizer_sharding: str
-    remat: str
-    dtype: str
+    remat: str | None
+    dtype: str | None
 
     def apply(self, workload: Workload) -> Workload:
         """The workload under this setting."""
-        config = dataclasses.replace(workload.config, remat_policy=self.remat, dtype=self.dtype)
-        model = dataclasses.replace(workload.model, module=workload.model.module.clone(config=config))
+        workload = workload.with_network(remat=self.remat, dtype=self.dtype)
         rules = workload.trainer.logical_axis_rules if self.rules == RECIPE_RULES else RULE_SETS[self.rules]
         trainer = dataclasses.replace(
             workload.trainer,
@@ -46,7 +45,7 @@ class Setting:
             logical_axis_rules=rules,
             optimizer_sharding=self.optimizer_sharding,
         )
-        return dataclasses.replace(workload, model=model, trainer=trainer)
+        return dataclasses.replace(workload, trainer=trainer)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,10 +72,18 @@ class Grid:
         """All combinations, checked before anything is compiled.
 
         Raises:
-          ValueError: for a name that does not exist, a mesh that is not the topology's size, or a batch that
-            does not divide the mesh.
+          ValueError: for a name that does not exist, a setting that the network does not have, a mesh that is
+            not the topology's size, or a batch that does not divide the mesh.
         """
-        trainer, config, devices = workload.trainer, workload.config, len(topology.devices)
+        trainer, devices = workload.trainer, len(topology.devices)
+        for flag, given, own in (
+            ('--remat', self.remats, workload.remat),
+            ('--dtypes', self.dtypes, workload.dtype),
+        ):
+            if given and own is None:
+                raise ValueError(
+                    f'{flag}: a {type(workload.model).__name__} has no such setting; leave it out'
+                )
         for flag, given, known in (
             ('--rules', self.rules, RULE_SETS),
             ('--optimizer_sharding', self.optimizer_shardings, OPTIMIZER_SHARDINGS),
@@ -94,8 +101,8 @@ class Grid:
             meshes,
             self.rules or (_rules_name(trainer.logical_axis_rules),),
             self.optimizer_shardings or (trainer.optimizer_sharding,),
-            self.remats or (config.remat_policy,),
-            self.dtypes or (config.dtype.name,),
+            self.remats or (workload.remat,),
+            self.dtypes or (workload.dtype,),
         )
         settings = [Setting(*combination) for combination in combinations]
         for setting in settings:

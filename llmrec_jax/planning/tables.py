@@ -1,13 +1,11 @@
 """A plan as tables for a terminal."""
 
-from llmrec_jax.models.t5.flops import parameter_count, weights_met
 from llmrec_jax.planning.compilation import OutOfMemory
 from llmrec_jax.planning.decoding_plan import DecodingPlan
 from llmrec_jax.planning.report import Report, sent_bytes
 from llmrec_jax.planning.text_table import text_table
 from llmrec_jax.planning.topology import Topology
 from llmrec_jax.planning.training_plan import TrainingPlan
-from llmrec_jax.planning.workload import CatalogueSearch, Workload
 
 GIB, GB, TERA = 2**30, 1e9, 1e12
 UNKNOWN = '-'
@@ -25,18 +23,20 @@ def report_text(report: Report) -> str:
 
 
 def _heading(report: Report) -> str:
-    config, (inputs, targets) = report.workload.config, report.workload.lengths
-    by_inputs, by_targets = weights_met(config)
-    return '\n'.join(
-        [
-            f'{parameter_count(config):,} parameters; {inputs} input and {targets} target tokens an example; '
-            f'{report.workload.trainer.microbatches} microbatches an update',
-            f'Model FLOPs: 6 x ({by_inputs:,} weights x input tokens + {by_targets:,} x target tokens), and '
-            'attention',
-            _chip_line(report.topology),
-            "Memory and work are a device's. Times are the roofline's: the least that a step can take.",
-        ]
-    )
+    workload, lengths = report.workload, report.workload.trainer.feature_lengths
+    lines = [
+        f'{workload.parameters:,} parameters; '
+        f'{", ".join(f"{length} {name}" for name, length in lengths.items())} an example; '
+        f'{workload.trainer.microbatches} microbatches an update',
+        workload.flops_told(),
+        _chip_line(report.topology),
+        "Memory and work are a device's. Times are the roofline's: the least that a step can take.",
+    ]
+    if any(plan.uncounted_loops for plan in report.training):
+        lines.append(
+            f'Loops whose length the data decide are counted as {workload.loop_runs} runs, the most.'
+        )
+    return '\n'.join(lines)
 
 
 def _chip_line(topology: Topology) -> str:
@@ -74,18 +74,18 @@ def _speed_table(report: Report) -> str:
 
 def _speed_cells(report: Report, plan: TrainingPlan) -> list[str]:
     devices, rate = len(report.topology.devices), report.examples_per_second(plan)
-    cells = [f'{plan.model_flops / devices / TERA:.3g}']
+    cells = [_number(plan.model_flops, '.3g', 1 / devices / TERA)]
     if plan.memory is None:
         return [*cells, *[UNKNOWN] * (10 if report.price else 8), 'out of memory']
     cells += [
-        f'{plan.matrix_flops * devices / plan.model_flops:.2f}',
+        _number(plan.model_flops and plan.matrix_flops * devices / plan.model_flops, '.2f'),
         f'{plan.memory_bytes / GB:.1f}',
         f'{sent_bytes(plan.collectives) / GB:.2f}',
         _number(plan.step_seconds, '.1f', 1000),
         plan.bound or UNKNOWN,
         _number(report.utilisation(plan), '.1f', 100),
         _number(rate, ',.0f'),
-        _number(rate, ',.0f', sum(report.workload.lengths)),
+        _number(rate, ',.0f', report.workload.tokens),
     ]
     if report.price:
         cells.append(_number(rate and report.price.epoch_hours(rate), '.3g'))
@@ -97,15 +97,8 @@ def _decoding_table(report: Report) -> str:
     header = ['users', 'mesh', 'rules', 'dtype', 'parameters', 'cache, inputs', 'temp', 'total GiB']
     header += ['model GFLOP', 'HBM GB', 'network GB', 'ms', 'bound', 'users/s', '']
     rows = [_decoding_cells(report, plan) for plan in report.decoding]
-    return f'{_decoding_title(report.workload)}\n' + text_table(header, rows)
-
-
-def _decoding_title(workload: Workload) -> str:
-    decoding, inputs = workload.decoding, workload.lengths[0]
-    if isinstance(decoding, CatalogueSearch):
-        beam = workload.model.decode_fn.beam_size
-        return f'Decoding: the search of {decoding.items:,} items, beam {beam}, {inputs} input tokens'
-    return f'Decoding: one cached step of {decoding.beams} beams a user, {inputs} input tokens'
+    workload = report.workload
+    return f'{workload.decoding.title(workload.model, workload.trainer)}\n' + text_table(header, rows)
 
 
 def _decoding_cells(report: Report, plan: DecodingPlan) -> list[str]:
@@ -114,10 +107,10 @@ def _decoding_cells(report: Report, plan: DecodingPlan) -> list[str]:
         str(plan.users),
         _mesh(setting.mesh),
         setting.rules,
-        setting.dtype,
+        setting.dtype or UNKNOWN,
         f'{plan.parameters / GIB:.2f}',
     ]
-    gflop = f'{plan.model_flops / len(report.topology.devices) / 1e9:.3g}'
+    gflop = _number(plan.model_flops, '.3g', 1 / len(report.topology.devices) / 1e9)
     if memory is None:
         return [*cells, UNKNOWN, UNKNOWN, _needed(plan.out_of_memory), gflop, *[UNKNOWN] * 5, 'out of memory']
     others = memory.total - plan.parameters - memory.temporaries
@@ -142,8 +135,8 @@ def _setting(plan: TrainingPlan) -> list[str]:
         _mesh(setting.mesh),
         setting.rules,
         moments,
-        setting.remat,
-        setting.dtype,
+        setting.remat or UNKNOWN,
+        setting.dtype or UNKNOWN,
     ]
 
 
@@ -155,5 +148,5 @@ def _needed(out_of_memory: OutOfMemory) -> str:
     return UNKNOWN if out_of_memory.needed is None else f'{out_of_memory.needed / GIB:.2f}'
 
 
-def _number(value: float | None, form: str, scale: int = 1) -> str:
+def _number(value: float | int | None, form: str, scale: float | int = 1) -> str:
     return UNKNOWN if value is None else format(value * scale, form)

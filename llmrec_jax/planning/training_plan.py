@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from llmrec_jax.models.t5.flops import train_flops
 from llmrec_jax.planning.collectives import Collective
 from llmrec_jax.planning.compilation import CompiledProgram, OutOfMemory, compile_program
 from llmrec_jax.planning.memory import MemorySplit, sharded_bytes, training_memory
@@ -19,6 +18,9 @@ from llmrec_jax.training.mesh import batch_sharding
 from llmrec_jax.training.step import LoweredStep, lower_step
 from llmrec_jax.training.train_state import TrainState, abstract_state, moment_layout
 
+# The padded shape that is planned, in the names of programs.
+FULL = 'full'
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingPlan:
@@ -26,19 +28,20 @@ class TrainingPlan:
 
     Attributes:
       setting: the setting.
-      model_flops: of the update by formula, over all devices.
+      model_flops: of the update over all devices, by the model's formula; counted in the compiled programs
+        where it has none, and None where these do not compile.
       memory: at the fullest moment; None where a program does not compile for want of memory.
       out_of_memory: the program that could not be fitted, and by how much.
       matrix_flops: what the compiled programs multiply, recomputation included.
       memory_bytes: read from and written to main memory.
       collectives: of the update, `times` in all its programs' runs together.
       times: least time of each program's runs together; None where the chip's figures are not known.
-      uncounted_loops: loops of unknown length in the programs, counted as one run.
-      kernels: calls of hand-written kernels, whose FLOPs are in `model_flops` alone.
+      uncounted_loops: loops whose length the data decide, counted as `Workload.loop_runs` runs.
+      kernels: calls of hand-written kernels, whose FLOPs are in the model's formula alone.
     """
 
     setting: Setting
-    model_flops: int
+    model_flops: int | None
     memory: MemorySplit | None
     out_of_memory: OutOfMemory | None
     matrix_flops: int = 0
@@ -79,13 +82,12 @@ def lower_training(workload: Workload, topology: Topology) -> LoweredTraining:
     trainer = workload.trainer
     mesh = trainer.mesh.build(topology.devices)
     state, features = _abstract_state(workload, mesh)
-    length = features['encoder_input_tokens'].shape[1]
     with jax.set_mesh(mesh):
         step: LoweredStep = lower_step(
             workload.model,
             trainer.optimizer.build(),
             state,
-            {length: features},
+            {FULL: features},
             trainer.logical_axis_rules,
             trainer.seed,
             trainer.dropout_bits,
@@ -120,10 +122,10 @@ def plan_training(workload: Workload, setting: Setting, topology: Topology) -> T
     """
     workload = setting.apply(workload)
     lowered = lower_training(workload, topology)
-    model_flops = train_flops(workload.config, setting.batch_size, *workload.lengths)
+    model_flops = workload.train_flops()
     compiled: dict[str, CompiledProgram] = {}
     for name, program in lowered.programs.items():
-        outcome = compile_program(program, lowered.mesh.size)
+        outcome = compile_program(program, lowered.mesh.size, workload.loop_runs)
         if isinstance(outcome, OutOfMemory):
             return TrainingPlan(setting, model_flops, None, outcome)
         compiled[name] = outcome
@@ -137,12 +139,13 @@ def plan_training(workload: Workload, setting: Setting, topology: Topology) -> T
         for name, cost in costs.items()
     }
     known = topology.chip is not None
+    matrix_flops = sum(lowered.runs[name] * cost.matrix_flops for name, cost in costs.items())
     return TrainingPlan(
         setting,
-        model_flops,
+        matrix_flops * lowered.mesh.size if model_flops is None else model_flops,
         memory,
         None,
-        matrix_flops=sum(lowered.runs[name] * cost.matrix_flops for name, cost in costs.items()),
+        matrix_flops=matrix_flops,
         memory_bytes=sum(lowered.runs[name] * cost.memory_bytes for name, cost in costs.items()),
         collectives=tuple(
             dataclasses.replace(collective, times=collective.times * lowered.runs[name])

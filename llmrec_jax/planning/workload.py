@@ -1,115 +1,219 @@
-"""What is planned: a model, how it is trained, and how it is decoded."""
+"""What is planned: a model, how it is trained, and the program that answers with it."""
 
 import dataclasses
-from typing import Any
 
 import jax
 import numpy as np
 
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
-from llmrec_jax.models.t5.config import T5Config
+from llmrec_jax.models.sequential.catalogue import CatalogueFacts
+from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
+from llmrec_jax.models.t5.flops import weights_met
+from llmrec_jax.planning.decoding_programs import CatalogueScores, CatalogueSearch, DecodingProgram, TextStep
+from llmrec_jax.planning.shapes import full_features, parameter_count
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
-from llmrec_jax.semantic_ids.trie import Trie, build_trie
+from llmrec_jax.training.train_state import TrainableModel
 from llmrec_jax.training.trainer import Trainer
+from llmrec_jax.training.utilization import CountsFlops
+
+USERS = 256
 
 
 @dataclasses.dataclass(frozen=True)
-class CatalogueSearch:
-    """Decoding as the search of a catalogue's trie.
+class DecodingSizes:
+    """What a recipe leaves open, because a corpus would say it, or does not have.
 
     Attributes:
-      layout: of the semantic IDs.
-      items: of the catalogue.
-      users: decoded at once.
-      remove_seen: whether items of the history are closed to the search.
+      items: of the catalogue; 12,101 is Amazon Beauty's.
+      users: answered at once; None for the recipe's number.
+      beams: of a text decoder.
+      text_width: of the vectors of the items' texts, for networks that read them; 768 is Sentence-T5's.
     """
 
-    layout: TokenLayout
-    items: int
-    users: int
-    remove_seen: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class TextStep:
-    """Decoding as one step of a text decoder with its cache.
-
-    Attributes:
-      users: decoded at once.
-      beams: of each user.
-    """
-
-    users: int
-    beams: int
+    items: int = 12101
+    users: int | None = None
+    beams: int = 4
+    text_width: int = 768
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Workload:
-    """A recipe as far as its programs go.
+    """A recipe as far as its programs go, of any model that the embedded engine trains.
+
+    A kind of network that has settings for rematerialization and dtype is a subclass.
 
     Attributes:
-      model: the network and its loss.
+      model: the network and its loss, which knows its catalogue where it needs one.
       trainer: how it is trained.
-      decoding: how it is decoded.
+      decoding: how it answers; None where only training is planned.
+      loop_runs: how often a loop runs whose length the data decide: the most, as for examples without
+        padding.
     """
+
+    model: TrainableModel
+    trainer: Trainer
+    decoding: DecodingProgram | None = None
+    loop_runs: int = 1
+
+    @property
+    def remat(self) -> str | None:
+        """What the backward pass may keep; None where the network has no such setting."""
+        return None
+
+    @property
+    def dtype(self) -> str | None:
+        """Of activations and multiplications; None where the network has no such setting."""
+        return None
+
+    def with_network(self, *, remat: str | None, dtype: str | None) -> 'Workload':
+        """The workload with these settings of its network; both are None where it has none."""
+        del remat, dtype
+        return self
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters."""
+        return parameter_count(self.model, self.trainer)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of a full example."""
+        return sum(self.trainer.feature_lengths.values())
+
+    def training_features(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """A microbatch at full length, as the model's features."""
+        rows = self.trainer.batch_size // self.trainer.microbatches
+        return full_features(self.model, self.trainer, rows)
+
+    @property
+    def knows_flops(self) -> bool:
+        """Whether the model has a formula for the FLOPs of its training; without one they are counted."""
+        return isinstance(self.model, CountsFlops)
+
+    def train_flops(self) -> int | None:
+        """Model FLOPs of an update by the model's formula; None where it has none."""
+        if not self.knows_flops:
+            return None
+        features = full_features(self.model, self.trainer, self.trainer.batch_size)
+        return self.model.train_flops(features)
+
+    def flops_told(self) -> str:
+        """Where the model FLOPs come from."""
+        if not self.knows_flops:
+            return (
+                'Model FLOPs: counted in the compiled programs, for the model has no formula: what devices '
+                'repeat or recompute is among them'
+            )
+        return 'Model FLOPs: by the formula of the model, train_flops'
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EncoderDecoderWorkload(Workload):
+    """A workload whose network is a T5; attributes as in `Workload`."""
 
     model: EncoderDecoderModel
-    trainer: Trainer
-    decoding: CatalogueSearch | TextStep
 
     @property
-    def config(self) -> T5Config:
-        """The network's shape."""
-        return self.model.module.config
+    def remat(self) -> str:
+        """See `Workload`."""
+        return self.model.module.config.remat_policy
 
     @property
-    def lengths(self) -> tuple[int, int]:
-        """Tokens of a full input and a full target."""
-        lengths = self.trainer.feature_lengths
-        return lengths['inputs'], lengths['targets']
+    def dtype(self) -> str:
+        """See `Workload`."""
+        return self.model.module.config.dtype.name
 
-    def training_features(self) -> dict[str, np.ndarray]:
-        """A microbatch of padding at full length, as the model's features."""
-        size = self.trainer.batch_size // self.trainer.microbatches
-        lengths = self.trainer.feature_lengths
-        return dict(
-            self.model.convert_features(
-                {name: np.zeros((size, length), np.int32) for name, length in lengths.items()}
-            )
+    def with_network(self, *, remat: str, dtype: str) -> 'EncoderDecoderWorkload':
+        """See `Workload`."""
+        module = self.model.module
+        config = dataclasses.replace(module.config, remat_policy=remat, dtype=dtype)
+        model = dataclasses.replace(self.model, module=module.clone(config=config))
+        return dataclasses.replace(self, model=model)
+
+    def flops_told(self) -> str:
+        """See `Workload`."""
+        by_inputs, by_targets = weights_met(self.model.module.config)
+        return (
+            f'Model FLOPs: 6 x ({by_inputs:,} weights x input tokens + {by_targets:,} x target tokens), and '
+            'attention'
         )
 
 
-def catalogue_trie(layout: TokenLayout, items: int, seed: int = 0) -> Trie:
-    """The shapes of a trie over so many items with random semantic IDs.
+def search_workload(
+    model: EncoderDecoderModel,
+    trainer: Trainer,
+    sizes: DecodingSizes,
+    *,
+    layout: TokenLayout,
+    users: int = USERS,
+    remove_seen: bool = False,
+) -> EncoderDecoderWorkload:
+    """An encoder-decoder that answers by searching the trie of a catalogue's semantic IDs.
+
+    Args:
+      model: the model; its `decode_fn` is the search.
+      trainer: how it is trained.
+      sizes: what the command line says; its users come before the recipe's.
+      layout: of the semantic IDs.
+      users: decoded at once, by the recipe.
+      remove_seen: whether items of the history are closed to the search.
+    """
+    decoding = CatalogueSearch(layout, sizes.items, _users(sizes, users), remove_seen)
+    return EncoderDecoderWorkload(model, trainer, decoding)
+
+
+def text_workload(
+    model: EncoderDecoderModel, trainer: Trainer, sizes: DecodingSizes, *, users: int = USERS
+) -> EncoderDecoderWorkload:
+    """An encoder-decoder that answers in words.
+
+    Args:
+      model: the model.
+      trainer: how it is trained.
+      sizes: what the command line says; its users come before the recipe's.
+      users: decoded at once, by the recipe.
+    """
+    return EncoderDecoderWorkload(model, trainer, TextStep(_users(sizes, users), sizes.beams))
+
+
+def sequential_workload(
+    model: SequentialRecommenderModel,
+    trainer: Trainer,
+    sizes: DecodingSizes,
+    *,
+    users: int = USERS,
+    list_length: int = 10,
+) -> Workload:
+    """A sequential recommender that scores the whole catalogue.
+
+    Counts of items and vectors of their texts have the shapes of a catalogue of that size; no program
+    depends on more.
+
+    Args:
+      model: the recipe's, of no catalogue yet.
+      trainer: how it is trained, on sequences of one item more than a history has.
+      sizes: what the command line says; its users come before the recipe's.
+      users: scored at once, by the recipe.
+      list_length: items in a list.
 
     Raises:
-      ValueError: when the layout has not that many.
+      ValueError: when there is no item.
     """
-    tuples = int(np.prod(layout.codebook_sizes, dtype=np.int64))
-    if not 0 < items <= tuples:
-        raise ValueError(
-            f'--items={items} does not fit codebooks of {layout.codebook_sizes}, '
-            f'which tell {tuples} items apart'
-        )
-    generator = np.random.default_rng(seed)
-    numbers = np.unique(generator.integers(0, tuples, 2 * items))
-    if len(numbers) < items:
-        numbers = np.arange(items)
-    chosen = generator.permutation(numbers)[:items]
-    codes = np.stack(np.unravel_index(chosen, layout.codebook_sizes), axis=-1)
-    ranges = tuple(zip(layout.level_offsets, layout.codebook_sizes))
-    trie = build_trie(layout.item_tokens(codes), level_ranges=ranges)
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), trie)
+    if sizes.items < 1:
+        raise ValueError(f'--items={sizes.items} must be at least 1')
+    facts = CatalogueFacts(
+        n_items=sizes.items,
+        train_counts=np.ones(sizes.items, np.float32),
+        vectors=np.broadcast_to(np.float32(0), (sizes.items, sizes.text_width)),
+    )
+    [length] = trainer.feature_lengths.values()
+    decoding = CatalogueScores(sizes.items, _users(sizes, users), length - 1, list_length)
+    # Some losses take the positions that are predicted a chunk at a time.
+    at_once = getattr(model.loss, 'positions_at_once', None)
+    positions = trainer.batch_size // trainer.microbatches * (length - 1)
+    runs = 1 if at_once is None else -(-positions // at_once)
+    return Workload(model.for_catalogue(facts), trainer, decoding, runs)
 
 
-def beams_at(decoding: CatalogueSearch, beam_size: int) -> list[int]:
-    """Beams of a user at each level of the search: one at first, then at most `beam_size`."""
-    widths, beams = decoding.layout.codebook_sizes, [1]
-    for width in widths[:-1]:
-        beams.append(min(beam_size, beams[-1] * width))
-    return beams
-
-
-def placed(tree: Any, sharding: Any) -> Any:
-    """Shapes of arrays with one sharding for all."""
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree)
+def _users(sizes: DecodingSizes, recipe: int) -> int:
+    return recipe if sizes.users is None else sizes.users

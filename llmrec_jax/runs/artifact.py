@@ -54,9 +54,7 @@ def _load_json(path: pathlib.Path) -> Any:
     try:
         return json.loads(path.read_text(encoding='utf-8'))
     except json.JSONDecodeError as error:
-        raise ValueError(
-            f'{path} is damaged ({error}); delete it, and its stage runs again'
-        ) from error
+        raise ValueError(f'{path} is damaged ({error}); delete it, and its stage runs again') from error
 
 
 def _save_array(value: np.ndarray, path: pathlib.Path) -> None:

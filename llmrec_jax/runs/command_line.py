@@ -38,7 +38,7 @@ def parse(
       add_flags: adds the launcher's own flags.
       base: the class that the gin files are to configure, or one derived from it.
       kinds: recipes that are no systems yet.
-      otherwise: what the files may configure without any of `kinds`.
+      otherwise: what the files may configure without a system.
 
     Returns:
       The flags, and the system; its `checkpoint` is the flag's, where the launcher has one.
@@ -64,7 +64,9 @@ def parse(
     logging.getLogger().setLevel(logging.INFO if processes.is_first() else logging.WARNING)
     with shutdown.guarded(parser.prog, code=2):
         loaded = gin_config.load(gin_arguments)
-        if kinds and not gin_config.configures(base):
+        if not kinds and otherwise is not None and not gin_config.configures(base):
+            found = gin_config.configured(otherwise)
+        elif kinds and not gin_config.configures(base):
             found = gin_config.configured_kind(tuple(kinds), otherwise)
         else:
             found = gin_config.configured(base)

@@ -2,14 +2,16 @@
 
 import abc
 import dataclasses
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from llmrec_jax import marks
 from llmrec_jax.evaluation.recommender import Recommender
-from llmrec_jax.runs.record import StageRecord
+from llmrec_jax.runs.record import StageRecord, facts_of
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
+from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.train_state import TrainableModel
 from llmrec_jax.training.trainer import Trainer
@@ -54,6 +56,27 @@ class System(abc.ABC):
         del run
         return None
 
+    def trained_checkpoint(self, run: Run) -> str | os.PathLike:
+        """The checkpoint that the system answers with: the one that is named, or the best of the run's.
+
+        Raises:
+          FileNotFoundError: when none is named and training is not done.
+        """
+        if self.checkpoint is not None:
+            return self.checkpoint
+        trained = run[facts_of('train')]
+        # Without validation none is the best, and the newest is taken.
+        return run.root / (trained['best_checkpoint'] or trained['checkpoint'])
+
+    def vocabulary(self, run: Run) -> TextVocabulary | None:
+        """The vocabulary of the model's texts; None for a model that reads none.
+
+        Raises:
+          FileNotFoundError: when the run has not made it yet.
+        """
+        del run
+        return None
+
     def recommender(self, run: Run) -> Recommender | None:
         """Answers histories with ranked items; None for a system that ranks no catalogue."""
         del run
@@ -91,7 +114,8 @@ class System(abc.ABC):
         """What `llmrec_jax.plan` compiles: the model, how it is trained, and how it is decoded.
 
         Args:
-          parts: the fields that `PLANNED` names, as far as the gin files bind them; no corpus is read.
+          parts: the fields that `PLANNED` names, as the gin files bind them or by their defaults; no corpus is
+            read.
           sizes: a `planning.workload.DecodingSizes`: what a corpus would say.
 
         Returns:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from llmrec_jax.evaluation.report.report_data import PublishedRow
 from llmrec_jax.evaluation.sampled_protocol import SampledProtocol
 from llmrec_jax.models.sequential import ITEMS
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
+from llmrec_jax.planning.workload import DecodingSizes, Workload, sequential_workload
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import Run
@@ -52,6 +53,8 @@ class CatalogueSystem(System):
     Raises:
       ValueError: when the parts do not fit one another.
     """
+
+    PLANNED: ClassVar = ('network', 'trainer', 'ranking', 'ranking_batch_size')
 
     corpus: CorpusSource
     data_dir: str = marks.without_effect()
@@ -138,6 +141,17 @@ class CatalogueSystem(System):
     def recommender(self, run: Run) -> TrainedRecommender:
         """See `System.recommender`."""
         return rank.trained(self.served, run)
+
+    @classmethod
+    def workload(cls, parts: Mapping[str, Any], sizes: DecodingSizes) -> Workload:
+        """See `System.workload`; of transfer it is fine-tuning that is planned."""
+        return sequential_workload(
+            parts['network'],
+            parts['trainer'],
+            sizes,
+            users=parts['ranking_batch_size'],
+            list_length=parts['ranking'].list_length,
+        )
 
     def report(self, run: Run, records: Sequence[StageRecord]) -> None:
         """See `System.report`."""

@@ -130,15 +130,21 @@ class TextVocabulary:
             )
         return twin
 
-    @functools.cached_property
-    def with_extra_ids(self) -> bytes:
-        """The model with its extra ids, serialized as SeqIO does it, so that the two can be compared."""
+    @property
+    def model_proto(self) -> sentencepiece_model_pb2.ModelProto:
+        """What the file says, without extra ids."""
         try:
             model = sentencepiece_model_pb2.ModelProto.FromString(self.model)
         except DecodeError as error:
             raise ValueError(self._no_model()) from error
         if not model.pieces:
             raise ValueError(self._no_model())
+        return model
+
+    @functools.cached_property
+    def with_extra_ids(self) -> bytes:
+        """The model with its extra ids, serialized as SeqIO does it, so that the two can be compared."""
+        model = self.model_proto
         for number in reversed(range(self.extra_ids)):
             model.pieces.add(
                 piece=f'{SPACE}<extra_id_{number}>',

@@ -133,8 +133,6 @@ def test_nothing_is_left_of_a_folder_that_fails_and_nothing_is_overwritten(tmp_p
     params['decoder/decoder_norm/scale'] = np.zeros(3, np.float32)
     with pytest.raises(ValueError, match=r'decoder/decoder_norm/scale has shape \(3,\)'):
         write_hf(tmp_path / 'hf', GATED, readers(params))
-    with pytest.raises(FileNotFoundError, match='spiece'):
-        write_hf(tmp_path / 'hf', GATED, readers(params), spiece_model=tmp_path / 'spiece.model')
     assert not list(tmp_path.iterdir())
     (tmp_path / 'mine').touch()
     with pytest.raises(FileExistsError, match='holds something already'):
@@ -142,9 +140,15 @@ def test_nothing_is_left_of_a_folder_that_fails_and_nothing_is_overwritten(tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ['mine']
 
 
-def test_the_vocabulary_goes_along(tmp_path):
-    (tmp_path / 'words.model').write_bytes(b'pieces')
-    folder = write_hf(tmp_path / 'hf', GATED, readers(random_params()), spiece_model=tmp_path / 'words.model')
+def test_what_lies_beside_the_weights_goes_along(tmp_path):
+    folder = write_hf(tmp_path / 'hf', GATED, readers(random_params()), beside={'spiece.model': b'pieces'})
     assert (folder / 'spiece.model').read_bytes() == b'pieces'
     assert json.loads((folder / 'generation_config.json').read_text())['decoder_start_token_id'] == 0
     assert read_config(folder).vocab_size == 32
+
+
+@pytest.mark.parametrize(('config', 'tied'), [(GATED, False), (TIED, True)])
+def test_both_versions_of_transformers_are_told_whether_logits_are_scaled(tmp_path, config, tied):
+    folder = write_hf(tmp_path / 'hf', config, readers(random_params(config)))
+    content = json.loads((folder / 'config.json').read_text())
+    assert content['tie_word_embeddings'] is content['scale_decoder_outputs'] is tied

@@ -148,17 +148,6 @@ def test_what_transformers_saves_after_loading_an_export_is_the_export(tmp_path)
     assert read_tensors(tmp_path / 'ours').keys() == read_tensors(tmp_path / 'theirs').keys()
 
 
-def test_the_exported_vocabulary_is_read_as_t5s(tmp_path):
-    transformers = pytest.importorskip('transformers')
-    texts = [f'user_{n} has bought item_{7 * n} and a red shampoo' for n in range(50)]
-    (tmp_path / 'words').mkdir()
-    vocabulary = train_tokenizer(tmp_path / 'words', texts)
-    exported(tmp_path / 'hf', '1.1', spiece_model=tmp_path / 'words' / 'spiece.model')
-    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / 'hf')
-    for text in texts[:5]:
-        assert tokenizer(text).input_ids == [*vocabulary.encode(text), 1]
-
-
 def train_tokenizer(directory, texts):
     import sentencepiece
 

@@ -1,9 +1,14 @@
-"""A small text model and a small search, to plan on the devices at hand."""
+"""A small text model, a small search and small scores, to plan on the devices at hand."""
 
 from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.models.sequential.item_encoder import ItemTable
+from llmrec_jax.models.sequential.losses import FullSoftmax
+from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
+from llmrec_jax.models.sequential.sasrec import SASRecConfig, SASRecEncoder
 from llmrec_jax.models.t5 import T5Config, Transformer
-from llmrec_jax.planning.workload import CatalogueSearch, TextStep, Workload
+from llmrec_jax.planning.decoding_programs import CatalogueSearch, TextStep
+from llmrec_jax.planning.workload import DecodingSizes, EncoderDecoderWorkload, sequential_workload
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
 from llmrec_jax.training.optimizers import AdamW
 from llmrec_jax.training.schedules import Constant
@@ -32,9 +37,22 @@ def trainer(**changes):
 
 def text_workload(trainer_changes=None, **config_changes):
     model = EncoderDecoderModel(Transformer(config(**config_changes)))
-    return Workload(model, trainer(**(trainer_changes or {})), TextStep(users=8, beams=2))
+    return EncoderDecoderWorkload(model, trainer(**(trainer_changes or {})), TextStep(users=8, beams=2))
 
 
 def search_workload(items=100):
     model = EncoderDecoderModel(Transformer(config()), decode_fn=SemanticIdSearch(beam_size=10))
-    return Workload(model, trainer(), CatalogueSearch(LAYOUT, items, users=16, remove_seen=True))
+    decoding = CatalogueSearch(LAYOUT, items, users=16, remove_seen=True)
+    return EncoderDecoderWorkload(model, trainer(), decoding)
+
+
+def sequential_model(positions_at_once=64):
+    encoder = SASRecEncoder(SASRecConfig(max_length=12, num_heads=2, num_layers=1, dropout_rate=0.0))
+    loss = FullSoftmax(positions_at_once=positions_at_once)
+    return SequentialRecommenderModel(ItemTable(dim=16), encoder, loss)
+
+
+def scores_workload(items=128, **loss):
+    sizes = DecodingSizes(items=items, users=16)
+    lengths = {'items': 13}
+    return sequential_workload(sequential_model(**loss), trainer(feature_lengths=lengths), sizes)

@@ -7,10 +7,10 @@ import math
 import jax
 import pytest
 
-from llmrec_jax.models.t5.flops import parameter_count
 from llmrec_jax.planning.compilation import OutOfMemory, ProgramMemory
 from llmrec_jax.planning.cost import Price
 from llmrec_jax.planning.decoding_plan import plan_decoding
+from llmrec_jax.planning.decoding_programs import beams_at, catalogue_trie
 from llmrec_jax.planning.memory import sharded_bytes, training_memory
 from llmrec_jax.planning.report import Report
 from llmrec_jax.planning.roofline import Roofline
@@ -18,9 +18,8 @@ from llmrec_jax.planning.settings import Grid
 from llmrec_jax.planning.tables import report_text
 from llmrec_jax.planning.topology import HERE, Topology, open_topology
 from llmrec_jax.planning.training_plan import check_training, lower_training, plan_training
-from llmrec_jax.planning.workload import beams_at, catalogue_trie
 from llmrec_jax.training.chips import TPUS
-from tests.planning.sample_workload import LAYOUT, search_workload, text_workload
+from tests.planning.sample_workload import LAYOUT, scores_workload, search_workload, text_workload
 
 
 @pytest.fixture(scope='module')
@@ -49,7 +48,7 @@ def test_parameters_and_moments_are_shared_as_the_setting_says(here):
         state = lower_training(setting.apply(workload), here).state
         return sharded_bytes(state.params), sharded_bytes(state.opt_state)
 
-    whole = 4 * parameter_count(text_workload().config)
+    whole = 4 * text_workload().parameters
     parameters, moments = held(meshes=((8, 1),))
     assert parameters == whole
     assert moments == pytest.approx(2 * whole, abs=64)
@@ -64,11 +63,11 @@ def test_moments_wait_beside_the_gradient_sums_of_microbatches(here):
     workload = text_workload({'microbatches': 2})
     [setting] = Grid(meshes=((8, 1),)).settings(workload, here)
     lowered = lower_training(setting.apply(workload), here)
-    whole = 4 * parameter_count(workload.config)
+    whole = 4 * workload.parameters
     assert lowered.gradients == whole
-    assert dict(lowered.runs) == {'accumulate_13': 2, 'zero': 1, 'apply': 1}
+    assert dict(lowered.runs) == {'accumulate_full': 2, 'zero': 1, 'apply': 1}
     programs = {
-        'accumulate_13': ProgramMemory(arguments=2 * whole, results=0, temporaries=7000, code=500),
+        'accumulate_full': ProgramMemory(arguments=2 * whole, results=0, temporaries=7000, code=500),
         'zero': ProgramMemory(arguments=0, results=whole, temporaries=0, code=0),
         'apply': ProgramMemory(arguments=4 * whole, results=0, temporaries=100, code=0),
     }
@@ -84,13 +83,11 @@ def test_what_is_lowered_is_what_the_trainer_runs(here):
     workload = text_workload()
     [setting] = Grid().settings(workload, here)
     lowered = lower_training(setting.apply(workload), here)
-    assert list(lowered.programs) == ['update_13']
-    arguments = jax.tree.leaves(lowered.programs['update_13'].in_avals)
+    assert list(lowered.programs) == ['update_full']
+    arguments = jax.tree.leaves(lowered.programs['update_full'].in_avals)
     features = workload.training_features()
     assert len(arguments) == len(jax.tree.leaves(lowered.state)) + len(features) + 2
-    assert sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(lowered.state.params)) == parameter_count(
-        workload.config
-    )
+    assert sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(lowered.state.params)) == workload.parameters
 
 
 @pytest.mark.parametrize(
@@ -187,3 +184,54 @@ def test_a_catalogue_has_as_many_items_as_asked_and_no_more_than_its_codes():
 
 def test_beams_grow_with_the_codebooks():
     assert beams_at(search_workload().decoding, 10) == [1, 8, 10]
+
+
+def test_a_model_without_a_formula_has_its_flops_counted_and_is_told_so(here):
+    """The loss over the catalogue runs as often as there are chunks of positions: 16 x 12 of them in all."""
+
+    def planned(**loss):
+        workload = scores_workload(**loss)
+        [setting] = Grid(meshes=((8, 1),)).settings(workload, here)
+        assert (setting.remat, setting.dtype) == (None, None)
+        return workload, plan_training(workload, setting, here)
+
+    workload, plan = planned(positions_at_once=64)
+    assert (workload.loop_runs, plan.uncounted_loops) == (3, 1)
+    assert plan.model_flops == 8 * plan.matrix_flops > 0
+    whole, at_once = planned(positions_at_once=192)
+    assert whole.loop_runs == 1
+    assert at_once.matrix_flops == plan.matrix_flops
+    # Each position meets 128 vectors of 16 numbers in its scores and in both of their gradients.
+    assert plan.model_flops > 3 * 2 * 16 * 12 * 128 * 16
+    report = Report(workload, here, [plan], [])
+    assert report.json()['model_flops_by'] == 'count'
+    assert report.json()['training'][0]['remat'] is None
+    assert 'counted as 3 runs' in report_text(report)
+    assert Report(text_workload(), here, [], []).json()['model_flops_by'] == 'formula'
+
+
+def test_scores_of_a_catalogue_grow_by_its_items(here):
+    def flops(items):
+        workload = scores_workload(items)
+        [setting] = Grid(meshes=((8, 1),)).settings(workload, here)
+        plan = plan_decoding(workload, setting, here)
+        assert plan.model_flops == 8 * plan.matrix_flops
+        return plan.model_flops
+
+    # 16 users, 256 more items, 16 numbers a vector.
+    assert flops(384) - flops(128) == 2 * 16 * 256 * 16
+
+
+@pytest.mark.parametrize('grid', [{'remats': ('full',)}, {'dtypes': ('bfloat16',)}])
+def test_a_setting_that_a_network_does_not_have_is_refused_by_its_flag(here, grid):
+    flag = '--remat' if 'remats' in grid else '--dtypes'
+    with pytest.raises(ValueError, match=f'{flag}: a SequentialRecommenderModel has no such setting'):
+        Grid(**grid).settings(scores_workload(), here)
+
+
+def test_a_workload_without_decoding_plans_training_alone(here):
+    workload = dataclasses.replace(scores_workload(), decoding=None)
+    [setting] = Grid().settings(workload, here)
+    check_training(workload, setting, here)
+    with pytest.raises(ValueError, match='--only=training'):
+        plan_decoding(workload, setting, here)

@@ -10,11 +10,12 @@ import jax.numpy as jnp
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
-from llmrec_jax.launch.planned_workload import DecodingSizes, planned_workload
+from llmrec_jax.plan import planned_workload
 from llmrec_jax.planning import decoding_plan, training_plan
 from llmrec_jax.planning.compilation import OutOfMemory, compile_program
 from llmrec_jax.planning.settings import Grid
 from llmrec_jax.planning.topology import open_topology
+from llmrec_jax.planning.workload import DecodingSizes
 from llmrec_jax.runs import gin_config
 from llmrec_jax.runs.gin_config import REPOSITORY, GinArguments
 from llmrec_jax.training.mesh import MeshShape
@@ -40,10 +41,10 @@ def compile_once():
     """Recipes on different corpora share programs, each of which is compiled once."""
     compiled = {}
 
-    def compile_or_recall(lowered, devices):
-        key = hashlib.sha256(lowered.as_text().encode()).hexdigest()
+    def compile_or_recall(lowered, devices, loop_runs):
+        key = hashlib.sha256(lowered.as_text().encode()).hexdigest(), loop_runs
         if key not in compiled:
-            compiled[key] = compile_program(lowered, devices)
+            compiled[key] = compile_program(lowered, devices, loop_runs)
         return compiled[key]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -97,8 +97,10 @@ def config_content(config: T5Config, dtype: str) -> dict[str, Any]:
         'num_decoder_layers': config.num_decoder_layers,
         'num_heads': config.num_heads,
         'feed_forward_proj': names[config.mlp_activations],
-        # transformers 5 takes this for whether logits are scaled, and finds out itself what is tied.
+        # transformers 4 ties by the first. transformers 5 calls every T5 tied, and leaves two tensors that
+        # differ apart; it goes by the second.
         'tie_word_embeddings': config.logits_via_embedding,
+        'scale_decoder_outputs': config.logits_via_embedding,
         'dropout_rate': config.dropout_rate,
         'initializer_factor': 1.0,
         'is_encoder_decoder': True,

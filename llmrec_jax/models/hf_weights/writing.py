@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,7 +19,6 @@ from llmrec_jax.models.t5.config import T5Config
 FILE_BYTES = 5_000_000_000
 DTYPES = ('float32', 'bfloat16')
 GENERATION_CONFIG = 'generation_config.json'
-SPIECE = 'spiece.model'
 
 Reader = Callable[[], Float[np.ndarray, '...']]
 
@@ -31,7 +29,7 @@ def write_hf(
     params: Mapping[str, Reader],
     *,
     dtype: str = 'float32',
-    spiece_model: str | os.PathLike | None = None,
+    beside: Mapping[str, bytes] | None = None,
     leave_out_extra: bool = False,
     file_bytes: int = FILE_BYTES,
 ) -> pathlib.Path:
@@ -43,7 +41,7 @@ def write_hf(
       params: path of each parameter, with one subtree a layer, to what reads it; each is read once, and no
         more of them are held than a file has.
       dtype: that the tensors are stored in, 'float32' or 'bfloat16'.
-      spiece_model: the vocabulary, copied under the name that transformers looks for; None for none.
+      beside: name of each further file, such as those of the vocabulary, to its content.
       leave_out_extra: whether to write a network that has parameters which Hugging Face's T5 lacks without
         them. It then answers as it does here where nothing is given for those, e.g. no whole-word ids.
       file_bytes: where the weights are more than this, they are written to several files and an index.
@@ -55,17 +53,16 @@ def write_hf(
       ValueError: when Hugging Face's T5 has no such network, or a parameter has not the shape it has by
         `config`.
       FileExistsError: when `directory` holds anything.
-      FileNotFoundError: when there is no file `spiece_model`.
     """
     directory = pathlib.Path(directory)
-    check_exportable(directory, config, leave_out_extra, dtype, spiece_model)
+    check_exportable(directory, config, leave_out_extra, dtype)
     shapes = _named_shapes(config)
     groups = _groups(shapes, jnp.dtype(dtype).itemsize, file_bytes)
     with files.folder_written_whole(directory) as folder:
         files.write_json(folder / CONFIG, config_content(config, dtype))
         files.write_json(folder / GENERATION_CONFIG, TOKENS)
-        if spiece_model is not None:
-            shutil.copyfile(spiece_model, folder / SPIECE)
+        for name, content in (beside or {}).items():
+            (folder / name).write_bytes(content)
         names = _file_names(len(groups))
         for name, paths in zip(names, groups, strict=True):
             _write_file(folder / name, {path: params[path] for path in paths}, shapes, dtype)
@@ -79,19 +76,16 @@ def check_exportable(
     config: T5Config,
     leave_out_extra: bool = False,
     dtype: str = 'float32',
-    spiece_model: str | os.PathLike | None = None,
 ) -> None:
     """Finds out before any parameter is read what would keep `write_hf` from writing.
 
     Raises:
-      ValueError, FileExistsError, FileNotFoundError: as `write_hf`.
+      ValueError, FileExistsError: as `write_hf`.
     """
     if dtype not in DTYPES:
         raise ValueError(f'weights are written in {" or ".join(DTYPES)}, not in {dtype!r}')
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise FileExistsError(f'{directory} holds something already; give a new or an empty folder')
-    if spiece_model is not None and not pathlib.Path(spiece_model).is_file():
-        raise FileNotFoundError(f'{spiece_model}: there is no such SentencePiece model')
     config_content(config, dtype)
     extra = [path for path in parameter_shapes(config) if hf_name(path) is None]
     if extra and not leave_out_extra:

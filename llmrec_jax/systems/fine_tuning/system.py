@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from llmrec_jax import marks
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.whole_words import WholeWords
+from llmrec_jax.planning.workload import DecodingSizes, Workload, text_workload
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import Run
@@ -93,6 +94,11 @@ class FineTuning(System):
             examples=lambda split: open_examples(self.examples, self.network),
             provenance={},
         )
+
+    @classmethod
+    def workload(cls, parts: Mapping[str, Any], sizes: DecodingSizes) -> Workload:
+        """See `System.workload`."""
+        return text_workload(parts['network'], parts['trainer'], sizes)
 
     def report(self, run: Run, records: Sequence[StageRecord]) -> None:
         """See `System.report`; says where the checkpoint is, which tasks of the user's own evaluate."""

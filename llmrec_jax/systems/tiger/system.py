@@ -13,13 +13,14 @@
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource
 from llmrec_jax.evaluation.recommender import Recommender
 from llmrec_jax.evaluation.report.report_data import PublishedRow
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.planning.workload import DecodingSizes, Workload, search_workload
 from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Stage
@@ -68,6 +69,8 @@ class Tiger(System):
     Raises:
       ValueError: when the parts do not fit one another.
     """
+
+    PLANNED: ClassVar = ('network', 'trainer', 'layout', 'ranking', 'decoding_batch_size')
 
     corpus: CorpusSource
     data_dir: str = marks.without_effect()
@@ -190,6 +193,18 @@ class Tiger(System):
             decoding_batch_size=self.decoding_batch_size,
             examples=lambda split: run[tasks.examples(split)],
             provenance={'code_table': run[SEMANTIC_ID_FACTS]['fingerprint']},
+        )
+
+    @classmethod
+    def workload(cls, parts: Mapping[str, Any], sizes: DecodingSizes) -> Workload:
+        """See `System.workload`."""
+        return search_workload(
+            parts['network'],
+            parts['trainer'],
+            sizes,
+            layout=parts['layout'],
+            users=parts['decoding_batch_size'],
+            remove_seen=parts['ranking'].seen_items == 'removed',
         )
 
     def report(self, run: Run, records: Sequence[StageRecord]) -> None:

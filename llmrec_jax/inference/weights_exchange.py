@@ -14,8 +14,10 @@ import numpy as np
 from llmrec_jax import files
 from llmrec_jax.models.hf_weights import load_hf, write_hf
 from llmrec_jax.models.hf_weights.names import parameter_shapes
-from llmrec_jax.models.hf_weights.writing import SPIECE, check_exportable
+from llmrec_jax.models.hf_weights.writing import check_exportable
 from llmrec_jax.models.t5.config import T5Config
+from llmrec_jax.text.hf_tokenizer import SPIECE, tokenizer_files
+from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.training.checkpoints import Checkpoints, saved_steps
 from llmrec_jax.training.parameter_restore import open_params
 from llmrec_jax.training.stored_arrays import ReadableArray
@@ -64,7 +66,7 @@ def export_folder(
     output: pathlib.Path,
     *,
     dtype: str = 'float32',
-    spiece_model: pathlib.Path | None = None,
+    vocabulary: TextVocabulary | None = None,
     leave_out_extra: bool = False,
 ) -> pathlib.Path:
     """Makes a Hugging Face folder of a checkpoint.
@@ -74,14 +76,22 @@ def export_folder(
       checkpoint: a folder `checkpoint_<step>` of this library or of T5X, local or `gs://`.
       output: see `models.hf_weights.write_hf`, as for the others.
       dtype: that weights are stored in.
-      spiece_model: the vocabulary.
+      vocabulary: of inputs and targets, written so that transformers' `AutoTokenizer` gives the same ids;
+        None for none.
       leave_out_extra: whether parameters that Hugging Face's T5 lacks may be left out.
 
     Raises:
       CheckpointError: when the checkpoint is not there, is damaged, or is of another network.
-      ValueError, FileExistsError, FileNotFoundError: as `write_hf`.
+      ValueError, FileExistsError: as `write_hf`; and when the network has no room for the vocabulary, or its
+        ids would be others.
     """
-    check_exportable(output, config, leave_out_extra, dtype, spiece_model)
+    check_exportable(output, config, leave_out_extra, dtype)
+    if vocabulary is not None and vocabulary.size > config.vocab_size:
+        raise ValueError(
+            f'{vocabulary.path} has {vocabulary.size} tokens, {vocabulary.extra_ids} of them extra ids, and '
+            f'the network has room for {config.vocab_size}: it is of another network'
+        )
+    beside = {} if vocabulary is None else tokenizer_files(vocabulary)
     found = open_params(checkpoint, parameter_shapes(config))
     readers = {path: _reader(array) for path, array in found.items()}
     write_hf(
@@ -89,10 +99,12 @@ def export_folder(
         config,
         readers,
         dtype=dtype,
-        spiece_model=spiece_model,
+        beside=beside,
         leave_out_extra=leave_out_extra,
     )
     LOG.info('%s: %s as a Hugging Face folder', output, checkpoint)
+    if vocabulary is None:
+        LOG.warning('%s has no vocabulary: transformers cannot tokenize for it', output)
     return output
 
 

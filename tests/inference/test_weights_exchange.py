@@ -9,33 +9,44 @@ import sys
 import jax
 import numpy as np
 import pytest
+import tokenizers
 from flax import traverse_util
 
 from llmrec_jax import export_weights, import_weights
-from llmrec_jax.launch.weights_exchange import export_folder
+from llmrec_jax.inference.weights_exchange import export_folder
+from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.hf_weights import load_hf, write_hf
 from llmrec_jax.models.hf_weights.names import parameter_shapes
+from llmrec_jax.models.t5 import Transformer
 from llmrec_jax.runs.gin_config import REPOSITORY
+from llmrec_jax.runs.record import StageRecord
+from llmrec_jax.runs.system import System
+from llmrec_jax.text.hf_tokenizer import tokenizer_files
+from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.training.checkpoint_errors import CheckpointError
 from llmrec_jax.training.checkpoints import Checkpoints
 from llmrec_jax.training.parameter_restore import load_params
 from llmrec_jax.training.train_state import TrainState
 from tests.small_t5 import GATED, TIED, random_params, readers
+from tests.text.vocabularies import sentencepiece_model
 from tests.training.t5x_files import write_t5x
+
+EXTRA_IDS = 4
+
+
+def small_model():
+    """A unigram vocabulary that a network of 32 tokens has room for."""
+    texts = [f'ab abba baab {number} ab' for number in range(100)]
+    return sentencepiece_model(texts, 20, model_type='unigram', hard_vocab_limit=False)
 
 
 @pytest.fixture(scope='module')
 def hf_folder(tmp_path_factory):
     """A network in several files with a vocabulary."""
     folder = tmp_path_factory.mktemp('hf')
-    (folder / 'words.model').write_bytes(b'pieces')
-    return write_hf(
-        folder / 'tiny',
-        GATED,
-        readers(random_params()),
-        file_bytes=4000,
-        spiece_model=folder / 'words.model',
-    )
+    vocabulary = TextVocabulary(str(folder / 'words.model'), small_model(), EXTRA_IDS)
+    beside = tokenizer_files(vocabulary)
+    return write_hf(folder / 'tiny', GATED, readers(random_params()), file_bytes=4000, beside=beside)
 
 
 @pytest.fixture(scope='module')
@@ -63,14 +74,15 @@ def test_a_checkpoint_of_a_folder_has_its_parameters_and_its_network(hf_folder, 
     assert found.keys() == expected.keys()
     for path, leaf in found.items():
         np.testing.assert_array_equal(leaf, expected[path])
-    assert (imported / 'spiece.model').read_bytes() == b'pieces'
+    assert (imported / 'spiece.model').read_bytes() == small_model()
     assert 'config.T5Config.dropout_rate = 0.1' in (imported / 'network.gin').read_text()
 
 
 @pytest.mark.parametrize('scan_layers', [False, True])
 def test_import_and_export_lead_back_to_the_same_folder(hf_folder, imported, tmp_path, scan_layers):
     more = (f'--gin.config.T5Config.scan_layers={scan_layers}', f'--output={tmp_path / "hf"}')
-    export_weights.main([*from_network(imported, *more), f'--vocabulary={imported / "spiece.model"}'])
+    words = (f'--vocabulary={imported / "spiece.model"}', f'--extra_ids={EXTRA_IDS}')
+    export_weights.main([*from_network(imported, *more), *words])
     for path in (tmp_path / 'hf').iterdir():
         if path.suffix != '.safetensors':
             assert path.read_bytes() == (hf_folder / path.name).read_bytes(), path.name
@@ -118,11 +130,10 @@ def test_of_a_run_the_best_checkpoint_is_exported(hf_folder, tmp_path):
         export_weights.main([*flags, f'--output={tmp_path / name}'])
         return load_hf(tmp_path / name)[1]['decoder']['decoder_norm']['scale'][0]
 
+    facts = {'best_checkpoint': None, 'checkpoint': 'checkpoints/checkpoint_30'}
+    write_record(workdir, facts)
     assert exported('newest') == 30
-    losses = {10: 3.0, 20: 1.0, 30: 2.0, 40: 0.5}
-    rows = [json.dumps({'step': step, 'loss': loss}) + '\n' for step, loss in losses.items()]
-    (workdir / 'validation.jsonl').write_text(''.join(rows))
-    # Of step 40 no checkpoint is left.
+    write_record(workdir, {**facts, 'best_checkpoint': 'checkpoints/checkpoint_20'})
     assert exported('best') == 20
 
 
@@ -152,7 +163,9 @@ def test_what_cannot_be_exported_is_told_in_one_line_and_leaves_nothing(imported
         in told('--gin.config.T5Config.num_heads=4')
     )
     assert 'checkpoint_1: no such checkpoint' in told(f'--checkpoint={imported / "checkpoint_1"}')
-    assert 'spiece: there is no such SentencePiece model' in told('--vocabulary=spiece')
+    assert 'spiece does not exist' in told('--vocabulary=spiece')
+    too_large = (f'--vocabulary={imported / "spiece.model"}', '--extra_ids=100')
+    assert 'and the network has room for 32' in told(*too_large)
     network = [f'--gin_file={imported / "network.gin"}', f'--output={imported}']
     assert 'name its --checkpoint' in message(capsys, export_weights, network)
     overwriting = from_network(imported, f'--output={imported}')
@@ -165,3 +178,66 @@ def test_what_cannot_be_imported_is_told_in_one_line(hf_folder, imported, tmp_pa
     absent = [f'--source={tmp_path}', f'--output={tmp_path / "out"}']
     assert f'{tmp_path / "config.json"} does not exist' in message(capsys, import_weights, absent)
     assert not list(tmp_path.iterdir())
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trained(System):
+    """A system whose run is its model, a vocabulary and a checkpoint."""
+
+    trained: object = None
+    words: TextVocabulary | None = None
+
+    def stages(self):
+        return []
+
+    def model(self, run):
+        return self.trained
+
+    def vocabulary(self, run):
+        return self.words
+
+    def report(self, run, records):
+        raise NotImplementedError
+
+
+def test_a_system_s_run_gives_its_network_its_best_checkpoint_and_its_vocabulary(tmp_path):
+    words = TextVocabulary('words.model', small_model(), EXTRA_IDS)
+    system = Trained(
+        workdir=str(tmp_path), name='p', trained=EncoderDecoderModel(Transformer(GATED)), words=words
+    )
+    with pytest.raises(FileNotFoundError, match='train.json'):
+        export_weights.of_system(system)
+    facts = {'best_checkpoint': 'checkpoints/checkpoint_20', 'checkpoint': 'checkpoints/checkpoint_30'}
+    write_record(tmp_path, facts)
+    assert export_weights.of_system(system) == (GATED, tmp_path / 'checkpoints/checkpoint_20', words)
+    assert export_weights.of_system(system, own_vocabulary=False)[2] is None
+    write_record(tmp_path, {**facts, 'best_checkpoint': None})
+    assert export_weights.of_system(system)[1] == tmp_path / 'checkpoints/checkpoint_30'
+    named = dataclasses.replace(system, checkpoint='gs://there/checkpoint_5')
+    assert export_weights.of_system(named)[1] == 'gs://there/checkpoint_5'
+
+
+def write_record(root, facts):
+    record = StageRecord('train', 'fingerprint', {}, 1.0, 1.0, facts)
+    (root / 'stages').mkdir(exist_ok=True)
+    (root / 'stages/train.json').write_text(json.dumps(dataclasses.asdict(record)))
+
+
+@pytest.mark.parametrize('model', [None, object()])
+def test_of_a_system_without_a_t5_there_is_nothing_to_export(tmp_path, model):
+    with pytest.raises(ValueError, match='sasrec trains .* nothing to export'):
+        export_weights.of_system(Trained(workdir=str(tmp_path), name='sasrec', trained=model))
+
+
+def test_an_export_without_a_vocabulary_says_so_and_one_with_it_can_be_tokenized_for(
+    imported, tmp_path, caplog
+):
+    export_folder(GATED, imported / 'checkpoint_0', tmp_path / 'bare')
+    assert sum('has no vocabulary' in line for line in caplog.messages) == 1
+    assert not list((tmp_path / 'bare').glob('*token*'))
+    caplog.clear()
+    words = TextVocabulary('words.model', small_model(), EXTRA_IDS)
+    export_folder(GATED, imported / 'checkpoint_0', tmp_path / 'whole', vocabulary=words)
+    assert not any('has no vocabulary' in line for line in caplog.messages)
+    read = tokenizers.Tokenizer.from_file(str(tmp_path / 'whole/tokenizer.json'))
+    assert read.encode('ab 12 <extra_id_3>').ids == [*words.encode('ab 12 <extra_id_3>'), words.eos_id]
