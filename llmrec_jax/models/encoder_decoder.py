@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from llmrec_jax import marks
 from llmrec_jax.models.inference import (
     DecodeFn,
     EncoderDecoderInference,
@@ -68,7 +69,7 @@ class EncoderDecoderModel(EncoderDecoderInference, SummedLossModel):
     z_loss: float = 0.0
     feature_converter_cls: Any = None
     whole_words: WholeWords | None = None
-    seen_items: str = KEPT
+    seen_items: str = marks.without_effect(KEPT)
 
     def __post_init__(self):
         factor = self.loss_normalizing_factor

@@ -10,6 +10,7 @@ import jaxtyping
 from clu import metrics as clu_metrics
 from jaxtyping import Array, Float, UInt32
 
+from llmrec_jax import marks
 from llmrec_jax.models.losses import NUM_REAL_TARGET_TOKENS
 
 Params = Mapping[str, Any]
@@ -32,7 +33,7 @@ class SummedLossModel:
         number, or 'NUM_REAL_TARGET_TOKENS' for the sum of weights, which the embedded engine divides by.
     """
 
-    optimizer_def: Any = None
+    optimizer_def: Any = marks.without_effect(None)
     loss_normalizing_factor: float | int | str | None = None
 
     def loss_sums(self, params: Params, batch: Batch, dropout_rng: Key | None = None) -> Sums:

@@ -11,6 +11,7 @@ import numpy as np
 from flax.linen import partitioning
 from jaxtyping import Array, Float, Int
 
+from llmrec_jax import marks
 from llmrec_jax.models.model_protocol import Batch, Key, Params, SummedLossModel, Sums, mean_metrics, two_keys
 from llmrec_jax.models.ranked_catalogue import (
     KEPT,
@@ -61,8 +62,8 @@ class SequentialRecommenderModel(SummedLossModel):
     loss: SequenceLoss
     objective: Objective = dataclasses.field(default_factory=NextItem)
     scoring: Scoring = dataclasses.field(default_factory=Scoring)
-    list_length: int = 20
-    seen_items: str = KEPT
+    list_length: int = marks.without_effect(20)
+    seen_items: str = marks.without_effect(KEPT)
 
     def __post_init__(self):
         check_seen_items(type(self).__name__, self.seen_items)

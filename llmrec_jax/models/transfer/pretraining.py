@@ -12,6 +12,7 @@ from flax import linen as nn
 from flax.linen import partitioning
 from jaxtyping import Array, Float, Int, Key
 
+from llmrec_jax import marks
 from llmrec_jax.models.model_protocol import Batch, Params, SummedLossModel, Sums, two_keys
 from llmrec_jax.models.model_protocol import Key as AnyKey
 from llmrec_jax.models.ranked_catalogue import KEPT
@@ -174,8 +175,8 @@ class ContrastivePretraining(SummedLossModel):
     item_encoder: ItemEncoder
     sequence_encoder: SequenceEncoder
     contrasts: Contrasts = dataclasses.field(default_factory=Contrasts)
-    list_length: int = 20
-    seen_items: str = KEPT
+    list_length: int = marks.without_effect(20)
+    seen_items: str = marks.without_effect(KEPT)
 
     def __post_init__(self):
         contrasts, items = self.contrasts, self.item_encoder

@@ -10,6 +10,7 @@ import numpy as np
 from flax.linen import partitioning
 from jaxtyping import Array, Float, Int
 
+from llmrec_jax import marks
 from llmrec_jax.models.model_protocol import Batch, Key, Params, SummedLossModel, Sums
 from llmrec_jax.models.ranked_catalogue import best_items, target_log_probs
 from llmrec_jax.models.sequential.catalogue import CatalogueFacts
@@ -68,7 +69,7 @@ class TextQueryModel(SummedLossModel):
     loss: InBatchSoftmax = dataclasses.field(default_factory=InBatchSoftmax)
     scoring: Scoring = dataclasses.field(default_factory=Scoring)
     query_vectors: Float[np.ndarray, 'texts width'] | None = None
-    list_length: int = 20
+    list_length: int = marks.without_effect(20)
 
     def __post_init__(self):
         if self.list_length < 1:

@@ -183,6 +183,7 @@ class Tiger(System):
             input_vocabulary=vocabulary,
             output_vocabulary=vocabulary,
             trie=trie_of(run[CODE_TABLE], self.layout),
+            seen_items=self.seen_items,
         )
         return EngineTask(
             model=model,
