@@ -27,6 +27,8 @@ from llmrec_jax.training.train_state import TrainableModel
 from llmrec_jax.training.trainer import CHECKPOINTS, Trainer
 
 LOG = logging.getLogger(__name__)
+# The stage that T5X stands in for.
+TRAIN = 'train'
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,7 +56,8 @@ class PreparedRun:
           StageError: when a stage is not done and nothing is trained.
         """
         system, run = self.system, self.system.run
-        stages, needed = system.stages(), named(system, ('prepare',))
+        stages = system.stages()
+        needed = [name for name in named(system, ('prepare', 'train')) if name != TRAIN]
         if self.checkpoints is not None:
             execution.check(run, stages, needed)
             execution.execute(run, stages, needed)
@@ -74,7 +77,7 @@ class PreparedRun:
         theirs = pathlib.Path(self.checkpoints).absolute() == (run.root / CHECKPOINTS).absolute()
         owner = run.root / OWNER
         if theirs and not owner.exists() and jax.process_index() == 0:
-            files.write_json(owner, {'fingerprint': execution.fingerprints(self.system.stages())['train']})
+            files.write_json(owner, {'fingerprint': execution.fingerprints(self.system.stages())[TRAIN]})
 
     @functools.cached_property
     def engine_task(self) -> EngineTask:

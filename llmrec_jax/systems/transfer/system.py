@@ -244,3 +244,9 @@ class TransferLearning(CatalogueSystem):
             draw=self.ranking.draw,
             list_length=self.ranking.list_length,
         )
+
+    def engine_trainer(self, run: Run) -> Trainer:
+        """See `CatalogueSystem.engine_trainer`; it begins with what the sources taught."""
+        return dataclasses.replace(
+            self.trainer, initial_checkpoint=str(run.path(training_stages.START).absolute())
+        )
