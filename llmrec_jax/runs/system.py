@@ -145,6 +145,7 @@ class EngineTask:
       examples: from a split to its materialised examples, the embedded engine's own.
       provenance: what examples are made from, beside what the task says itself.
       evaluated_split: of what is evaluated while it trains.
+      target_feature: the feature of the task that holds what is to be predicted.
     """
 
     model: TrainableModel
@@ -156,6 +157,7 @@ class EngineTask:
     examples: Callable[[str], ColumnStore]
     provenance: Mapping[str, Any]
     evaluated_split: str = 'validation'
+    target_feature: str = 'targets'
 
 
 def named(system: System, phases: Collection[Phase]) -> list[str]:

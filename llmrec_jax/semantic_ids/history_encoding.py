@@ -72,11 +72,11 @@ class HistoryEncoding:
 
 def encode_histories(
     users: Sequence[str],
-    histories: Sequence[Sequence[int] | Int[np.ndarray, 'items']],
+    histories: Sequence[Sequence[int] | Int[np.ndarray, '_']],
     table: CodeTable,
     layout: TokenLayout,
     max_items: int,
-) -> list[Int[np.ndarray, 'tokens']]:
+) -> list[Int[np.ndarray, '_']]:
     """What TIGER's task makes of these histories, without TensorFlow.
 
     Args:

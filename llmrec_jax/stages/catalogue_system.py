@@ -171,6 +171,7 @@ class CatalogueSystem(System):
             decoding_batch_size=self.ranking_batch_size,
             examples=lambda split: run[examples(split)],
             provenance={'corpus': run[CORPUS_FACTS]['fingerprint']},
+            target_feature=ITEMS,
         )
 
     def engine_trainer(self, run: Run) -> Trainer:

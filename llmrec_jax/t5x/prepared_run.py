@@ -126,6 +126,11 @@ def evaluated_split(run: PreparedRun) -> str:
     return run.engine_task.evaluated_split
 
 
+def target_feature(run: PreparedRun) -> str:
+    """SeqIO's and T5X's name of the feature that is to be predicted."""
+    return run.engine_task.target_feature
+
+
 def partitioner(run: PreparedRun) -> MeshPartitioner:
     """T5X's `partitioner`, over the mesh and by the rules of the recipe's trainer."""
     return MeshPartitioner(run.trainer.mesh, run.trainer.logical_axis_rules)

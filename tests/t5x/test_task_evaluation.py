@@ -137,8 +137,8 @@ def test_items_of_another_catalogue_stop_the_input(corpus):
     smaller = model.for_catalogue(CatalogueFacts(len(found.items) - 1))
     dataset = seqio.get_dataset(
         task.register(),
-        task.feature_lengths,
-        'train',
+        task_feature_lengths=task.feature_lengths,
+        dataset_split='train',
         feature_converter=smaller.FEATURE_CONVERTER_CLS(pack=False),
         shuffle=False,
     )
