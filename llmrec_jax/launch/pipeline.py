@@ -6,18 +6,6 @@ from typing import Any, NamedTuple
 from llmrec_jax.launch import stages
 from llmrec_jax.launch.corpus_stages import corpus_stage
 from llmrec_jax.launch.evaluation_stages import ceiling_stage, floors_stage
-from llmrec_jax.launch.palr.recipe import PalrRecipe
-from llmrec_jax.launch.palr.stages import (
-    candidates_stage,
-    palr_evaluate_stage,
-    palr_floors_stage,
-    palr_tasks_stage,
-    palr_vocabulary_stage,
-    profiles_stage,
-)
-from llmrec_jax.launch.palr.workspace import PalrWorkspace
-from llmrec_jax.launch.profiles.profile_recipe import ProfileFolder, ProfileRecipe
-from llmrec_jax.launch.profiles.profile_stage import profile_stage
 from llmrec_jax.launch.run_folder import RunFolder
 from llmrec_jax.launch.sampled_stages import sampled_floors_stage, sampled_stage
 from llmrec_jax.launch.sequential_recipe import SequentialRecipe
@@ -27,12 +15,6 @@ from llmrec_jax.launch.sequential_stages import (
     sequential_train_stage,
 )
 from llmrec_jax.launch.sequential_workspace import SequentialWorkspace
-from llmrec_jax.launch.text_evaluation_stage import text_evaluate_stage
-from llmrec_jax.launch.text_floors_stage import text_floors_stage
-from llmrec_jax.launch.text_recipe import TextRecipe
-from llmrec_jax.launch.text_stages import tasks_stage as text_tasks_stage
-from llmrec_jax.launch.text_stages import text_train_stage, vocabulary_stage
-from llmrec_jax.launch.text_workspace import TextWorkspace
 from llmrec_jax.launch.transfer import stage_order as transfer
 from llmrec_jax.launch.transfer.recipe import TransferRecipe
 from llmrec_jax.launch.transfer.workspace import TransferWorkspace
@@ -100,42 +82,9 @@ KINDS: Mapping[type, Kind] = {
         ('floors', 'sampled_floors', 'ceiling', 'index', 'evaluate', 'sampled'),
     ),
     TransferRecipe: Kind(TransferWorkspace, transfer.STAGES, transfer.TO_TRAIN, transfer.TO_MEASURE),
-    TextRecipe: Kind(
-        TextWorkspace,
-        (
-            corpus_stage,
-            vocabulary_stage,
-            text_tasks_stage,
-            text_floors_stage,
-            text_train_stage,
-            text_evaluate_stage,
-        ),
-        # The floors are fitted with the corpus at hand, so that evaluating imports no TensorFlow.
-        ('corpus', 'vocabulary', 'tasks', 'floors', 'train'),
-        ('floors', 'evaluate'),
-    ),
-    PalrRecipe: Kind(
-        PalrWorkspace,
-        (
-            corpus_stage,
-            profiles_stage,
-            candidates_stage,
-            palr_floors_stage,
-            palr_vocabulary_stage,
-            palr_tasks_stage,
-            text_train_stage,
-            palr_evaluate_stage,
-        ),
-        ('corpus', 'profiles', 'candidates', 'vocabulary', 'tasks', 'train'),
-        ('floors', 'evaluate'),
-    ),
 }
 
-# What `llmrec_jax.run` runs beside them: nothing is trained.
-UNTRAINED_KINDS: Mapping[type, Kind] = {
-    ProfileRecipe: Kind(ProfileFolder, (corpus_stage, profile_stage)),
-}
-ALL_KINDS: Mapping[type, Kind] = {**KINDS, **UNTRAINED_KINDS}
+ALL_KINDS = KINDS
 
 
 def run_stages(
@@ -172,8 +121,6 @@ def _check_devices(recipe: Any, wanted: Sequence[str] | None) -> None:
         for name, trainer in (('pretraining', recipe.pretrainer), ('renaming', recipe.renamer)):
             if trainer is not None and (wanted is None or name in wanted):
                 trainer.check_devices()
-    if isinstance(recipe, TextRecipe) and (wanted is None or 'evaluate' in wanted):
-        recipe.answering.check_devices()
 
 
 def _check_checkpoints(workspace: RunFolder, wanted: Sequence[str] | None) -> None:

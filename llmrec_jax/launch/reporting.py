@@ -1,21 +1,13 @@
 """The end of a run: `results.json`, `report.html`, and the tables on the terminal."""
 
-import functools
 import logging
 from collections.abc import Sequence
-from types import ModuleType
 
 from llmrec_jax.evaluation.report.page import write_report
 from llmrec_jax.evaluation.results import Results
 from llmrec_jax.launch import results
-from llmrec_jax.launch.palr import results as palr_results
-from llmrec_jax.launch.palr.workspace import PalrWorkspace
-from llmrec_jax.launch.profiles.profile_recipe import ProfileFolder
-from llmrec_jax.launch.profiles.profile_stage import report_profiles
 from llmrec_jax.launch.run_folder import RunFolder
 from llmrec_jax.launch.stages import StageRecord
-from llmrec_jax.launch.text_reporting import report_mixture
-from llmrec_jax.launch.text_workspace import TextWorkspace
 from llmrec_jax.training import processes
 
 LOG = logging.getLogger(__name__)
@@ -23,20 +15,14 @@ LOG = logging.getLogger(__name__)
 
 def report(workspace: RunFolder, records: Sequence[StageRecord]) -> None:
     """Writes the files from whatever stages are done, on process 0."""
-    special = {
-        TextWorkspace: report_mixture,
-        ProfileFolder: report_profiles,
-        PalrWorkspace: functools.partial(_report, made_of=palr_results),
-    }
-    write = special.get(type(workspace), _report)
-    processes.from_first(lambda: write(workspace, records))
+    processes.from_first(lambda: _report(workspace, records))
 
 
-def _report(workspace: RunFolder, records: Sequence[StageRecord], made_of: ModuleType = results) -> None:
-    found = made_of.assemble(workspace, records)
+def _report(workspace: RunFolder, records: Sequence[StageRecord]) -> None:
+    found = results.assemble(workspace, records)
     found.save(workspace.root / 'results.json')
     config = workspace.config_path.read_text()
-    write_report(made_of.report_data(workspace, found, config), workspace.root / 'report.html')
+    write_report(results.report_data(workspace, found, config), workspace.root / 'report.html')
     for line in table(found):
         LOG.info(line)
     LOG.info('results: %s', workspace.root / 'results.json')

@@ -12,6 +12,11 @@ def under(parent: str, name: str) -> str:
     return os.path.join(parent, name)
 
 
+def is_given(value: object) -> bool:
+    """Whether a value is anything but None."""
+    return value is not None
+
+
 def vocab_size(layout: TokenLayout) -> int:
     """Rows of the embedding that holds every token of `layout`."""
     return layout.vocab_size
