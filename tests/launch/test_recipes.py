@@ -6,8 +6,8 @@ import json
 import jax
 import pytest
 
-from llmrec_jax.runs import gin_config
 from llmrec_jax.launch.recipe import Recipe
+from llmrec_jax.runs import gin_config
 
 CONFIGS = gin_config.REPOSITORY / 'gin_configs'
 PARTS = ('base.gin',)

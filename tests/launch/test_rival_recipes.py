@@ -5,13 +5,13 @@ import json
 
 import pytest
 
-from llmrec_jax.runs import gin_config
 from llmrec_jax.launch.sequential_recipe import SequentialRecipe
 from llmrec_jax.models.sequential.bert4rec import BERT4RecEncoder
 from llmrec_jax.models.sequential.caser import CaserEncoder
 from llmrec_jax.models.sequential.cloze import Cloze
 from llmrec_jax.models.sequential.gru import GRUEncoder
 from llmrec_jax.models.sequential.objective import NextItem
+from llmrec_jax.runs import gin_config
 
 ENCODERS = {'gru4rec': GRUEncoder, 'caser': CaserEncoder, 'bert4rec': BERT4RecEncoder}
 CORPORA = ('amazon_beauty', 'movielens_1m', 'simulated_shop')

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from llmrec_jax.evaluation.sampled_protocol import SampledProtocol
-from llmrec_jax.runs import gin_config
 from llmrec_jax.launch.sequential_recipe import SequentialRecipe
+from llmrec_jax.runs import gin_config
 from tests.launch.test_recipes import CONFIGS, PARTS
 
 RECIPES = sorted(path.name for path in (CONFIGS / 'sasrec').glob('*.gin') if path.name not in PARTS)

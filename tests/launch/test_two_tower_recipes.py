@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from llmrec_jax import evaluate, infer, run
-from llmrec_jax.runs import gin_config
 from llmrec_jax.launch.two_tower_recipe import TwoTowerRecipe
 from llmrec_jax.models.sequential.catalogue import CatalogueFacts
 from llmrec_jax.retrieval.index_choice import load_index
 from llmrec_jax.retrieval.scann_index import ScannIndex
+from llmrec_jax.runs import gin_config
 from llmrec_jax.training.metrics_log import read_json_lines
 from tests.launch.outside_histories import check_answers_outside
 from tests.launch.test_recipes import CONFIGS, PARTS

@@ -12,10 +12,10 @@ import pytest
 from flax import traverse_util
 
 from llmrec_jax import export_weights, import_weights
-from llmrec_jax.runs.gin_config import REPOSITORY
 from llmrec_jax.launch.weights_exchange import export_folder
 from llmrec_jax.models.hf_weights import load_hf, write_hf
 from llmrec_jax.models.hf_weights.names import parameter_shapes
+from llmrec_jax.runs.gin_config import REPOSITORY
 from llmrec_jax.training.checkpoint_errors import CheckpointError
 from llmrec_jax.training.checkpoints import Checkpoints
 from llmrec_jax.training.parameter_restore import load_params

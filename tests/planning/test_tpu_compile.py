@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
-from llmrec_jax.runs import gin_config
-from llmrec_jax.runs.gin_config import REPOSITORY, GinArguments
 from llmrec_jax.launch.planned_workload import DecodingSizes, planned_workload
 from llmrec_jax.planning import decoding_plan, training_plan
 from llmrec_jax.planning.compilation import OutOfMemory, compile_program
 from llmrec_jax.planning.settings import Grid
 from llmrec_jax.planning.topology import open_topology
+from llmrec_jax.runs import gin_config
+from llmrec_jax.runs.gin_config import REPOSITORY, GinArguments
 from llmrec_jax.training.mesh import MeshShape
 from tests.planning.sample_workload import text_workload
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import seqio
 
-from llmrec_jax.stages.materialise import padding_free
 from llmrec_jax.materialise import main
+from llmrec_jax.stages.materialise import padding_free
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.packing import companions
 

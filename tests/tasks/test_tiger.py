@@ -10,10 +10,10 @@ from llmrec_jax.corpora import prepare
 from llmrec_jax.corpora.simulated_shop.source import SimulatedShop
 from llmrec_jax.corpora.splits import leave_last_out
 from llmrec_jax.evaluation import metrics
-from llmrec_jax.stages.materialise import materialise
 from llmrec_jax.semantic_ids.code_table import CodeTable
 from llmrec_jax.semantic_ids.collisions import resolve
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
+from llmrec_jax.stages.materialise import materialise
 from tasks.crc32 import crc32
 from tasks.ranking_metrics import beam_ranks
 from tasks.tiger import TigerMixture, TigerTask

@@ -6,7 +6,7 @@
 | `item_names` | the items as the model writes them |
 | `evaluation_task`, `eval_batches` | a materialised task, and its examples in batches |
 | `placed_model`, `params_fingerprint` | a network on the devices, its compiled ways of answering, its hash |
-| `predictors`, `text_predictors`, `item_predictors` | the ways of answering that kinds of answer choose from |
+| `predictors`, `text_predictors`, `item_predictors` | the ways of answering, which kinds choose from |
 | `fit_baselines`, `baselines` | what the answers are held against |
 | `task_evaluator`, `journal` | one task asked and judged; a killed run goes on |
 | `evaluate`, `report` | the stage over a mixture, and its report |

@@ -48,7 +48,8 @@ class DecodingConfig:
     def __post_init__(self):
         if self.candidates not in CANDIDATES:
             raise ValueError(
-                f'DecodingConfig.candidates={self.candidates!r} must be one of {", ".join(map(repr, CANDIDATES))}'
+                f'DecodingConfig.candidates={self.candidates!r} must be one of '
+                f'{", ".join(map(repr, CANDIDATES))}'
             )
         if self.items.beam_size < max(self.ks):
             raise ValueError(

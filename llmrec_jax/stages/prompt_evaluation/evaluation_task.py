@@ -1,4 +1,4 @@
-"""A materialised evaluation task: its examples, the right answers, and the kind of answer that is asked for."""
+"""A materialised evaluation task: its examples, the right answers, and the kind of answer."""
 
 import dataclasses
 import difflib

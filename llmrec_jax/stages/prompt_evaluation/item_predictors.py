@@ -79,7 +79,10 @@ class CandidateSearchPredictor:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CandidateLikelihoodPredictor:
-    """Each user's candidates by the log-probability of their names; attributes as in `CandidateSearchPredictor`."""
+    """Each user's candidates by the log-probability of their names.
+
+    Attributes as in `CandidateSearchPredictor`, and `listed`: how many are answered.
+    """
 
     network: PlacedModel
     catalogue: ItemNames

@@ -1,4 +1,4 @@
-"""Where PALR's candidates come from: a system that only counts, or the lists of another run; and their stage."""
+"""Where PALR's candidates come from: a system that only counts, or the lists of another run."""
 
 import dataclasses
 import operator

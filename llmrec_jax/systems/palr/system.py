@@ -86,13 +86,13 @@ class PalrSystem(TextSystem):
         super().__post_init__()
         if self.candidates != self.tasks.palr.candidates:
             raise ValueError(
-                f'PalrSystem.candidates={self.candidates} of the system and {self.tasks.palr.candidates} of the '
-                'prompts must be the same: what is learned of as many is asked of as many'
+                f'PalrSystem.candidates={self.candidates} and {self.tasks.palr.candidates} of the prompts '
+                'must be the same: what is learned of as many is asked of as many'
             )
         if self.tasks.profiles != (self.profile_writer is not None):
             raise ValueError(
-                f'PalrTasks.profiles={self.tasks.profiles} must say whether there is a PalrSystem.profile_writer: '
-                'bind it to @gin_values.is_given()'
+                f'PalrTasks.profiles={self.tasks.profiles} must say whether there is a '
+                'PalrSystem.profile_writer: bind it to @gin_values.is_given()'
             )
         if self.ranking.list_length > self.candidates:
             raise ValueError(

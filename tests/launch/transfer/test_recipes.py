@@ -5,8 +5,8 @@ import dataclasses
 import gin
 import pytest
 
-from llmrec_jax.runs import gin_config
 from llmrec_jax.launch.transfer.recipe import TransferRecipe
+from llmrec_jax.runs import gin_config
 from tests.launch.test_recipes import CONFIGS
 
 RECIPES = sorted(

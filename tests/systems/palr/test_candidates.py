@@ -7,8 +7,8 @@ from llmrec_jax.corpora.splits import Splits
 from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.evaluation.recommendations import from_ranked_lists
 from llmrec_jax.evaluation.retrieval_recommender import RetrievalRecommender
-from llmrec_jax.launch.palr.candidate_sources import FloorCandidates, RunCandidates
 from llmrec_jax.retrieval.requests import Requests
+from llmrec_jax.systems.palr.candidates import FloorCandidates, RunCandidates
 from tests.evaluation.ranking_cases import ranking_cases, sequences
 
 N_ITEMS = 8
@@ -62,6 +62,8 @@ def test_lists_that_do_not_serve_are_told(stored):
         retriever.retrieve(Requests(test.histories, users=test.user), 5)
     with pytest.raises(ValueError, match='do not say who asks'):
         retriever.retrieve(Requests(test.histories), 2)
-    with pytest.raises(ValueError, match='has no list of user 9'):
+    with pytest.raises(ValueError, match='user 9'):
         retriever.retrieve(Requests(test.histories, users=np.array([0, 1, 9])), 2)
+    with pytest.raises(ValueError, match='from outside'):
+        retriever.retrieve(Requests(test.histories, users=np.array([0, 1, -1])), 2)
     assert RunCandidates(stored, 'sasrec').identity() != RunCandidates(stored, 'tiger').identity()

@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 
 from llmrec_jax.decoding.beam import Beam
-from llmrec_jax.launch.mixtures.journal import Journal
-from llmrec_jax.launch.mixtures.mixture_results import MixtureResults
-from llmrec_jax.launch.mixtures.mixture_run import evaluate_mixture
-from llmrec_jax.launch.text_workspace import TextWorkspace
+from llmrec_jax.stages.prompt_evaluation.evaluate import MixtureResults, mixture_results
+from llmrec_jax.stages.prompt_evaluation.journal import Journal
 from llmrec_jax.training.checkpoint_errors import CheckpointError
-from tests.launch.mixtures import small_shop
+from tests.stages.prompt_evaluation import small_shop
 
 ROOT = pathlib.Path(__file__).parents[3]
 CHANGED = 'small_sequential_2_3'
@@ -44,8 +42,10 @@ def again(evaluated, tmp_path):
 
 
 def run(workdir, step=1, **settings):
-    checkpoint = str(workdir / 'checkpoints' / f'checkpoint_{step}')
-    return evaluate_mixture(TextWorkspace(small_shop.recipe(workdir, **settings), checkpoint))
+    system = small_shop.recipe(workdir, step=step, **settings)
+    opened = system.run
+    system.evaluate().run(opened)
+    return opened[mixture_results(system.mixture_or_task_name)]
 
 
 def files(workdir):
@@ -77,7 +77,7 @@ def test_every_kind_of_answer_is_asked_and_judged(evaluated):
     assert kept == results
     for name in small_shop.TASKS:
         lines = (workdir / 'evaluation' / 'tasks' / name / 'predictions.jsonl').read_text().splitlines()
-        rows = [json.loads(line)['row'] for line in lines]
+        rows = [json.loads(line)['id'] for line in lines]
         assert rows == list(range(len(rows))) and len(rows) >= small_shop.QUESTIONS
 
 
@@ -93,6 +93,23 @@ def test_out_of_all_its_candidates_a_case_always_finds_the_right_one(evaluated):
     found = [task for task in evaluated[1].tasks if task.family == 'direct']
     assert len(found) == 2
     assert all(task.measured.metrics['hit_rate@4_of_4'] == 1.0 for task in found)
+
+
+def test_predictions_say_what_was_asked_of_whom_what_was_right_and_what_was_answered(evaluated):
+    folder = evaluated[0] / 'evaluation' / 'tasks'
+    for name, (_, _, _, answer) in small_shop.TASKS.items():
+        lines = [json.loads(line) for line in (folder / name / 'predictions.jsonl').open()]
+        for line in lines:
+            assert line['input'].startswith('user_') and line['user'].startswith('u') and 'target' in line
+            if answer in ('item', 'item_of_candidates'):
+                assert line['answer'] == [small_shop.ITEMS[item] for item in line['items']]
+            else:
+                assert isinstance(line['answer'], str)
+
+
+def test_ranking_baselines_are_asked_under_both_positions_of_seen_items(evaluated):
+    (floors,) = (task.floors for task in evaluated[1].tasks if task.task == 'small_sequential_2_3')
+    assert {'markov', 'markov_seen_removed', 'popularity_seen_removed', 'chance'} <= floors.keys()
 
 
 def test_finished_tasks_are_left_as_they_are(again):
@@ -179,7 +196,7 @@ def test_a_limit_draws_the_same_questions_for_every_checkpoint(prepared, tmp_pat
     def rows(step):
         results = run(workdir, step, max_examples=3, seed=5)
         assert all(task.measured.examples == 3 for task in results.tasks)
-        assert results.answering['max_examples'] == 3
+        assert results.decoding['max_examples'] == 3
         return {
             name: _rows(content) for name, (_, content) in files(workdir).items() if 'predictions' in name
         }
@@ -188,30 +205,30 @@ def test_a_limit_draws_the_same_questions_for_every_checkpoint(prepared, tmp_pat
 
 
 def _rows(content):
-    return [json.loads(line)['row'] for line in content.decode().splitlines()]
+    return [json.loads(line)['id'] for line in content.decode().splitlines()]
 
 
 def test_an_unknown_mixture_is_told_before_a_checkpoint_is_read(prepared):
-    recipe = small_shop.recipe(prepared, mixture='small_evil')
+    system = small_shop.recipe(prepared, mixture='small_evil', step=77)
     with pytest.raises(ValueError, match="did you mean 'small_eval'.*small_rating_1_10"):
-        evaluate_mixture(TextWorkspace(recipe, 'no/such/checkpoint'))
+        system.evaluate().run(system.run)
 
 
 def test_a_checkpoint_of_other_shapes_is_told_once(prepared):
-    recipe = small_shop.recipe(prepared, emb_dim=24)
+    system = small_shop.recipe(prepared, emb_dim=24)
     with pytest.raises(CheckpointError, match=r'has shape .*16.* there and .*24.* here'):
-        evaluate_mixture(TextWorkspace(recipe, str(prepared / 'checkpoints' / 'checkpoint_1')))
+        system.evaluate().check(system.run)
 
 
 def test_names_that_free_beams_have_no_room_for_are_told_before_a_checkpoint_is_read(prepared):
-    recipe = small_shop.recipe(prepared, unconstrained=Beam(max_length=3, beam_size=4))
+    system = small_shop.recipe(prepared, unconstrained=Beam(max_length=3, beam_size=4), step=77)
     with pytest.raises(ValueError, match='the longest name of an item has 4 tokens, .* writes 3 at most'):
-        evaluate_mixture(TextWorkspace(recipe, 'no/such/checkpoint'))
+        system.evaluate().run(system.run)
 
 
 def test_a_batch_that_the_devices_cannot_share_is_told(prepared):
-    with pytest.raises(ValueError, match='7 questions at once do not divide over 8 devices'):
-        small_shop.recipe(prepared, batch_size=7).answering.check_devices()
+    with pytest.raises(ValueError, match='7 questions'):
+        small_shop.recipe(prepared, batch_size=7).decoding.check_devices()
 
 
 def test_diverged_parameters_are_no_ranking(prepared, tmp_path):
@@ -234,13 +251,20 @@ def test_floors_are_measured_on_the_examples_that_the_model_is_asked(prepared, e
         assert {floor.examples for floor in task.floors.values()} == {3}
         assert {floor.examples for floor in every[name].floors.values()} == {small_shop.QUESTIONS}
     predictions = workdir / 'evaluation' / 'tasks' / 'small_rating_1_9' / 'predictions.jsonl'
-    references = [json.loads(line)['reference'] for line in predictions.read_text().splitlines()]
+    references = [json.loads(line)['target'] for line in predictions.read_text().splitlines()]
     majority = np.mean([reference == 'like' for reference in references])
     assert few['small_rating_1_9'].floors['majority'].metrics['accuracy'] == pytest.approx(majority)
 
 
-def examine(workdir, mixture, launcher=()):
-    command = [*launcher, sys.executable, '-m', 'tests.launch.mixtures.examine', str(workdir), mixture]
+def evaluate_elsewhere(workdir, mixture, launcher=()):
+    command = [
+        *launcher,
+        sys.executable,
+        '-m',
+        'tests.stages.prompt_evaluation.evaluate_small_shop',
+        str(workdir),
+        mixture,
+    ]
     environment = {name: value for name, value in os.environ.items() if name != 'XLA_FLAGS'}
     environment |= {'PYTHONPATH': str(ROOT), 'XLA_FLAGS': '--xla_backend_optimization_level=0'}
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=500)
@@ -264,7 +288,7 @@ def assert_same_answers(workdir, other, mixture):
 def test_one_device_answers_as_eight_do_and_without_tensorflow(prepared, evaluated, tmp_path):
     workdir = tmp_path / 'run'
     shutil.copytree(prepared, workdir)
-    assert examine(workdir, 'small_few').stdout == '[]\n'
+    assert evaluate_elsewhere(workdir, 'small_few').stdout == '[]\n'
     assert_same_answers(workdir, evaluated[0], 'small_few')
     found = MixtureResults.load(workdir / 'evaluation' / 'small_few' / 'results.json')
     expected = {task['task']: task for task in without_times(evaluated[1])}
@@ -292,7 +316,7 @@ def test_two_processes_answer_as_one_does(prepared, evaluated, tmp_path):
     workdir = tmp_path / 'run'
     shutil.copytree(prepared, workdir)
     launcher = (str(ROOT / 'tpu_scripts/launch_local.sh'), '2', '--devices=4', '--')
-    examine(workdir, 'small_eval', launcher)
+    evaluate_elsewhere(workdir, 'small_eval', launcher)
     assert_same_answers(workdir, evaluated[0], 'small_eval')
     found = MixtureResults.load(workdir / 'evaluation' / 'small_eval' / 'results.json')
     assert_nearly(without_times(found), without_times(evaluated[1]))

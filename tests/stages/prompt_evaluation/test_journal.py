@@ -1,6 +1,6 @@
 import pytest
 
-from llmrec_jax.launch.mixtures.journal import Journal
+from llmrec_jax.stages.prompt_evaluation.journal import Journal
 
 BATCHES = [[{'row': 1, 'text': 'vier\n'}], [{'row': 2, 'text': 'ünf'}, {'row': 0, 'text': ''}]]
 

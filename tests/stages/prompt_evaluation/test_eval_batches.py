@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from llmrec_jax.launch.mixtures.questions import QuestionBatches, drawn_rows
+from llmrec_jax.stages.prompt_evaluation.eval_batches import EvalBatches, drawn_rows
 from llmrec_jax.training.columns import ColumnError, ColumnStore
 
 LENGTHS = [5, 2, 7, 2, 3, 7, 1]
@@ -9,7 +9,7 @@ LENGTHS = [5, 2, 7, 2, 3, 7, 1]
 
 def batches(rows, **settings):
     store = ColumnStore.in_memory({'inputs': [list(range(1, length + 1)) for length in LENGTHS]})
-    return QuestionBatches(store, np.asarray(rows), batch_size=2, input_length=8, **settings)
+    return EvalBatches(store, np.asarray(rows), batch_size=2, input_length=8, **settings)
 
 
 def test_every_example_is_asked_once_with_the_short_ones_in_short_batches():
@@ -31,7 +31,7 @@ def test_batches_after_an_interruption_are_those_that_were_left():
 def test_an_input_that_is_too_long_is_named():
     store = ColumnStore.in_memory({'inputs': [[1], [1, 2, 3]]})
     with pytest.raises(ColumnError, match="row 1 of feature 'inputs' has 3 tokens"):
-        list(QuestionBatches(store, np.arange(2), batch_size=1, input_length=2).after(0))
+        list(EvalBatches(store, np.arange(2), batch_size=1, input_length=2).after(0))
 
 
 def test_drawn_rows_are_the_same_for_all_and_keep_groups_together():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
-from llmrec_jax.launch.mixtures.params_fingerprint import params_fingerprint
+from llmrec_jax.stages.prompt_evaluation.params_fingerprint import params_fingerprint
 
 
 def params(dtype=jnp.float32):

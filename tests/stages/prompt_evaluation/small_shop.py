@@ -16,17 +16,20 @@ from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits
 from llmrec_jax.decoding.beam import Beam
 from llmrec_jax.decoding.greedy import Greedy
 from llmrec_jax.decoding.name_search import NameSearch
+from llmrec_jax.evaluation.answer_kinds.all_kinds import answer_kind
+from llmrec_jax.evaluation.floors.fitted_baselines import FittedBaselines, RatingBaselines, TextBaselines
 from llmrec_jax.evaluation.floors.frequent_text import FrequentText
 from llmrec_jax.evaluation.floors.rating_means import Ratings, rating_floors
-from llmrec_jax.evaluation.text_answers import TEXT_ANSWERS
 from llmrec_jax.files import write_json
-from llmrec_jax.launch.mixtures.answering import Answering
-from llmrec_jax.launch.mixtures.fitted_floors import StarsFloors, TextFloor, save_floor
-from llmrec_jax.launch.text_recipe import TextRecipe
-from llmrec_jax.launch.text_workspace import TextWorkspace
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.t5.config import T5Config
 from llmrec_jax.models.t5.transformer import Transformer
+from llmrec_jax.runs.run import Run
+from llmrec_jax.stages.corpus import USER_IDS
+from llmrec_jax.stages.networks import abstract_parameters
+from llmrec_jax.stages.prompt_evaluation.decoding_config import DecodingConfig
+from llmrec_jax.stages.prompt_evaluation.fit_baselines import FITTED
+from llmrec_jax.stages.text_system import TextSystem
 from llmrec_jax.text.vocabulary_sources import TrainedVocabulary
 from llmrec_jax.training.columns import write_columns
 from llmrec_jax.training.early_stopping import BestMetric
@@ -72,9 +75,6 @@ class SmallTasks:
     feature_lengths: Mapping[str, int] = dataclasses.field(default_factory=lambda: dict(LENGTHS))
     epochs: int = 1
 
-    def identity(self) -> Any:
-        return ()
-
     def build(self) -> Any:
         raise AssertionError('evaluating reads what is materialised')
 
@@ -89,9 +89,20 @@ def _model(emb_dim: int) -> EncoderDecoderModel:
     return EncoderDecoderModel(Transformer(config))
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SmallSystem(TextSystem):
+    """Evaluates what lies in the workdir."""
+
+    def stages(self):
+        return [self.evaluate()]
+
+    def report(self, run, records):
+        raise NotImplementedError
+
+
 def recipe(
-    workdir: pathlib.Path, mixture: str = 'small_eval', emb_dim: int = 16, **answering: Any
-) -> TextRecipe:
+    workdir: pathlib.Path, mixture: str = 'small_eval', emb_dim: int = 16, step: int = 1, **decoding: Any
+) -> SmallSystem:
     settings = {
         'text': Greedy(max_length=8),
         'items': NameSearch(beam_size=4),
@@ -99,17 +110,18 @@ def recipe(
         'ks': (1, 4),
         'batch_size': 8,
     }
-    return TextRecipe(
+    return SmallSystem(
         workdir=str(workdir),
         name='small',
         tasks=SmallTasks(str(workdir)),
-        model=_model(emb_dim),
+        network=_model(emb_dim),
         trainer=Trainer(
             steps=1, batch_size=8, feature_lengths=LENGTHS, optimizer=AdamW(Constant(0.1)),
             best_metric=BestMetric('loss', 'min'),
         ),
-        answering=Answering(**{**settings, **answering}),
+        decoding=DecodingConfig(**{**settings, **decoding}),
         mixture_or_task_name=mixture,
+        checkpoint=str(workdir / 'checkpoints' / f'checkpoint_{step}'),
     )  # fmt: skip
 
 
@@ -120,6 +132,8 @@ def make(workdir: pathlib.Path) -> None:
     texts = [f'user_{n} {word} {item}' for n in range(6) for word in words for item in ITEMS]
     vocabulary = VOCABULARY.make_at(workdir / 'vocabulary', texts)
     write_json(workdir / 'item_names.json', ITEMS)
+    Run(workdir).put(USER_IDS, [f'u{row}' for row in range(QUESTIONS)])
+    fitted = {}
     write_json(workdir / 'tasks' / 'mixtures.json', MIXTURES)
     for name, (family, template, held_out, answer) in TASKS.items():
         rows = _rows(answer, rng)
@@ -143,8 +157,9 @@ def make(workdir: pathlib.Path) -> None:
             'scale': [1.0, 5.0] if answer == 'stars' else None,
         }
         write_json(folder / 'task.json', facts)
-        if answer in TEXT_ANSWERS:
-            save_floor(_floor(answer, rng), TextWorkspace(recipe(workdir)).floor_path(name))
+        if answer_kind(answer).in_words:
+            fitted[name] = _fitted(answer, rng).as_json()
+    Run(workdir).put(FITTED, fitted)
     histories = rng.integers(len(ITEMS), size=(QUESTIONS, 4))
     offsets = np.arange(QUESTIONS + 1) * 4
     cases = RankingCases(np.arange(QUESTIONS), Sequences(histories.reshape(-1), offsets), TARGETS)
@@ -158,19 +173,19 @@ def questions(task: str) -> int:
     return QUESTIONS * (CANDIDATES if TASKS[task][3] == 'yes_no_ranking' else 1)
 
 
-def write_checkpoint(folder: pathlib.Path, recipe: TextRecipe, seed: int, scale: float = 1.0) -> None:
-    shapes = TextWorkspace(recipe).abstract_params
+def write_checkpoint(folder: pathlib.Path, recipe: SmallSystem, seed: int, scale: float = 1.0) -> None:
+    shapes = abstract_parameters(recipe.network, recipe.trainer)
     rng = np.random.default_rng(seed)
     params = jax.tree.map(lambda leaf: (scale * rng.normal(size=leaf.shape)).astype(np.float32), shapes)
     ocp.PyTreeCheckpointer().save(folder / 'state', {'target': params, 'state': {'step': np.int32(seed)}})
 
 
-def _floor(answer: str, rng: np.random.Generator) -> StarsFloors | TextFloor:
+def _fitted(answer: str, rng: np.random.Generator) -> FittedBaselines:
     if answer != 'stars':
-        return TextFloor(FrequentText.fit(['yes' if answer == 'yes_no' else 'like'], [0]))
+        return TextBaselines(FrequentText.fit(['yes' if answer == 'yes_no' else 'like'], [0]))
     user, item = np.divmod(np.arange(QUESTIONS * len(ITEMS)), len(ITEMS))
     stars = rng.integers(1, 6, len(user)).astype(np.float64)
-    return StarsFloors(rating_floors(Ratings(user, item, stars, QUESTIONS, len(ITEMS))))
+    return RatingBaselines(rating_floors(Ratings(user, item, stars, QUESTIONS, len(ITEMS))))
 
 
 def _rows(answer: str, rng: np.random.Generator) -> dict[str, Any]:

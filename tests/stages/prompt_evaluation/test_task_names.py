@@ -1,6 +1,6 @@
 import pytest
 
-from llmrec_jax.launch.mixtures.task_names import tasks_of
+from llmrec_jax.stages.prompt_evaluation.evaluation_task import tasks_of
 
 MIXTURES = {
     'p5_shop_eval': ['p5_shop_rating_1_6', 'p5_shop_rating_1_10'],

@@ -9,9 +9,9 @@ from llmrec_jax.corpora.splits import Sequences
 from llmrec_jax.language_models.chat_server import ChatServer
 from llmrec_jax.language_models.language_model import LanguageModelError
 from llmrec_jax.language_models.usage import Prices
-from llmrec_jax.launch.profiles.profile_writer import CountedProfiles, WrittenProfiles
-from llmrec_jax.launch.profiles.profiled_users import profiled_users, shown_items
 from llmrec_jax.prompts.palr.profiles import UserProfile
+from llmrec_jax.stages.profile_writers import CountedProfiles, WrittenProfiles
+from llmrec_jax.stages.profiled_users import profiled_users, shown_items
 from tests.language_models.local_chat_server import chat_server, error
 
 NAMES = ['Heat', 'Alien', 'Fargo', 'Dune', 'Big', 'Up']

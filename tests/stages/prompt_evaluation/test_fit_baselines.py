@@ -2,14 +2,15 @@
 
 import collections
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 
-from llmrec_jax.launch.mixtures.fitted_floors import load_floor, save_floor
-from llmrec_jax.launch.text_floors_stage import fitted_floors
+from llmrec_jax.evaluation.answer_kinds.all_kinds import answer_kind
 from llmrec_jax.prompts.p5.data import P5
 from llmrec_jax.prompts.p5.groups import P5Prompts
+from llmrec_jax.stages.prompt_evaluation.fit_baselines import fitted_baselines
 from llmrec_jax.text.vocabulary_sources import TrainedVocabulary
 from tasks.p5 import P5Tasks
 from tests.prompts.corpora import corpus_of
@@ -42,7 +43,7 @@ def floors():
         transfer_to=Source('test/other'),
     )
     other = dataclasses.replace(corpus, name='test/other')
-    return fitted_floors(tasks.build_over(corpus, other), USERS, ITEMS)
+    return fitted_baselines(tasks.build_over(corpus, other), USERS, ITEMS)
 
 
 def named(floors, template):
@@ -88,7 +89,7 @@ def test_on_another_corpus_nothing_is_known_of_items(floors):
 
 
 @pytest.mark.parametrize(('template', 'answer'), [('1-6', 'stars'), ('1-9', 'like'), ('3-3', 'sentence')])
-def test_floors_come_back_from_their_file(floors, tmp_path, template, answer):
+def test_floors_come_back_from_json(floors, template, answer):
     floor = named(floors, template)
-    save_floor(floor, tmp_path / 'floor.json')
-    assert load_floor(tmp_path / 'floor.json', answer).as_json() == floor.as_json()
+    kept = json.loads(json.dumps(floor.as_json()))
+    assert answer_kind(answer).load_baselines(kept).as_json() == floor.as_json()
