@@ -10,7 +10,8 @@ from llmrec_jax.evaluation.choice_metrics import area_under_curve, choice_tally,
 
 
 def test_a_choice_is_one_of_two_words_in_any_case():
-    assert [parse_choice(text, YesNo.words) for text in ('yes', ' No ', 'YES', 'yes.', 'yes no', 'y', '')] == [
+    said = ('yes', ' No ', 'YES', 'yes.', 'yes no', 'y', '')
+    assert [parse_choice(text, YesNo.words) for text in said] == [
         'yes', 'no', 'yes', None, None, None, None,
     ]  # fmt: skip
     assert parse_choice('dislike', Like.words) == 'dislike'

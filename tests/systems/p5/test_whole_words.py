@@ -1,21 +1,20 @@
 """Whole words in a recipe: one more gin file switches them on, the run's own vocabulary tells them."""
 
-import argparse
 import dataclasses
 
 import numpy as np
 import pytest
 
 from llmrec_jax.launch.fine_tuning import open_examples
-from llmrec_jax.launch.text_recipe import TextRecipe
-from llmrec_jax.launch.text_stages import text_train_stage
-from llmrec_jax.launch.text_workspace import TextWorkspace
 from llmrec_jax.models.whole_words import WholeWords
-from llmrec_jax.runs import gin_config
 from llmrec_jax.runs.fingerprint import fingerprint
+from llmrec_jax.stages.networks import abstract_parameters
+from llmrec_jax.stages.prompt_tasks import vocabulary
 from llmrec_jax.stages.task_provenance import vocabulary_facts
+from llmrec_jax.systems.p5.system import P5System
 from llmrec_jax.text.vocabulary_sources import TrainedVocabulary
 from llmrec_jax.training.columns import write_columns
+from tests.systems.configured import configured
 from tests.text.vocabularies import prompt_texts
 
 
@@ -23,31 +22,31 @@ from tests.text.vocabularies import prompt_texts
 def load(tmp_path):
     """`load('OMIT_WHOLE_WORDS_AT_INFERENCE=True')`: P5's smallest recipe with whole words."""
 
-    def load(*bindings: str) -> TextRecipe:
-        parser = argparse.ArgumentParser()
-        gin_config.add_arguments(parser)
+    def load(*bindings: str) -> P5System:
         flags = [
             '--gin_file=gin_configs/p5/smoke.gin',
             '--gin_file=gin_configs/p5/whole_words.gin',
             f'--gin.WORKDIR={tmp_path / "run"}',
             *(f'--gin.{text}' for text in bindings),
         ]
-        _, arguments = gin_config.parse_arguments(parser, flags)
-        return gin_config.instantiate(TextRecipe, gin_config.load(arguments))
+        return configured(flags)
 
     return load
 
 
 def test_the_run_s_own_vocabulary_tells_the_words(load):
     recipe = load()
-    assert recipe.model.whole_words == WholeWords()
-    assert recipe.model.module.config.whole_word_embeddings == 512
+    assert recipe.network.whole_words == WholeWords()
+    assert recipe.network.module.config.whole_word_embeddings == 512
     assert recipe.trainer.fresh_parameters == ('encoder/whole_word_embedding',)
-    workspace = TextWorkspace(recipe)
-    assert workspace.abstract_params['encoder']['whole_word_embedding']['embedding'].shape[0] == 512
-    vocabulary = TrainedVocabulary(512, extra_ids=0).make_at(workspace.vocabulary_dir, prompt_texts())
-    tokens = np.asarray([vocabulary.encode('user_23 has bought item_7391')])
-    numbers = workspace.model.convert_features({'inputs': tokens})['encoder_whole_word_ids']
+    run = recipe.run
+    words = TrainedVocabulary(512, extra_ids=0).make_at(
+        run.path(vocabulary(recipe.tasks.vocabulary)), prompt_texts()
+    )
+    shapes = abstract_parameters(recipe.model(run), recipe.trainer)
+    assert shapes['encoder']['whole_word_embedding']['embedding'].shape[0] == 512
+    tokens = np.asarray([words.encode('user_23 has bought item_7391')])
+    numbers = recipe.model(run).convert_features({'inputs': tokens})['encoder_whole_word_ids']
     assert numbers[0, [0, -1]].tolist() == [1, 4]
 
 
@@ -59,27 +58,24 @@ def test_the_words_of_examples_are_told_by_the_vocabulary_they_were_made_with(lo
     facts = {'vocabularies': {'inputs': vocabulary_facts(own.seqio())}}
     columns = {name: [np.asarray(own.encode('user_2 has item_3'))] for name in ('inputs', 'targets')}
     write_columns(tmp_path / 'examples', columns, facts)
-    model = load().model
+    model = load().network
     told_by = dataclasses.replace(model, whole_words=WholeWords(own.path))
     assert len(open_examples(str(tmp_path / 'examples'), told_by)) == 1
     with pytest.raises(ValueError, match=f'made with another vocabulary than {other.path}, and words would'):
         wrong = dataclasses.replace(model, whole_words=WholeWords(other.path))
         open_examples(str(tmp_path / 'examples'), wrong)
-    with pytest.raises(ValueError, match='must be None in a TextRecipe: its own vocabulary tells'):
-        dataclasses.replace(load(), model=told_by)
+    with pytest.raises(ValueError, match='must be None'):
+        dataclasses.replace(load(), network=told_by)
 
 
 def test_leaving_them_out_of_inference_trains_nothing_anew(load):
     recipe, omitting = load(), load('OMIT_WHOLE_WORDS_AT_INFERENCE=True')
-    assert omitting.model.whole_words.omitted_at_inference
-    assert TextWorkspace(omitting).model.whole_words.omitted_at_inference
-    fewer_rows = dataclasses.replace(recipe.model.module.config, whole_word_embeddings=64)
+    assert omitting.network.whole_words.omitted_at_inference
+    assert omitting.model(omitting.run).whole_words.omitted_at_inference
+    fewer_rows = dataclasses.replace(recipe.network.module.config, whole_word_embeddings=64)
     fewer = dataclasses.replace(
-        recipe.model, module=dataclasses.replace(recipe.model.module, config=fewer_rows)
+        recipe.network, module=dataclasses.replace(recipe.network.module, config=fewer_rows)
     )
-    stages = [
-        text_train_stage(TextWorkspace(one)).config
-        for one in (recipe, omitting, dataclasses.replace(recipe, model=fewer))
-    ]
-    trained = [fingerprint(config) for config in stages]
+    systems = (recipe, omitting, dataclasses.replace(recipe, network=fewer))
+    trained = [fingerprint(system.train) for system in systems]
     assert trained[0] == trained[1] != trained[2]

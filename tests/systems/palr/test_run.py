@@ -4,11 +4,14 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from llmrec_jax import run
-
-pytestmark = pytest.mark.slow
+from llmrec_jax.corpora.splits import RankingCases
+from llmrec_jax.stages.corpus import SPLITS, USER_IDS
+from llmrec_jax.stages.rank import lists
+from tests.systems.configured import configured
 
 SMOKE = ('--gin_file=gin_configs/palr/smoke.gin',)
 SHORT = (
@@ -63,11 +66,11 @@ def test_a_second_run_does_nothing_again(finished):
 
 
 def test_evaluating_imports_no_tensorflow_and_asks_again_after_a_change(finished):
-    changed = flags(finished, '--gin.recipe.PalrRecipe.position_bins=2')
+    changed = flags(finished, '--gin.system.PalrSystem.position_bins=2')
     program = (
         'import sys\n'
-        'from llmrec_jax import evaluate\n'
-        f'evaluate.main({changed!r})\n'
+        'from tests.systems.configured import run_phases\n'
+        f'run_phases({changed!r}, ("evaluate",))\n'
         "assert 'tensorflow' not in sys.modules and 'seqio' not in sys.modules\n"
     )
     subprocess.run([sys.executable, '-c', program], check=True)
@@ -76,6 +79,29 @@ def test_evaluating_imports_no_tensorflow_and_asks_again_after_a_change(finished
     assert {stage['name']: stage['reused'] for stage in found['stages']}['train']
 
 
+def test_the_recommender_lists_what_the_evaluation_listed_and_answers_strangers(finished):
+    system = configured(flags(finished))
+    opened = system.run
+    recommender, cases = system.recommender(opened), system.draw.cases(opened[SPLITS], 'test')
+    listed = opened[lists('lists', 'test', 'removed')].systems['palr_v2']
+    found = recommender.recommend(cases, 10, seen_items='removed')
+    np.testing.assert_array_equal(found.items, listed.items)
+    # The same histories from outside, by the users' ids: in any order, whatever the target.
+    order = np.arange(len(cases))[::-1]
+    ids = [opened[USER_IDS][user] for user in cases.user[order].tolist()]
+    outside = RankingCases(
+        np.arange(len(order)), cases.select(order).histories, np.zeros(len(order), np.int64)
+    )
+    again = recommender.for_users(ids).recommend(outside, 10, seen_items='removed')
+    np.testing.assert_array_equal(again.items, listed.items[order])
+    strangers = recommender.for_users([f'stranger {row}' for row in order])
+    of_strangers = strangers.recommend(outside, 10, seen_items='removed')
+    assert (np.sort(of_strangers.items, axis=1) == np.sort(again.items, axis=1)).all()
+    with pytest.raises(ValueError, match='candidates are shown'):
+        recommender.recommend(cases, 11, seen_items='removed')
+
+
+@pytest.mark.slow
 def test_the_first_version_is_trained_on_the_first_task_alone(finished, tmp_path):
     run.main(flags(tmp_path / 'v1', '--gin_file=gin_configs/palr/v1.gin'))
     found = results(tmp_path / 'v1')

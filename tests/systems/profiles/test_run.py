@@ -1,6 +1,5 @@
 """Profiles through the launcher, from gin files to a file that other recipes read."""
 
-import argparse
 import json
 import subprocess
 import sys
@@ -9,15 +8,15 @@ import time
 import pytest
 
 from llmrec_jax import run
+from llmrec_jax.inference.local_t5 import LocalT5
 from llmrec_jax.language_models.chat_server import ChatServer
 from llmrec_jax.language_models.stored_responses import OfflineModel
 from llmrec_jax.language_models.usage import Prices
-from llmrec_jax.launch.local_t5 import LocalT5
-from llmrec_jax.launch.profiles.profile_recipe import ProfileRecipe
-from llmrec_jax.launch.profiles.profile_writer import CountedProfiles
 from llmrec_jax.prompts.palr.profiles import load_profiles
 from llmrec_jax.runs import gin_config
+from llmrec_jax.stages.profile_writers import CountedProfiles
 from tests.language_models.local_chat_server import chat_server, prompts_asked
+from tests.systems.configured import configured
 
 KEY = 'sk-a-very-secret-key'
 TITLES = ['Red "Rose" Lipstick', 'Rose Soap', 'Sea Soap', 'Sea Salt']
@@ -84,7 +83,7 @@ def test_a_run_writes_profiles_once_and_keeps_no_key(tmp_path, shop, monkeypatch
         assert start('--gin.MAX_HISTORY=10') == profiles and len(server.asked) == 3
         start('--gin.KEYWORDS=1')
         assert len(server.asked) == 6
-    record = json.loads((workdir / 'stages' / 'profiles.json').read_text())['summary']
+    record = json.loads((workdir / 'stages' / 'profiles.json').read_text())['facts']
     assert record['rejected'] == {'items outside the history': 3}
     assert record['usage']['from_store'] == 0
     written = [path for path in workdir.rglob('*') if path.is_file()]
@@ -121,16 +120,13 @@ def test_a_killed_run_goes_on_where_it_was_and_pays_for_nothing_twice(tmp_path):
         # Eight at most were under way: they had been asked for, and no response of theirs had come.
         assert before - stored <= 8 and len(server.asked) - before == lines() - stored
         assert len(set(prompts_asked(server))) == lines() > 50
-    usage = json.loads((workdir / 'stages' / 'profiles.json').read_text())['summary']['usage']
+    usage = json.loads((workdir / 'stages' / 'profiles.json').read_text())['facts']['usage']
     assert usage['responses'] == 60 and usage['from_store'] >= stored
     assert len(load_profiles(workdir / 'profiles.jsonl').users) == 60
 
 
 def load(*flags):
-    parser = argparse.ArgumentParser()
-    gin_config.add_arguments(parser)
-    _, arguments = gin_config.parse_arguments(parser, ['--gin.WORKDIR=runs/x', *flags])
-    return gin_config.instantiate(ProfileRecipe, gin_config.load(arguments))
+    return configured(['--gin.WORKDIR=runs/x', *flags])
 
 
 CHAT = ('language_models/chat_server', '--gin.BASE_URL=http://localhost:8000/v1', '--gin.SERVED_MODEL=m')
