@@ -19,10 +19,8 @@ import logging
 from collections.abc import Sequence
 
 from llmrec_jax.inference.task_modules import registered
-from llmrec_jax.launch import pipeline
-from llmrec_jax.launch.reporting import report
 from llmrec_jax.runs import command_line
-from llmrec_jax.runs.system import System, named
+from llmrec_jax.runs.system import named
 
 LOG = logging.getLogger(__name__)
 
@@ -41,11 +39,8 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the measuring stages over what is already trained, or a module's own tasks."""
-    flags, system = command_line.parse(__doc__, arguments, _add_flags, kinds=pipeline.KINDS)
+    flags, system = command_line.parse(__doc__, arguments, _add_flags)
     with command_line.errors_as_messages('llmrec_jax.evaluate'):
-        if not isinstance(system, System):
-            report(*pipeline.run_stages(system, pipeline.KINDS[type(system)].to_measure, flags.checkpoint))
-            return
         if flags.task is not None:
             name = registered(flags.task, flags.module)
             for task, metrics in system.evaluate_task(system.run, name, flags.split).items():

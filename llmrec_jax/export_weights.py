@@ -16,16 +16,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from llmrec_jax.inference.weights_exchange import export_folder
-from llmrec_jax.launch import pipeline
-from llmrec_jax.launch.text_recipe import TextRecipe
-from llmrec_jax.launch.text_workspace import TextWorkspace
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.hf_weights.writing import DTYPES
 from llmrec_jax.models.t5.config import T5Config
 from llmrec_jax.runs import command_line
 from llmrec_jax.runs.system import System
 from llmrec_jax.text.text_vocabulary import TextVocabulary
-from llmrec_jax.training.best_checkpoint import best_checkpoint
 
 # What may be exported, from where, and the vocabulary of its texts.
 Exported = tuple[T5Config, Any, TextVocabulary | None]
@@ -52,18 +48,14 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the folder."""
-    flags, found = command_line.parse(
-        __doc__, arguments, _add_flags, kinds=pipeline.KINDS, otherwise=T5Config
-    )
+    flags, found = command_line.parse(__doc__, arguments, _add_flags, otherwise=T5Config)
     with command_line.errors_as_messages('llmrec_jax.export_weights'):
         if isinstance(found, T5Config):
             if flags.checkpoint is None:
                 raise ValueError('the gin files configure a network and no run: name its --checkpoint')
             exported = (found, flags.checkpoint, None)
-        elif isinstance(found, System):
-            exported = of_system(found, own_vocabulary=flags.vocabulary is None)
         else:
-            exported = _of_recipe(found, flags.checkpoint)
+            exported = of_system(found, own_vocabulary=flags.vocabulary is None)
         config, checkpoint, vocabulary = exported
         if flags.vocabulary is not None:
             vocabulary = TextVocabulary.load(flags.vocabulary, flags.extra_ids)
@@ -98,13 +90,6 @@ def of_system(system: System, *, own_vocabulary: bool = True) -> Exported:
         )
     vocabulary = system.vocabulary(run) if own_vocabulary else None
     return model.module.config, system.trained_checkpoint(run), vocabulary
-
-
-def _of_recipe(recipe: Any, checkpoint: str | None) -> Exported:
-    """The same of what is no system yet."""
-    found = checkpoint or best_checkpoint(pathlib.Path(recipe.workdir), recipe.trainer.best_metric)
-    texts = TextWorkspace(recipe).vocabulary if isinstance(recipe, TextRecipe) else None
-    return recipe.model.module.config, found, texts
 
 
 if __name__ == '__main__':

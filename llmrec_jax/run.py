@@ -8,10 +8,7 @@ Finished stages are reused; a stage whose configuration or inputs changed runs a
 import argparse
 from collections.abc import Sequence
 
-from llmrec_jax.launch import pipeline
-from llmrec_jax.launch.reporting import report
 from llmrec_jax.runs import command_line
-from llmrec_jax.runs.system import System
 
 
 def _add_flags(parser: argparse.ArgumentParser) -> None:
@@ -23,13 +20,10 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the recipe and leaves `results.json` and `report.html` in its workdir."""
-    flags, system = command_line.parse(__doc__, arguments, _add_flags, kinds=pipeline.ALL_KINDS)
+    flags, system = command_line.parse(__doc__, arguments, _add_flags)
     with command_line.errors_as_messages('llmrec_jax.run'):
         wanted = command_line.split_names(flags.stages)
-        if isinstance(system, System):
-            system.report(*command_line.run_stages(system, wanted, go_on=flags.go_on))
-        else:
-            report(*pipeline.run_stages(system, wanted))
+        system.report(*command_line.run_stages(system, wanted, go_on=flags.go_on))
 
 
 if __name__ == '__main__':

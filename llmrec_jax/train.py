@@ -11,9 +11,8 @@ checkpoint. Where the examples are materialised, this process imports no TensorF
 import logging
 from collections.abc import Sequence
 
-from llmrec_jax.launch import pipeline
 from llmrec_jax.runs import command_line
-from llmrec_jax.runs.system import System, named
+from llmrec_jax.runs.system import named
 from llmrec_jax.stages.networks import TRAIN_FACTS
 
 LOG = logging.getLogger(__name__)
@@ -21,12 +20,8 @@ LOG = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the stages up to training."""
-    flags, system = command_line.parse(__doc__, arguments, command_line.add_go_on_flag, kinds=pipeline.KINDS)
+    flags, system = command_line.parse(__doc__, arguments, command_line.add_go_on_flag)
     with command_line.errors_as_messages('llmrec_jax.train'):
-        if not isinstance(system, System):
-            workspace, _ = pipeline.run_stages(system, pipeline.KINDS[type(system)].to_train)
-            LOG.info('best checkpoint: %s', workspace.best_checkpoint)
-            return
         wanted = named(system, ('prepare', 'train'))
         run, _ = command_line.run_stages(system, wanted, go_on=flags.go_on)
         told = run[TRAIN_FACTS]

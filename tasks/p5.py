@@ -23,24 +23,16 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from llmrec_jax import marks
 from llmrec_jax.corpora.simulated_shop.source import SimulatedShop
 from llmrec_jax.corpora.source import identity
+from llmrec_jax.evaluation.answer_kinds.items import Item, ItemOfCandidates, YesNoRanking
+from llmrec_jax.evaluation.answer_kinds.words import Like, Sentence, Stars, YesNo
 from llmrec_jax.prompts.p5 import direct
 from llmrec_jax.prompts.p5.data import P5, P5Data, TransferData
 from llmrec_jax.prompts.records.histories import asked_candidates
 from llmrec_jax.prompts.template import Template, parse
-from tasks.prompt_tasks import (
-    ITEM,
-    ITEM_OF_CANDIDATES,
-    LIKE,
-    SENTENCE,
-    STARS,
-    YES_NO,
-    YES_NO_RANKING,
-    PromptTask,
-    TaskSet,
-    drawn,
-)
+from tasks.prompt_tasks import PromptTask, TaskSet, drawn
 from tasks.task_names import in_letters
 
 if TYPE_CHECKING:
@@ -54,14 +46,18 @@ EVALUATED = (
 )  # fmt: skip
 # A field of a target to the kind of answer that it makes.
 _ANSWERS = {
-    'stars': STARS,
-    'whole_stars': STARS,
-    'yes_no': YES_NO,
-    'like': LIKE,
-    'explanation': SENTENCE,
-    'headline': SENTENCE,
-    'item': ITEM,
+    'stars': Stars.name,
+    'whole_stars': Stars.name,
+    'yes_no': YesNo.name,
+    'like': Like.name,
+    'explanation': Sentence.name,
+    'headline': Sentence.name,
+    'item': Item.name,
 }
+
+
+def _identity_if_any(source: 'CorpusSource | None') -> Any:
+    return None if source is None else identity(source)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,9 +82,9 @@ class P5Tasks:
       ranked_cases: likewise of the tasks that rank candidates by 'yes', which ask about each of them.
     """
 
-    corpus: 'CorpusSource'
-    data_dir: str
-    workdir: str
+    corpus: 'CorpusSource' = marks.described_by(identity)
+    data_dir: str = marks.without_effect()
+    workdir: str = marks.without_effect()
     vocabulary: Any
     p5: P5 = dataclasses.field(default_factory=P5)
     seed: int = 0
@@ -96,7 +92,7 @@ class P5Tasks:
     feature_lengths: Mapping[str, int] = dataclasses.field(
         default_factory=lambda: {'inputs': 512, 'targets': 64}
     )
-    transfer_to: 'CorpusSource | None' = None
+    transfer_to: 'CorpusSource | None' = marks.described_by(_identity_if_any, None)
     families: tuple[str, ...] | None = None
     vocabulary_examples: int = 20_000
     evaluated: tuple[str, ...] = EVALUATED
@@ -123,12 +119,6 @@ class P5Tasks:
         # The shop is one corpus in several sizes.
         corpus = 'simulated_shop' if isinstance(self.corpus, SimulatedShop) else self.corpus.name
         return f'p5_{in_letters(corpus.lower())}'
-
-    def identity(self) -> Any:
-        """What decides the examples beside the corpus and the vocabulary, wherever they lie."""
-        target = None if self.transfer_to is None else identity(self.transfer_to)
-        located = {'corpus': None, 'data_dir': '', 'workdir': '', 'vocabulary': None, 'transfer_to': None}
-        return dataclasses.replace(self, **located), target
 
     def build(self) -> TaskSet:
         """Reads the corpora, preparing them where they are not, and makes the tasks.
@@ -238,7 +228,7 @@ class P5Tasks:
                     for split, cases in records.items()
                 }
             for template in group.templates:
-                answer = YES_NO_RANKING if ranking else _answer(template)
+                answer = YesNoRanking.name if ranking else _answer(template)
                 tasks.append(
                     PromptTask(
                         name=self._task_name(template),
@@ -248,7 +238,7 @@ class P5Tasks:
                         seed=self.seed,
                         answer=answer,
                         candidates=self.p5.prompts.candidates
-                        if answer in (YES_NO_RANKING, ITEM_OF_CANDIDATES)
+                        if answer in (YesNoRanking.name, ItemOfCandidates.name)
                         else None,
                         scale=self._scale(answer),
                     )
@@ -272,7 +262,7 @@ class P5Tasks:
 
     def _scale(self, answer: str) -> tuple[float, float] | None:
         scale = self.p5.prompts.scale
-        return (scale.lowest, scale.highest) if answer == STARS else None
+        return (scale.lowest, scale.highest) if answer == Stars.name else None
 
     def _task_name(self, template: Template) -> str:
         return f'{self.name}_{template.family}_{template.id.replace("-", "_")}'
@@ -286,7 +276,7 @@ def _answer(template: Template) -> str:
     """
     fields = [piece.field for piece in parse(template.targets)]
     if template.group == 'candidates':
-        return ITEM_OF_CANDIDATES
+        return ItemOfCandidates.name
     for field in ('explanation', *fields):
         if field in fields and field in _ANSWERS:
             return _ANSWERS[field]

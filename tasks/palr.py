@@ -18,12 +18,15 @@ import pathlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from llmrec_jax import marks
 from llmrec_jax.corpora.simulated_shop.source import SimulatedShop
+from llmrec_jax.corpora.source import identity
+from llmrec_jax.evaluation.answer_kinds.items import ItemList
 from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.prompts.palr.data import Palr
 from llmrec_jax.prompts.palr.profiles import load_profiles
 from llmrec_jax.prompts.palr.templates import RECOMMEND, RECOMMEND_RETRIEVAL
-from tasks.prompt_tasks import ITEM_LIST, PromptTask, TaskSet
+from tasks.prompt_tasks import PromptTask, TaskSet
 from tasks.task_names import in_letters
 
 if TYPE_CHECKING:
@@ -46,6 +49,7 @@ class PalrTasks:
       workdir: holds the vocabulary, the profiles and the candidates.
       vocabulary: from text to tokens and back; learned from both tasks, so that v1 and v2 read alike.
       palr: the prompts.
+      profiles: whether the prompts show the keywords of `profiles.jsonl` in the workdir.
       version: 'v1' is trained to recommend alone, 'v2' to choose from candidates as well.
       seed: of every draw.
       epochs: passes over the training records, each with draws of its own, before draws come again.
@@ -56,11 +60,12 @@ class PalrTasks:
       ValueError: when there is no such version, or a number is out of range.
     """
 
-    corpus: 'CorpusSource'
-    data_dir: str
-    workdir: str
+    corpus: 'CorpusSource' = marks.described_by(identity)
+    data_dir: str = marks.without_effect()
+    workdir: str = marks.without_effect()
     vocabulary: Any
     palr: Palr = dataclasses.field(default_factory=Palr)
+    profiles: bool = True
     version: str = 'v2'
     seed: int = 0
     epochs: int = 1
@@ -88,11 +93,6 @@ class PalrTasks:
         corpus = 'simulated_shop' if isinstance(self.corpus, SimulatedShop) else self.corpus.name
         return f'palr_{in_letters(corpus.lower())}'
 
-    def identity(self) -> Any:
-        """What decides the examples beside the corpus, the vocabulary, the profiles and the candidates."""
-        located = {'corpus': None, 'data_dir': '', 'workdir': '', 'vocabulary': None}
-        return dataclasses.replace(self, **located)
-
     def evaluated(self, group: str) -> str:
         """Name of the task that evaluates 'recommend', 'recommend_retrieval' or 'recommend_drawn'."""
         return f'{self.name}_{group}'
@@ -112,11 +112,14 @@ class PalrTasks:
         """The tasks over a corpus in memory; see `build`."""
         workdir = pathlib.Path(self.workdir)
         found = PerUserResults.load(workdir / CANDIDATES)
-        profiles = load_profiles(workdir / PROFILES)
-        profiles.check_corpus(corpus.fingerprint())
+        keywords: list[tuple[str, ...]] = [()] * len(corpus.users)
+        if self.profiles:
+            profiles = load_profiles(workdir / PROFILES)
+            profiles.check_corpus(corpus.fingerprint())
+            keywords = [profiles.keywords(user) for user in range(len(corpus.users))]
         data = self.palr.build(
             corpus,
-            [profiles.keywords(user) for user in range(len(corpus.users))],
+            keywords,
             found.user,
             found.systems[RETRIEVER].items,
             self.seed,
@@ -139,7 +142,7 @@ class PalrTasks:
                 records={'test': data.evaluation_records[name]},
                 tables=data.tables,
                 seed=self.seed,
-                answer=ITEM_LIST,
+                answer=ItemList.name,
             )
             for name, group in data.evaluation_groups.items()
         )

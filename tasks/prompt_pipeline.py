@@ -9,13 +9,14 @@ from typing import Any
 import seqio
 import tensorflow as tf
 
+from llmrec_jax.evaluation.answer_kinds.items import Item, ItemOfCandidates
 from llmrec_jax.prompts.records.words import tables_for
 from llmrec_jax.prompts.tf_ops import TENSORFLOW
 from llmrec_jax.prompts.tf_prompts import prompt_examples, records_dataset
 from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.text.vocabulary_sources import MODEL
 from tasks.content_digest import content_digest
-from tasks.prompt_tasks import ITEM, ITEM_OF_CANDIDATES, RENAMED, PromptTask, TaskSet
+from tasks.prompt_tasks import RENAMED, PromptTask, TaskSet
 from tasks.registration import add_mixture, add_task
 from tasks.text_metrics import metric_fns
 
@@ -101,7 +102,7 @@ def _register(
         output_features=features,
         # Vocabularies read a name or a sentence back as they normalized it.
         postprocess_fn=functools.partial(
-            _normalized, vocabulary=vocabulary, ranked=task.answer in (ITEM, ITEM_OF_CANDIDATES)
+            _normalized, vocabulary=vocabulary, ranked=task.answer in (Item.name, ItemOfCandidates.name)
         ),
         metric_fns=[] if task.answer is None else _metric_fns(task, item_names),
     )

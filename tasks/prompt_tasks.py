@@ -18,12 +18,6 @@ from llmrec_jax.prompts.records.record_table import Records
 from llmrec_jax.prompts.records.words import tables_for
 from llmrec_jax.prompts.template import Template
 
-# What a right answer is, which decides decoding and metrics.
-STARS, YES_NO, LIKE, SENTENCE = 'stars', 'yes_no', 'like', 'sentence'
-ITEM, ITEM_OF_CANDIDATES, YES_NO_RANKING = 'item', 'item_of_candidates', 'yes_no_ranking'
-# A list of quoted names, of which the first target is the one that is asked for.
-ITEM_LIST = 'item_list'
-ANSWERS = (STARS, YES_NO, LIKE, SENTENCE, ITEM, ITEM_OF_CANDIDATES, YES_NO_RANKING, ITEM_LIST)
 # What forms call an item is the answer's row in the catalogue, or that of the item asked about.
 RENAMED = {'item': 'target'}
 _TEXTS = ('inputs', 'targets', 'template')
@@ -38,7 +32,7 @@ class PromptTask:
       group: templates and form; of one template where the task evaluates.
       records: split -> its records.
       tables: the texts that rows are looked up in.
-      answer: one of `ANSWERS`; None for a task that is trained on.
+      answer: name of a kind of answer, see `evaluation.answer_kinds`; None for a task that is trained on.
       seed: of the draws.
       epochs: passes over the records, each with draws of its own, before draws come again.
       candidates: items to choose from, of the answers 'item_of_candidates' and 'yes_no_ranking'. Of the

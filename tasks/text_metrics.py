@@ -9,14 +9,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from llmrec_jax.evaluation.answer_kinds.all_kinds import answer_kind
+from llmrec_jax.evaluation.answer_kinds.items import Item, ItemList, ItemOfCandidates, YesNoRanking
+from llmrec_jax.evaluation.answer_kinds.words import WordKind
 from llmrec_jax.evaluation.item_name_metrics import KS, naming_tally, scored_candidates_tally
-from llmrec_jax.evaluation.text_answers import TEXT_ANSWERS, text_tally
 from llmrec_jax.prompts.palr.answers import written_titles
 
 MetricFn = Callable[..., dict[str, float]]
-ITEM, ITEM_OF_CANDIDATES, YES_NO_RANKING = 'item', 'item_of_candidates', 'yes_no_ranking'
-ITEM_LIST = 'item_list'
-ANSWERS = (*TEXT_ANSWERS, ITEM, ITEM_OF_CANDIDATES, YES_NO_RANKING, ITEM_LIST)
 
 
 def metric_fns(
@@ -30,7 +29,7 @@ def metric_fns(
     """The metric functions of a task, by the kind of its answer.
 
     Args:
-      answer: one of `ANSWERS`.
+      answer: name of a kind of answer.
       scale: fewest and most stars, for 'stars'.
       item_names: of the whole catalogue, as the vocabulary reads them back, for the kinds that name items.
       candidates: how many a prompt offers, for 'item_of_candidates' and 'yes_no_ranking'.
@@ -39,30 +38,30 @@ def metric_fns(
     Raises:
       ValueError: when there is no such kind, or what its metrics need is not given.
     """
-    if answer not in ANSWERS:
-        raise ValueError(f'{answer!r} is no kind of answer; there are {", ".join(ANSWERS)}')
-    if answer in (ITEM, ITEM_OF_CANDIDATES, ITEM_LIST) and not item_names:
+    kind = answer_kind(answer)
+    if kind.names_items and not item_names:
         raise ValueError(
             f'answers of the kind {answer!r} are judged by the names of all items; give item_names'
         )
-    if answer in (ITEM_OF_CANDIDATES, YES_NO_RANKING) and not candidates:
+    if kind.offers_candidates and not candidates:
         raise ValueError(f'answers of the kind {answer!r} are judged by how many candidates there are')
-    if answer in TEXT_ANSWERS:
-        return [functools.partial(_text, kind=answer, scale=scale)]
-    if answer == YES_NO_RANKING:
-        return [functools.partial(_yes_no_ranking, candidates=candidates, ks=tuple(ks))]
-    if answer == ITEM_LIST:
-        return [functools.partial(_lists, catalogue=frozenset(item_names), ks=tuple(ks))]
-    of = candidates if answer == ITEM_OF_CANDIDATES else None
-    return [functools.partial(_items, catalogue=frozenset(item_names), candidates=of, ks=tuple(ks))]
+    if kind.in_words:
+        return [functools.partial(_text, kind=kind, scale=scale)]
+    known = {'catalogue': frozenset(item_names), 'ks': tuple(ks)}
+    functions = {
+        Item.name: functools.partial(_items, candidates=None, **known),
+        ItemOfCandidates.name: functools.partial(_items, candidates=candidates, **known),
+        ItemList.name: functools.partial(_lists, **known),
+        YesNoRanking.name: functools.partial(_yes_no_ranking, candidates=candidates, ks=tuple(ks)),
+    }
+    return [functions[answer]]
 
 
 def _text(
-    targets: Sequence[str], predictions: Sequence[str], *, kind: str, scale: tuple[float, float]
+    targets: Sequence[str], predictions: Sequence[str], *, kind: WordKind, scale: tuple[float, float]
 ) -> dict[str, float]:
-    """Metrics of one text an example; see `evaluation.text_answers.text_tally`."""
-    lowest, highest = scale
-    return text_tally(kind, targets, predictions, lowest=lowest, highest=highest).metrics()
+    """Metrics of one text an example; see `WordKind.text_tally`."""
+    return kind.text_tally(targets, predictions, scale).metrics()
 
 
 def _items(

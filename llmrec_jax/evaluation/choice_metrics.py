@@ -8,9 +8,6 @@ from scipy import stats
 
 from llmrec_jax.evaluation.measured import Means, Tally
 
-YES_NO = ('yes', 'no')
-LIKE = ('like', 'dislike')
-
 
 def parse_choice(text: str, choices: tuple[str, str]) -> str | None:
     """The choice that a text is, whatever its case and the space around it; None where it is neither."""

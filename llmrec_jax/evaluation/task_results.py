@@ -17,8 +17,7 @@ class TaskResult:
       group: e.g. 'rating_stars'.
       template: id of the template, e.g. '1-10'.
       held_out: whether training never showed the template.
-      answer: kind of answer: 'stars', 'yes_no', 'like', 'sentence', 'item', 'item_of_candidates',
-        'yes_no_ranking' or 'item_list'.
+      answer: name of the kind of answer; see `answer_kinds`.
       measured: the model's metrics.
       floors: metrics of each floor on the same examples.
       seconds: wall time that the model took to answer.

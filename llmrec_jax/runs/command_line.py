@@ -27,7 +27,6 @@ def parse(
     arguments: Sequence[str] | None = None,
     add_flags: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
     base: type = System,
-    kinds: Collection[type] = (),
     otherwise: type | None = None,
 ) -> tuple[argparse.Namespace, Any]:
     """Reads the command line and the gin files it names.
@@ -37,8 +36,7 @@ def parse(
       arguments: instead of the command line's.
       add_flags: adds the launcher's own flags.
       base: the class that the gin files are to configure, or one derived from it.
-      kinds: recipes that are no systems yet.
-      otherwise: what the files may configure without a system.
+      otherwise: what they may configure without any such class.
 
     Returns:
       The flags, and the system; its `checkpoint` is the flag's, where the launcher has one.
@@ -64,14 +62,9 @@ def parse(
     logging.getLogger().setLevel(logging.INFO if processes.is_first() else logging.WARNING)
     with shutdown.guarded(parser.prog, code=2):
         loaded = gin_config.load(gin_arguments)
-        if not kinds and otherwise is not None and not gin_config.configures(base):
-            found = gin_config.configured(otherwise)
-        elif kinds and not gin_config.configures(base):
-            found = gin_config.configured_kind(tuple(kinds), otherwise)
-        else:
-            found = gin_config.configured(base)
-        system = gin_config.instantiate(found, loaded)
-        if getattr(flags, 'checkpoint', None) is not None and isinstance(system, System):
+        wanted = base if otherwise is None or gin_config.configures(base) else otherwise
+        system = gin_config.instantiate(gin_config.configured(wanted), loaded)
+        if wanted is base and getattr(flags, 'checkpoint', None) is not None:
             system = dataclasses.replace(system, checkpoint=flags.checkpoint)
         config_consistency.check(config_consistency.describe(flags, gin_config.operative_config()))
         return flags, system

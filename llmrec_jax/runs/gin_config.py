@@ -212,30 +212,6 @@ def _bound_classes(base: type) -> list[type]:
     return [cls for cls in wrapped if isinstance(cls, type) and issubclass(cls, base)]
 
 
-def configured_kind(candidates: Sequence[type], otherwise: type | None = None) -> type:
-    """Which of the classes the loaded files configure.
-
-    Args:
-      candidates: the classes.
-      otherwise: counts where they configure none of `candidates`.
-
-    Raises:
-      ConfigurationError: when they configure none of them, or more than one.
-    """
-    bound = {selector for _, selector, _ in _bindings()}
-    wrapped = [gin_internals._REGISTRY.get_match(selector).wrapped for selector in bound]
-    found = [candidate for candidate in candidates if candidate in wrapped]
-    if not found and otherwise in wrapped:
-        return otherwise
-    if len(found) != 1:
-        names = ' or '.join(candidate.__name__ for candidate in candidates)
-        raise ConfigurationError(
-            f'these gin files must configure one {names}, and configure '
-            f'{" and ".join(candidate.__name__ for candidate in found) or "none"}'
-        )
-    return found[0]
-
-
 def operative_config() -> str:
     """Every value in force, defaults included, as a gin file that reproduces the run."""
     return gin.operative_config_str()

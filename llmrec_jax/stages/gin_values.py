@@ -22,6 +22,11 @@ def absolute(path: str) -> str:
     return path if '://' in path else os.path.abspath(path)
 
 
+def is_given(value: object) -> bool:
+    """Whether a value is anything but None."""
+    return value is not None
+
+
 def vocab_size(layout: TokenLayout) -> int:
     """Rows of the embedding that holds every token of `layout`."""
     return layout.vocab_size

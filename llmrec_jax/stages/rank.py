@@ -178,8 +178,8 @@ def _save_lists(value: PerUserResults, path: pathlib.Path) -> None:
     value.save(path)
 
 
-class RankStage(Stage):
-    """A stage whose systems answer every user of some protocols.
+class ListStage(Stage):
+    """A stage that leaves what systems answered every user of some protocols.
 
     Attributes:
       draw: whose next item is asked for.
@@ -201,6 +201,10 @@ class RankStage(Stage):
     def writes(self) -> Sequence[Artifact[Any]]:
         """See `Stage.writes`."""
         return tuple(lists(self.name, split, seen) for split, seen in self.asked)
+
+
+class RankStage(ListStage):
+    """A stage that asks its systems for their lists; attributes as in `ListStage`."""
 
     @abc.abstractmethod
     def systems(self, run: Run) -> tuple[Mapping[str, Recommender], dict[str, Any]]:

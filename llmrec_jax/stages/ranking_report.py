@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.catalogue_metrics import Catalogue
 from llmrec_jax.evaluation.cold_start import cold_start_record
@@ -27,7 +28,7 @@ from llmrec_jax.stages.baselines import CONTENT_NAMES
 from llmrec_jax.stages.corpus import CATALOGUE
 from llmrec_jax.stages.corpus import SPLITS as CORPUS_SPLITS
 from llmrec_jax.stages.item_vectors import ITEM_VECTORS
-from llmrec_jax.stages.rank import Ranking, RankStage, lists
+from llmrec_jax.stages.rank import ListStage, Ranking, lists
 from llmrec_jax.stages.sampled import SampledStage
 from llmrec_jax.training import processes
 
@@ -122,9 +123,13 @@ class RankingReport:
             serving=serving_costs(facts),
         )
 
-    def _measuring(self, done: Mapping[str, StageRecord]) -> list[RankStage]:
+    def test_cases(self, run: Run) -> RankingCases:
+        """The test users who are asked about."""
+        return run[CORPUS_SPLITS].test
+
+    def _measuring(self, done: Mapping[str, StageRecord]) -> list[ListStage]:
         """Stages that are done and measured; trained systems first, the last trained of them at the top."""
-        ranked = [stage for stage in self.stages if isinstance(stage, RankStage) and stage.name in done]
+        ranked = [stage for stage in self.stages if isinstance(stage, ListStage) and stage.name in done]
         of_trained = [stage for stage in ranked if stage.of_trained]
         return [*reversed(of_trained), *(stage for stage in ranked if not stage.of_trained)]
 
@@ -148,11 +153,10 @@ class RankingReport:
     def _cold_start(self, run: Run, judged: Sequence[SystemResult], bootstrap: Bootstrap) -> dict[str, dict]:
         if not judged:
             return {}
-        splits, n_items, ks = run[CORPUS_SPLITS], len(run[CATALOGUE]), self.ranking.ks
+        train, cases = run[CORPUS_SPLITS].train, self.test_cases(run)
+        n_items, ks = len(run[CATALOGUE]), self.ranking.ks
         return {
-            one.name: cold_start_record(
-                one.recommendations.target_rank, splits.test, splits.train, n_items, ks, bootstrap
-            )
+            one.name: cold_start_record(one.recommendations.target_rank, cases, train, n_items, ks, bootstrap)
             for one in judged
         }
 
@@ -180,7 +184,7 @@ class RankingReport:
                 answered |= run[lists(stage.name, 'test', ranking.seen_items)].systems
         if self.system not in answered:
             return [], ''
-        cases, shown = run[CORPUS_SPLITS].test, run[CATALOGUE]
+        cases, shown = self.test_cases(run), run[CATALOGUE]
         every = PerUserResults(cases.user, cases.target, answered)
         rows, rule = choose_cases(
             every, self.system, k=ranking.list_length, examples=EXAMPLE_USERS, seed=ranking.seed

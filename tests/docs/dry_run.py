@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from unittest import mock
 
-from llmrec_jax.launch import gin_config
+from llmrec_jax.runs import gin_config
 
 # Launchers that want no recipe whole: what a plan leaves open may stay open.
 INCOMPLETE = ('llmrec_jax.plan',)

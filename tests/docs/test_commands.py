@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from llmrec_jax.launch import gin_config
+from llmrec_jax.runs import gin_config
 from tests.docs import dry_run
 from tests.docs.pages import PAGES, ROOT, SPAN, commands, prose
 

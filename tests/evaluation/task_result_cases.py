@@ -1,10 +1,10 @@
 """A small mixture's results, as an evaluation would put them together."""
 
+from llmrec_jax.evaluation.answer_kinds.all_kinds import answer_kind
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.item_name_metrics import catalogue_tally
 from llmrec_jax.evaluation.measured import Measured
 from llmrec_jax.evaluation.task_results import TaskResult
-from llmrec_jax.evaluation.text_answers import text_tally
 
 BOOTSTRAP = Bootstrap(resamples=50)
 
@@ -25,7 +25,7 @@ def task(template, family, group, answer, measured, floors, held_out=False):
 
 def text_task(template, family, group, answer, targets, predictions, floors, held_out=False):
     def measured(given):
-        return text_tally(answer, targets, given).measured(BOOTSTRAP)
+        return answer_kind(answer).text_tally(targets, given).measured(BOOTSTRAP)
 
     of_floors = {name: measured(given) for name, given in floors.items()}
     return task(template, family, group, answer, measured(predictions), of_floors, held_out)

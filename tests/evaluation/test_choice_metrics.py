@@ -4,27 +4,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from llmrec_jax.evaluation.answer_kinds.words import Like, YesNo
 from llmrec_jax.evaluation.bootstrap import Bootstrap
-from llmrec_jax.evaluation.choice_metrics import LIKE, YES_NO, area_under_curve, choice_tally, parse_choice
+from llmrec_jax.evaluation.choice_metrics import area_under_curve, choice_tally, parse_choice
 
 
 def test_a_choice_is_one_of_two_words_in_any_case():
-    assert [parse_choice(text, YES_NO) for text in ('yes', ' No ', 'YES', 'yes.', 'yes no', 'y', '')] == [
+    said = ('yes', ' No ', 'YES', 'yes.', 'yes no', 'y', '')
+    assert [parse_choice(text, YesNo.words) for text in said] == [
         'yes', 'no', 'yes', None, None, None, None,
     ]  # fmt: skip
-    assert parse_choice('dislike', LIKE) == 'dislike'
-    assert parse_choice('yes', LIKE) is None
+    assert parse_choice('dislike', Like.words) == 'dislike'
+    assert parse_choice('yes', Like.words) is None
 
 
 def test_an_answer_that_is_no_choice_is_wrong():
-    found = choice_tally(['yes', 'no', 'yes', 'no'], ['yes', 'yes', 'maybe', 'no'], YES_NO).metrics()
+    found = choice_tally(['yes', 'no', 'yes', 'no'], ['yes', 'yes', 'maybe', 'no'], YesNo.words).metrics()
     assert found == {'accuracy': 0.5, 'accuracy_of_parsed': pytest.approx(2 / 3), 'parse_rate': 0.75}
 
 
 def test_the_area_equals_one_worked_by_hand():
     # Pairs of a yes (.9, .4) and a no (.4, .1): three won, one tied.
     found = choice_tally(
-        ['yes', 'yes', 'no', 'no'], ['yes'] * 4, YES_NO, np.array([0.9, 0.4, 0.4, 0.1])
+        ['yes', 'yes', 'no', 'no'], ['yes'] * 4, YesNo.words, np.array([0.9, 0.4, 0.4, 0.1])
     ).measured(Bootstrap(resamples=10))
     assert found.metrics['auc'] == 3.5 / 4
     assert 'auc' not in found.intervals and 'accuracy' in found.intervals
@@ -35,7 +37,7 @@ def test_the_same_score_everywhere_is_worth_a_half():
 
 
 def test_where_all_targets_are_alike_there_is_no_area():
-    assert 'auc' not in choice_tally(['yes'], ['yes'], YES_NO, np.array([0.5])).metrics()
+    assert 'auc' not in choice_tally(['yes'], ['yes'], YesNo.words, np.array([0.5])).metrics()
     with pytest.raises(ValueError, match='needs positive and negative examples'):
         area_under_curve(np.array([True]), np.array([0.5]))
 
@@ -60,11 +62,14 @@ def test_the_area_is_the_one_that_others_compute_in_any_order(pairs, random):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ((['maybe'], ['yes'], YES_NO), "target 'maybe' of example 0 is none of"),
-        ((['yes'], [], YES_NO), 'there are 0 answers to 1 questions'),
-        ((['yes', 'no'], ['yes', 'no'], YES_NO, np.array([0.5])), 'there are 1 scores of 2 answers'),
-        ((['yes', 'no'], ['yes', 'no'], YES_NO, np.array([0.5, np.nan])), 'the score of example 1 is NaN'),
-        (([], [], YES_NO), 'no examples'),
+        ((['maybe'], ['yes'], YesNo.words), "target 'maybe' of example 0 is none of"),
+        ((['yes'], [], YesNo.words), 'there are 0 answers to 1 questions'),
+        ((['yes', 'no'], ['yes', 'no'], YesNo.words, np.array([0.5])), 'there are 1 scores of 2 answers'),
+        (
+            (['yes', 'no'], ['yes', 'no'], YesNo.words, np.array([0.5, np.nan])),
+            'the score of example 1 is NaN',
+        ),
+        (([], [], YesNo.words), 'no examples'),
     ],
 )
 def test_what_cannot_be_judged_is_refused(arguments, message):

@@ -7,7 +7,7 @@ import pytest
 from llmrec_jax.evaluation.item_name_metrics import scored_candidates_tally
 from llmrec_jax.evaluation.report.family_tables import family_tables
 from llmrec_jax.evaluation.report.family_text import aligned, families_text, glance_text
-from llmrec_jax.evaluation.report.metric_names import formatted, leads, shown_metrics, title, which_is_best
+from llmrec_jax.evaluation.report.metric_names import formatted, leads, ranking_metrics, title, which_is_best
 from llmrec_jax.evaluation.task_results import TaskResult
 from tests.evaluation.task_result_cases import BOOTSTRAP, mixture, plain, task
 
@@ -138,7 +138,7 @@ def test_what_beams_over_all_texts_reached_stands_behind_under_names_of_its_own(
         'unconstrained_valid_id_rate': 0.5, 'unconstrained_hit_rate@5': 0.1, 'duplicate_rate': 0.0,
         'valid_id_rate': 1.0, 'ndcg@5': 0.1, 'hit_rate@5': 0.2,
     }  # fmt: skip
-    assert shown_metrics('item', [metrics]) == (
+    assert ranking_metrics([metrics]) == (
         'hit_rate@5', 'ndcg@5', 'unconstrained_hit_rate@5', 'valid_id_rate', 'duplicate_rate',
         'unconstrained_valid_id_rate',
     )  # fmt: skip

@@ -23,10 +23,13 @@ def _metrics(tallies):
 
 def test_floors_over_the_catalogue_equal_those_worked_by_hand(floors):
     found = _metrics(catalogue_floor_tallies(floors, ranking_cases([[3], [1]], [2, 0]), ks=(1, 2)))
-    assert found.keys() == {'popularity', 'item_knn', 'markov', 'decayed_markov', 'chance'}
+    fitted = {'popularity', 'item_knn', 'markov', 'decayed_markov'}
+    assert found.keys() == {*fitted, *(f'{name}_seen_removed' for name in fitted), 'chance'}
     # Popularity has 0 first, and three before 2; to Markov 2 follows 3, and 1 leads to 0, 3 and 4 alike.
     assert found['popularity'] == {'hit_rate@1': 0.5, 'hit_rate@2': 0.5, 'ndcg@1': 0.5, 'ndcg@2': 0.5}
     assert found['markov']['hit_rate@1'] == 1.0
+    # Without item 1, which the second user had, 0 is still the most popular.
+    assert found['popularity_seen_removed']['hit_rate@2'] == 0.5
     assert found['chance'] == {
         'hit_rate@1': pytest.approx(1 / 6),
         'hit_rate@2': pytest.approx(2 / 6),

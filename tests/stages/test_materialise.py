@@ -11,7 +11,7 @@ from llmrec_jax.stages.materialise import padding_free
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.packing import companions
 
-MODULE = '--module=tests.launch.text_tasks'
+MODULE = '--module=tests.inference.text_tasks'
 LENGTHS = {'inputs': 32, 'targets': 8}
 TRIM = ('--feature_lengths', 'inputs=32', 'targets=8')
 

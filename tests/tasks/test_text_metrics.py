@@ -4,7 +4,8 @@ import math
 import pytest
 import seqio
 
-from tasks.text_metrics import ANSWERS, metric_fns
+from llmrec_jax.evaluation.answer_kinds.all_kinds import ANSWER_KINDS
+from tasks.text_metrics import metric_fns
 
 NAMES = ['item_1', 'item_2', 'item_3', 'item_4']
 
@@ -14,7 +15,7 @@ def _metrics(answer, targets, answers, **needs):
     return function(targets, answers)
 
 
-@pytest.mark.parametrize('answer', ANSWERS)
+@pytest.mark.parametrize('answer', ANSWER_KINDS)
 def test_seqio_tells_each_function_by_its_positional_names(answer):
     functions = metric_fns(answer, item_names=NAMES, candidates=2)
     source = seqio.FunctionDataSource(lambda split, shuffle_files: None, ['test'])

@@ -16,7 +16,9 @@ _SCORES_AT_ONCE = 1_000_000
 def catalogue_floor_tallies(
     floors: Mapping[str, DenseRecommender], cases: RankingCases, ks: Sequence[int] = KS
 ) -> dict[str, Tally]:
-    """`hit_rate@k` and `ndcg@k` of every floor and of a blind draw ('chance'), seen items kept.
+    """`hit_rate@k` and `ndcg@k` of every floor and of a blind draw ('chance').
+
+    A floor that never lists what the user had is called `<name>_seen_removed`.
 
     Args:
       floors: fitted on training histories; see `all_floors.fit_floors`.
@@ -27,10 +29,11 @@ def catalogue_floor_tallies(
       ValueError: when there are no floors or no cases.
     """
     n_items = next(iter(floors.values())).n_items
-    ranks = {
-        name: floor.recommend(cases, max(ks), seen_items='kept').target_rank for name, floor in floors.items()
-    }
-    tallies = {name: rank_tally(of_floor, ks) for name, of_floor in ranks.items()}
+    tallies = {}
+    for seen_items, behind in (('kept', ''), ('removed', '_seen_removed')):
+        for name, floor in floors.items():
+            found = floor.recommend(cases, max(ks), seen_items=seen_items)
+            tallies[f'{name}{behind}'] = rank_tally(found.target_rank, ks)
     return tallies | {'chance': _chance(len(cases), n_items, ks, suffix='')}
 
 

@@ -4,8 +4,9 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llmrec_jax.evaluation.answer_kinds.all_kinds import answer_kind
 from llmrec_jax.evaluation.measured import Measured
-from llmrec_jax.evaluation.report.metric_names import leads, main_metric, shown_metrics, which_is_best
+from llmrec_jax.evaluation.report.metric_names import leads, which_is_best
 from llmrec_jax.evaluation.task_results import TaskResult
 
 SEEN, HELD_OUT, FLOOR = 'seen', 'held out', 'floor'
@@ -52,12 +53,12 @@ class Block:
     @property
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics that are shown, the main one first."""
-        return shown_metrics(self.answer, [row.measured.metrics for row in self.rows])
+        return answer_kind(self.answer).shown_metrics([row.measured.metrics for row in self.rows])
 
     @property
     def main(self) -> str:
         """Name of the metric that the block is about."""
-        return main_metric(self.answer, [row.measured.metrics for row in self.rows])
+        return answer_kind(self.answer).main_metric([row.measured.metrics for row in self.rows])
 
     def best(self, metric: str) -> float | None:
         """The best value in the block; None where no value is better than another by its name."""

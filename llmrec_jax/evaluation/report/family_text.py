@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from llmrec_jax.evaluation.answer_kinds.all_kinds import answer_kind
 from llmrec_jax.evaluation.report.family_tables import (
     FLOOR,
     HELD_OUT,
@@ -14,15 +15,6 @@ from llmrec_jax.evaluation.report.family_tables import (
 from llmrec_jax.evaluation.report.metric_names import formatted, title
 
 _DASH = '–'
-_ASKED = {
-    'stars': 'Stars',
-    'yes_no': 'Yes or no',
-    'like': 'Like or dislike',
-    'sentence': 'Sentences',
-    'item': 'Items of the whole catalogue',
-    'item_of_candidates': 'Items out of the candidates',
-    'yes_no_ranking': "Candidates ranked by 'yes'",
-}
 
 
 def families_text(tables: Sequence[FamilyTable]) -> str:
@@ -105,7 +97,7 @@ def family_title(table: FamilyTable) -> str:
 
 def block_title(block: Block) -> str:
     """What the block's tasks ask for, in words."""
-    return f'{_ASKED[block.answer]} ({block.group})'
+    return f'{answer_kind(block.answer).label} ({block.group})'
 
 
 def value_text(row: TableRow, metric: str) -> str:

@@ -1,16 +1,8 @@
-"""What metrics of answers are called in tables, which of them are shown, and which way they are better."""
+"""What metrics of answers are called in tables, and which way they are better."""
 
 import re
 from collections.abc import Mapping, Sequence
 
-# Of the metrics of an answer, those that a table shows; the first is what the task is about. Cut-offs and the
-# number of candidates stand behind a name; '*' is any cut-off.
-_SHOWN = {
-    'stars': ('rmse', 'mae', 'parse_rate', 'rmse_of_expectation', 'rmse_of_parsed'),
-    'yes_no': ('accuracy', 'auc', 'parse_rate'),
-    'like': ('accuracy', 'auc', 'parse_rate'),
-    'sentence': ('bleu4', 'bleu2', 'rouge1', 'rouge2', 'rougeL', 'exact_match'),
-}
 _RANKING = ('hit_rate', 'ndcg', 'valid_id_rate', 'duplicate_rate')
 _TITLES = {
     'rmse': 'RMSE',
@@ -40,12 +32,10 @@ _PERCENT = ('bleu', 'rouge', 'sacrebleu')
 _PARTS = re.compile(r'(?P<free>unconstrained_)?(?P<name>.+?)(?:@(?P<k>\d+))?(?:_of_(?P<n>\d+))?')
 
 
-def shown_metrics(answer: str, rows: Sequence[Mapping[str, float]]) -> tuple[str, ...]:
-    """The metrics of `rows` that a table of such answers shows, in order."""
+def ranking_metrics(rows: Sequence[Mapping[str, float]]) -> tuple[str, ...]:
+    """The metrics of `rows` that a table of ranked items shows, the deepest hit rate first."""
     present = dict.fromkeys(metric for row in rows for metric in row)
-    if answer in _SHOWN:
-        return tuple(metric for metric in _SHOWN[answer] if metric in present)
-    main = main_metric(answer, rows)
+    main = deepest_hit_rate(rows)
     cuts = sorted((metric for metric in present if _parts(metric)['k']), key=_ranking_order)
     # NDCG at 1 is the hit rate at 1.
     cuts = [metric for metric in cuts if (_parts(metric)['name'], _parts(metric)['k']) != ('ndcg', '1')]
@@ -53,18 +43,16 @@ def shown_metrics(answer: str, rows: Sequence[Mapping[str, float]]) -> tuple[str
     return (main, *(metric for metric in (*cuts, *rates) if metric != main))
 
 
-def main_metric(answer: str, rows: Sequence[Mapping[str, float]]) -> str:
-    """The metric that a task with such answers is about.
+def deepest_hit_rate(rows: Sequence[Mapping[str, float]]) -> str:
+    """The hit rate with the deepest cut-off.
 
     Raises:
-      ValueError: when no row has it.
+      ValueError: when no row has any.
     """
     present = dict.fromkeys(metric for row in rows for metric in row)
-    if answer in _SHOWN:
-        return _SHOWN[answer][0]
     hits = [metric for metric in present if metric.startswith('hit_rate@')]
     if not hits:
-        raise ValueError(f'answers of the kind {answer!r} have no hit rate; there are {sorted(present)}')
+        raise ValueError(f'ranked items have no hit rate; there are {sorted(present)}')
     return max(hits, key=lambda metric: int(_parts(metric)['k']))
 
 

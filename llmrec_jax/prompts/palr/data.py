@@ -196,6 +196,17 @@ def _cases_of(cases: RankingCases, users: Int[np.ndarray, 'users']) -> RankingCa
     return cases.select(np.asarray([row_of[user] for user in users.tolist()], np.int64))
 
 
+def in_own_order(candidates: Int[np.ndarray, 'k'], user: int, seed: int) -> Int[np.ndarray, 'k']:
+    """Candidates in an order of the user's own, in which the retriever's does not show.
+
+    Args:
+      candidates: rows of items.
+      user: row of the user, or another number that tells users apart.
+      seed: of the draw.
+    """
+    return np.random.default_rng((seed, 3, user)).permutation(candidates).astype(np.int64)
+
+
 def _shuffled(retrieved: Int[np.ndarray, 'cases k'], users: Int[np.ndarray, 'cases'], seed: int) -> Sequences:
     """The candidates of each user in an order of the user's own, in which the retriever's does not show."""
     rows = []
@@ -203,6 +214,6 @@ def _shuffled(retrieved: Int[np.ndarray, 'cases k'], users: Int[np.ndarray, 'cas
         there = items[items != ABSENT]
         if not len(there):
             raise ValueError(f'user {user} has no candidates: take another retriever')
-        rows.append(np.random.default_rng((seed, 3, user)).permutation(there).astype(np.int64))
+        rows.append(in_own_order(there, user, seed))
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
     return Sequences(np.concatenate(rows), offsets)

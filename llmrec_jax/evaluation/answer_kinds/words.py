@@ -1,0 +1,249 @@
+"""Answers in words: ratings, choices and sentences (P5, section 3)."""
+
+import abc
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from llmrec_jax.evaluation.answer_kinds.kind import (
+    AnswerKind,
+    AskedExamples,
+    BaselineSource,
+    NamedItems,
+    Predictor,
+    Predictors,
+    Scale,
+    TrainingAnswers,
+)
+from llmrec_jax.evaluation.choice_metrics import choice_tally
+from llmrec_jax.evaluation.floors.fitted_baselines import FittedBaselines, RatingBaselines, TextBaselines
+from llmrec_jax.evaluation.floors.frequent_text import FrequentText
+from llmrec_jax.evaluation.floors.rating_means import Ratings, rating_floors
+from llmrec_jax.evaluation.generation_metrics import generation_tally
+from llmrec_jax.evaluation.measured import Tally
+from llmrec_jax.evaluation.rating_metrics import expected_rating_tally, rating_tally, true_stars
+
+DEFAULT_SCALE = (1.0, 5.0)
+
+
+class WordKind(AnswerKind):
+    """An answer that is a text of the model's own.
+
+    Attributes:
+      shown: the metrics that a table shows; the first is what the task is about.
+      most_frequent: what the baseline of the most frequent training text is called.
+    """
+
+    in_words: ClassVar[bool] = True
+    shown: ClassVar[tuple[str, ...]]
+    most_frequent: ClassVar[str] = 'most_frequent_sentence'
+
+    @abc.abstractmethod
+    def text_tally(self, targets: Sequence[str], texts: Sequence[str], scale: Scale = DEFAULT_SCALE) -> Tally:
+        """Judges texts alone.
+
+        Args:
+          targets: the right answers, as rendered.
+          texts: the answers.
+          scale: fewest and most stars, where the answer is a rating.
+
+        Raises:
+          ValueError: as the kind's metrics raise it.
+        """
+
+    def fit_baselines(self, answers: TrainingAnswers) -> FittedBaselines:
+        """The baselines of training answers."""
+        return TextBaselines(FrequentText.fit(answers.texts, answers.item.tolist()))
+
+    def load_baselines(self, content: Mapping[str, Any]) -> FittedBaselines:
+        """The baselines that `as_json` described."""
+        return TextBaselines.of_json(content)
+
+    def predictor(
+        self,
+        predictors: Predictors,
+        template: str,
+        scale: Scale | None,
+        offered: Int[np.ndarray, 'examples offered'] | None,
+    ) -> Predictor:
+        """See `AnswerKind.predictor`."""
+        return predictors.texts(template)
+
+    def decided_by(self, decoding: Any, template: str, scale: Scale | None) -> Any:
+        """See `AnswerKind.decided_by`."""
+        return decoding.text_decoder(template), decoding.seed, scale
+
+    def tally(
+        self,
+        asked: AskedExamples,
+        answers: Sequence[Mapping[str, Any]],
+        items: NamedItems,
+        ks: Sequence[int],
+    ) -> Tally:
+        """See `AnswerKind.tally`."""
+        return self.text_tally(asked.references, [answer['answer'] for answer in answers])
+
+    def baselines(
+        self, asked: AskedExamples, source: BaselineSource, ks: tuple[int, ...]
+    ) -> dict[str, Tally]:
+        """See `AnswerKind.baselines`."""
+        fitted = source.fitted()
+        if fitted is None:
+            return {}
+        return self.of_fitted(fitted, asked.references, asked.columns['user'], asked.columns['target'])
+
+    def of_fitted(
+        self,
+        fitted: FittedBaselines,
+        targets: Sequence[str],
+        user: Int[np.ndarray, 'asked'],
+        item: Int[np.ndarray, 'asked'],
+    ) -> dict[str, Tally]:
+        """Metrics of baselines that were fitted for this kind.
+
+        Args:
+          fitted: what `fit_baselines` gave.
+          targets: the right answers.
+          user: row of each example's user.
+          item: row of the item that it is about.
+        """
+        del user
+        given = fitted.answers(self.most_frequent, item.tolist())
+        return {name: self.text_tally(targets, texts) for name, texts in given.items()}
+
+    def main_metric(self, rows: Sequence[Mapping[str, float]]) -> str:
+        """See `AnswerKind.main_metric`."""
+        return self.shown[0]
+
+    def shown_metrics(self, rows: Sequence[Mapping[str, float]]) -> tuple[str, ...]:
+        """See `AnswerKind.shown_metrics`."""
+        return tuple(metric for metric in self.shown if any(metric in row for row in rows))
+
+
+class Stars(WordKind):
+    """A rating; see `rating_metrics`."""
+
+    name: ClassVar[str] = 'stars'
+    label: ClassVar[str] = 'Stars'
+    shown: ClassVar = ('rmse', 'mae', 'parse_rate', 'rmse_of_expectation', 'rmse_of_parsed')
+
+    def text_tally(self, targets: Sequence[str], texts: Sequence[str], scale: Scale = DEFAULT_SCALE) -> Tally:
+        """See `WordKind.text_tally`."""
+        return rating_tally(targets, texts, *scale)
+
+    def fit_baselines(self, answers: TrainingAnswers) -> FittedBaselines:
+        """See `WordKind.fit_baselines`."""
+        stars = true_stars(answers.texts, *answers.scale)
+        ratings = Ratings(answers.user, answers.item, stars, answers.users, answers.items)
+        return RatingBaselines(rating_floors(ratings), answers.scale)
+
+    def load_baselines(self, content: Mapping[str, Any]) -> FittedBaselines:
+        """See `WordKind.load_baselines`."""
+        return RatingBaselines.of_json(content)
+
+    def predictor(
+        self,
+        predictors: Predictors,
+        template: str,
+        scale: Scale | None,
+        offered: Int[np.ndarray, 'examples offered'] | None,
+    ) -> Predictor:
+        """See `AnswerKind.predictor`."""
+        return predictors.stars(template, scale)
+
+    def tally(
+        self,
+        asked: AskedExamples,
+        answers: Sequence[Mapping[str, Any]],
+        items: NamedItems,
+        ks: Sequence[int],
+    ) -> Tally:
+        """See `AnswerKind.tally`."""
+        expected = np.asarray([answer['expected'] for answer in answers], np.float64)
+        texts = [answer['answer'] for answer in answers]
+        return expected_rating_tally(asked.references, texts, expected, *asked.scale)
+
+    def of_fitted(
+        self,
+        fitted: FittedBaselines,
+        targets: Sequence[str],
+        user: Int[np.ndarray, 'asked'],
+        item: Int[np.ndarray, 'asked'],
+    ) -> dict[str, Tally]:
+        """See `WordKind.of_fitted`."""
+        return fitted.tallies(targets, user, item)
+
+
+class Choice(WordKind):
+    """One of two words; see `choice_metrics`.
+
+    Attributes:
+      words: the positive one, and the other.
+    """
+
+    shown: ClassVar = ('accuracy', 'auc', 'parse_rate')
+    most_frequent: ClassVar[str] = 'majority'
+    words: ClassVar[tuple[str, str]]
+
+    def text_tally(self, targets: Sequence[str], texts: Sequence[str], scale: Scale = DEFAULT_SCALE) -> Tally:
+        """See `WordKind.text_tally`."""
+        return self._judged(targets, texts, None)
+
+    def predictor(
+        self,
+        predictors: Predictors,
+        template: str,
+        scale: Scale | None,
+        offered: Int[np.ndarray, 'examples offered'] | None,
+    ) -> Predictor:
+        """See `AnswerKind.predictor`."""
+        return predictors.choice(template, self.words)
+
+    def tally(
+        self,
+        asked: AskedExamples,
+        answers: Sequence[Mapping[str, Any]],
+        items: NamedItems,
+        ks: Sequence[int],
+    ) -> Tally:
+        """See `AnswerKind.tally`."""
+        preference = np.asarray([answer['preference'] for answer in answers], np.float64)
+        return self._judged(asked.references, [answer['answer'] for answer in answers], preference)
+
+    def _judged(
+        self,
+        targets: Sequence[str],
+        texts: Sequence[str],
+        preference: Float[np.ndarray, 'examples'] | None,
+    ) -> Tally:
+        return choice_tally(targets, texts, self.words, preference)
+
+
+class YesNo(Choice):
+    """'yes' or 'no'."""
+
+    name: ClassVar[str] = 'yes_no'
+    label: ClassVar[str] = 'Yes or no'
+    words: ClassVar = ('yes', 'no')
+
+
+class Like(Choice):
+    """'like' or 'dislike'."""
+
+    name: ClassVar[str] = 'like'
+    label: ClassVar[str] = 'Like or dislike'
+    words: ClassVar = ('like', 'dislike')
+
+
+class Sentence(WordKind):
+    """A sentence; see `generation_metrics`."""
+
+    name: ClassVar[str] = 'sentence'
+    label: ClassVar[str] = 'Sentences'
+    shown: ClassVar = ('bleu4', 'bleu2', 'rouge1', 'rouge2', 'rougeL', 'exact_match')
+
+    def text_tally(self, targets: Sequence[str], texts: Sequence[str], scale: Scale = DEFAULT_SCALE) -> Tally:
+        """See `WordKind.text_tally`."""
+        return generation_tally(targets, texts)

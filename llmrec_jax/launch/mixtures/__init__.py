@@ -1,1 +1,0 @@
-"""Evaluation mixtures: one checkpoint answers every task; the answers are judged and set beside floors."""

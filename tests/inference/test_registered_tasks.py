@@ -1,0 +1,80 @@
+"""SeqIO tasks of a user's own, evaluated by their own metrics."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from llmrec_jax.decoding.greedy import Greedy
+from llmrec_jax.inference.registered_tasks import evaluate_registered
+from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.models.t5 import T5Config, Transformer
+from llmrec_jax.stages.prompt_evaluation.placed_model import PlacedModel
+from tests.inference import text_tasks
+
+LENGTHS = {'inputs': 32, 'targets': 8}
+CONFIG = T5Config(
+    vocab_size=80, emb_dim=16, num_heads=2, head_dim=4, mlp_dim=24, num_encoder_layers=1, num_decoder_layers=1
+)
+
+
+@pytest.fixture(scope='module')
+def network():
+    """One that has learned nothing."""
+    model = EncoderDecoderModel(Transformer(CONFIG))
+    batch = model.convert_features({name: np.ones((1, 2), np.int32) for name in LENGTHS})
+    shapes = {name: array.shape for name, array in batch.items()}
+    params = model.get_initial_variables(jax.random.key(0), shapes)['params']
+    return PlacedModel(model, jax.device_put(jax.tree.map(np.asarray, params)))
+
+
+def evaluated(network, folder, name='judged_things', split='validation'):
+    return evaluate_registered(
+        network,
+        name,
+        split,
+        decoder=Greedy(max_length=6),
+        batch_size=8,
+        feature_lengths=LENGTHS,
+        directory=folder,
+    )
+
+
+def test_a_registered_mixture_is_judged_by_its_tasks_own_metrics(network, tmp_path):
+    found = evaluated(network, tmp_path)
+    assert found.keys() == {'judged_thing'}
+    assert found['judged_thing']['exact_match'] == 0.0
+    assert found['judged_thing']['mean_likelihood'] == pytest.approx(_mean_likelihood(network), rel=1e-4)
+    kept = json.loads((tmp_path / 'judged_things' / 'results.json').read_text())
+    assert kept == {'split': 'validation', 'tasks': found}
+
+
+def test_what_was_asked_and_answered_is_kept(network, tmp_path):
+    found = evaluated(network, tmp_path, 'judged_thing')
+    path = tmp_path / 'judged_thing' / 'judged_thing' / 'predictions.jsonl'
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line['id'] for line in lines] == list(range(text_tasks.SIZES['validation']))
+    assert [(line['input'], line['target']) for line in lines] == text_tasks.texts('validation')
+    assert all(isinstance(line['answer'], str) for line in lines)
+    scores = [line['score'] for line in lines]
+    assert np.mean(scores) == pytest.approx(found['judged_thing']['mean_likelihood'], rel=1e-5)
+
+
+def _mean_likelihood(network):
+    """All examples in one batch, padded to the longest."""
+    batch = {}
+    for feature, texts in zip(('inputs', 'targets'), zip(*text_tasks.texts('validation')), strict=True):
+        rows = [[*text_tasks.VOCABULARY.encode(text), 1] for text in texts]
+        batch[feature] = np.asarray([row + [0] * (max(map(len, rows)) - len(row)) for row in rows])
+    features = network.model.convert_features(batch)
+    return float(network.model.score_batch(network.params, features).mean())
+
+
+@pytest.mark.parametrize(
+    ('name', 'split', 'told'),
+    [('next_thing', 'validation', 'metric_fns'), ('judged_thing', 'test', 'train, validation')],
+)
+def test_what_cannot_be_evaluated_is_told(network, tmp_path, name, split, told):
+    with pytest.raises(ValueError, match=told):
+        evaluated(network, tmp_path, name, split)
