@@ -2,10 +2,11 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from llmrec_jax import marks
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.planning.workload import DecodingSizes, Workload, text_workload
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Stage
@@ -117,6 +118,8 @@ class TextSystem(System):
     Raises:
       ValueError: when the parts do not fit one another.
     """
+
+    PLANNED: ClassVar = ('network', 'trainer')
 
     tasks: TextTasks
     network: EncoderDecoderModel
@@ -262,6 +265,11 @@ class TextSystem(System):
             provenance={},
             evaluated_split='test',
         )
+
+    @classmethod
+    def workload(cls, parts: Mapping[str, Any], sizes: DecodingSizes) -> Workload:
+        """See `System.workload`."""
+        return text_workload(parts['network'], parts['trainer'], sizes)
 
     def evaluate_task(self, run: Run, name: str, split: str) -> Mapping[str, Mapping[str, float]]:
         """See `System.evaluate_task`."""

@@ -7,7 +7,7 @@ import seqio
 
 from llmrec_jax.text.vocabulary_sources import T5Vocabulary
 from tasks import prompt_pipeline
-from tests.launch.test_text_recipes import load
+from tests.systems.p5.test_recipes import load
 from tests.shared_data import shared_data
 
 pytestmark = pytest.mark.slow

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from llmrec_jax import marks
+from llmrec_jax.decoding.greedy import Greedy
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.whole_words import WholeWords
 from llmrec_jax.planning.workload import DecodingSizes, Workload, text_workload
@@ -15,7 +16,8 @@ from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
 from llmrec_jax.runs.system import EngineTask, System
-from llmrec_jax.stages.networks import TRAIN_FACTS, EncoderDecoderNetwork
+from llmrec_jax.stages.networks import TRAIN_FACTS, EncoderDecoderNetwork, Parameters
+from llmrec_jax.stages.prompt_evaluation.placed_model import PlacedModel
 from llmrec_jax.stages.train import Train
 from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.training.batches import Batches
@@ -99,6 +101,23 @@ class FineTuning(System):
     def workload(cls, parts: Mapping[str, Any], sizes: DecodingSizes) -> Workload:
         """See `System.workload`."""
         return text_workload(parts['network'], parts['trainer'], sizes)
+
+    def evaluate_task(self, run: Run, name: str, split: str) -> Mapping[str, Mapping[str, float]]:
+        """See `System.evaluate_task`; answers are decoded greedily."""
+        # SeqIO, and with it TensorFlow, is for tasks that a module registers.
+        from llmrec_jax.inference.registered_tasks import evaluate_registered
+
+        trainer = self.trainer
+        parameters = Parameters(EncoderDecoderNetwork(self.network), trainer, self.checkpoint)
+        return evaluate_registered(
+            PlacedModel(self.network, parameters.restore(run)),
+            name,
+            split,
+            decoder=Greedy(max_length=trainer.feature_lengths['targets']),
+            batch_size=trainer.batch_size // trainer.microbatches,
+            feature_lengths=trainer.feature_lengths,
+            directory=run.root / 'evaluation',
+        )
 
     def report(self, run: Run, records: Sequence[StageRecord]) -> None:
         """See `System.report`; says where the checkpoint is, which tasks of the user's own evaluate."""

@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from llmrec_jax.launch.fine_tuning import open_examples
 from llmrec_jax.models.whole_words import WholeWords
 from llmrec_jax.runs.fingerprint import fingerprint
 from llmrec_jax.stages.networks import abstract_parameters
 from llmrec_jax.stages.prompt_tasks import vocabulary
 from llmrec_jax.stages.task_provenance import vocabulary_facts
+from llmrec_jax.systems.fine_tuning.system import open_examples
 from llmrec_jax.systems.p5.system import P5System
 from llmrec_jax.text.vocabulary_sources import TrainedVocabulary
 from llmrec_jax.training.columns import write_columns
