@@ -10,5 +10,5 @@
 | `chat_server` | a server that speaks OpenAI's chat protocol |
 | `chat_completions`, `exchange`, `pace`, `workers` | its protocol, HTTP, rate limit and threads |
 
-A T5 on this machine's devices needs JAX, and is `llmrec_jax.launch.local_t5`.
+A T5 on this machine's devices needs JAX, and is `llmrec_jax.inference.local_t5`.
 """

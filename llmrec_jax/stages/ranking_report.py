@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from llmrec_jax.corpora.splits import RankingCases
@@ -188,7 +188,7 @@ class RankingReport:
         return found, rule
 
 
-def stage_costs(records: Sequence[StageRecord]) -> list[dict[str, Any]]:
+def stage_costs(records: Collection[StageRecord]) -> list[dict[str, Any]]:
     """What each stage took, as `Results.stages` holds it."""
     return [
         {
