@@ -9,8 +9,8 @@ import sys
 import pytest
 import seqio
 
-from llmrec_jax.launch.text_recipe import TextRecipe
 from llmrec_jax.runs import gin_config
+from llmrec_jax.systems.p5.system import P5System
 from llmrec_jax.text.vocabulary_sources import TrainedVocabulary
 from tests.text.vocabularies import prompt_texts
 
@@ -57,7 +57,7 @@ def test_the_gin_file_is_whole(folder):
     arguments = gin_config.GinArguments(
         ('my_task.gin',), ('WORKDIR="runs/my_task"',), ('.', str(gin_config.REPOSITORY))
     )
-    recipe = gin_config.instantiate(TextRecipe, gin_config.load(arguments))
+    recipe = gin_config.instantiate(P5System, gin_config.load(arguments))
     assert recipe.tasks.p5.prompts.templates[-1].id == '1-11'
     assert recipe.tasks.evaluated == ('1-6', '1-11')
 
