@@ -8,12 +8,14 @@ from jaxtyping import Int
 
 from llmrec_jax.evaluation.answer_kinds.kind import (
     AnswerKind,
+    Answers,
     AskedExamples,
+    AskedTask,
     BaselineSource,
+    Ks,
     NamedItems,
     Predictor,
     Predictors,
-    Scale,
 )
 from llmrec_jax.evaluation.floors.ranking_floors import candidate_floor_tallies, catalogue_floor_tallies
 from llmrec_jax.evaluation.item_name_metrics import (
@@ -44,9 +46,7 @@ class CatalogueKind(ItemKind):
 
     names_items: ClassVar[bool] = True
 
-    def baselines(
-        self, asked: AskedExamples, source: BaselineSource, ks: tuple[int, ...]
-    ) -> dict[str, Tally]:
+    def baselines(self, asked: AskedExamples, source: BaselineSource, ks: Ks) -> dict[str, Tally]:
         """See `AnswerKind.baselines`; under both positions of the seen-items switch."""
         return catalogue_floor_tallies(source.ranking(), source.cases(asked.columns['user']), ks)
 
@@ -57,27 +57,15 @@ class Item(CatalogueKind):
     name: ClassVar[str] = 'item'
     label: ClassVar[str] = 'Items of the whole catalogue'
 
-    def predictor(
-        self,
-        predictors: Predictors,
-        template: str,
-        scale: Scale | None,
-        offered: Int[np.ndarray, 'examples offered'] | None,
-    ) -> Predictor:
+    def predictor(self, predictors: Predictors, task: AskedTask) -> Predictor:
         """See `AnswerKind.predictor`."""
         return predictors.items()
 
-    def decided_by(self, decoding: Any, template: str, scale: Scale | None) -> Any:
+    def decided_by(self, decoding: Any, task: AskedTask) -> Any:
         """See `AnswerKind.decided_by`."""
         return decoding.items, decoding.unconstrained, decoding.seed
 
-    def tally(
-        self,
-        asked: AskedExamples,
-        answers: Sequence[Mapping[str, Any]],
-        items: NamedItems,
-        ks: Sequence[int],
-    ) -> Tally:
+    def tally(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> Tally:
         """See `AnswerKind.tally`; metrics of the beams over all texts have names of their own."""
         targets = _names(items, asked.columns['target'])
         found = [_names(items, answer['items']) for answer in answers]
@@ -96,27 +84,15 @@ class ItemList(CatalogueKind):
     name: ClassVar[str] = 'item_list'
     label: ClassVar[str] = 'Lists of items'
 
-    def predictor(
-        self,
-        predictors: Predictors,
-        template: str,
-        scale: Scale | None,
-        offered: Int[np.ndarray, 'examples offered'] | None,
-    ) -> Predictor:
+    def predictor(self, predictors: Predictors, task: AskedTask) -> Predictor:
         """See `AnswerKind.predictor`."""
-        return predictors.texts(template)
+        return predictors.texts(task.template)
 
-    def decided_by(self, decoding: Any, template: str, scale: Scale | None) -> Any:
+    def decided_by(self, decoding: Any, task: AskedTask) -> Any:
         """See `AnswerKind.decided_by`."""
-        return decoding.text_decoder(template), decoding.seed
+        return decoding.text_decoder(task.template), decoding.seed
 
-    def tally(
-        self,
-        asked: AskedExamples,
-        answers: Sequence[Mapping[str, Any]],
-        items: NamedItems,
-        ks: Sequence[int],
-    ) -> Tally:
+    def tally(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> Tally:
         """See `AnswerKind.tally`."""
         listed = [items.listed(answer['answer']) for answer in answers]
         return catalogue_tally(_names(items, asked.columns['target']), listed, items.names, ks)
@@ -130,27 +106,15 @@ class ItemOfCandidates(ItemKind):
     offers_candidates: ClassVar[bool] = True
     names_items: ClassVar[bool] = True
 
-    def predictor(
-        self,
-        predictors: Predictors,
-        template: str,
-        scale: Scale | None,
-        offered: Int[np.ndarray, 'examples offered'] | None,
-    ) -> Predictor:
+    def predictor(self, predictors: Predictors, task: AskedTask) -> Predictor:
         """See `AnswerKind.predictor`."""
-        return predictors.candidates(offered)
+        return predictors.candidates(task.candidates)
 
-    def decided_by(self, decoding: Any, template: str, scale: Scale | None) -> Any:
+    def decided_by(self, decoding: Any, task: AskedTask) -> Any:
         """See `AnswerKind.decided_by`."""
         return decoding.items, decoding.candidates
 
-    def tally(
-        self,
-        asked: AskedExamples,
-        answers: Sequence[Mapping[str, Any]],
-        items: NamedItems,
-        ks: Sequence[int],
-    ) -> Tally:
+    def tally(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> Tally:
         """See `AnswerKind.tally`."""
         return candidates_tally(
             _names(items, asked.columns['target']),
@@ -160,9 +124,7 @@ class ItemOfCandidates(ItemKind):
             [answer['scores'] for answer in answers],
         )
 
-    def baselines(
-        self, asked: AskedExamples, source: BaselineSource, ks: tuple[int, ...]
-    ) -> dict[str, Tally]:
+    def baselines(self, asked: AskedExamples, source: BaselineSource, ks: Ks) -> dict[str, Tally]:
         """See `AnswerKind.baselines`."""
         cases = source.cases(asked.columns['user'])
         return candidate_floor_tallies(source.ranking(), cases, asked.candidates.astype(np.int64), ks)
@@ -179,36 +141,22 @@ class YesNoRanking(ItemKind):
         """See `AnswerKind.group_size`: all candidates of a case."""
         return candidates
 
-    def predictor(
-        self,
-        predictors: Predictors,
-        template: str,
-        scale: Scale | None,
-        offered: Int[np.ndarray, 'examples offered'] | None,
-    ) -> Predictor:
+    def predictor(self, predictors: Predictors, task: AskedTask) -> Predictor:
         """See `AnswerKind.predictor`."""
         return predictors.yes_preference()
 
-    def decided_by(self, decoding: Any, template: str, scale: Scale | None) -> Any:
+    def decided_by(self, decoding: Any, task: AskedTask) -> Any:
         """See `AnswerKind.decided_by`; the probability of the first word is the network's alone."""
         return ()
 
-    def tally(
-        self,
-        asked: AskedExamples,
-        answers: Sequence[Mapping[str, Any]],
-        items: NamedItems,
-        ks: Sequence[int],
-    ) -> Tally:
+    def tally(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> Tally:
         """See `AnswerKind.tally`."""
         cases = (-1, asked.group_size)
         scores = np.asarray([answer['preference'] for answer in answers], np.float64).reshape(cases)
         right = asked.columns['answer'].reshape(cases).argmax(axis=1)
         return scored_candidates_tally(scores, right, ks)
 
-    def baselines(
-        self, asked: AskedExamples, source: BaselineSource, ks: tuple[int, ...]
-    ) -> dict[str, Tally]:
+    def baselines(self, asked: AskedExamples, source: BaselineSource, ks: Ks) -> dict[str, Tally]:
         """See `AnswerKind.baselines`."""
         size = asked.group_size
         offered = asked.columns['target'].reshape(-1, size).astype(np.int64)

@@ -14,6 +14,10 @@ from llmrec_jax.evaluation.measured import Tally
 from llmrec_jax.evaluation.recommender import DenseRecommender
 
 Scale = tuple[float, float]
+# To each of the examples that were asked, as the predictor reads it.
+Answers = Sequence[Mapping[str, Any]]
+# Cut-offs of hit rate and NDCG.
+Ks = Sequence[int]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,6 +38,21 @@ class AskedExamples:
     candidates: Int[np.ndarray, 'asked offered'] | None = None
     group_size: int = 1
     scale: Scale | None = None
+
+
+@runtime_checkable
+class AskedTask(Protocol):
+    """What of a task decides how it is answered.
+
+    Attributes:
+      template: the template's id.
+      scale: fewest and most stars, where the answer is a rating.
+      candidates: rows of the items that each example offers, padded with -1; None where none are offered.
+    """
+
+    template: str
+    scale: Scale | None
+    candidates: Int[np.ndarray, 'examples offered'] | None
 
 
 @runtime_checkable
@@ -145,34 +164,15 @@ class AnswerKind(abc.ABC):
         return 1
 
     @abc.abstractmethod
-    def predictor(
-        self,
-        predictors: Predictors,
-        template: str,
-        scale: Scale | None,
-        offered: Int[np.ndarray, 'examples offered'] | None,
-    ) -> Predictor:
-        """Who answers.
-
-        Args:
-          predictors: the model's ways of answering.
-          template: id of the task's template.
-          scale: of ratings.
-          offered: candidates of all examples of the task, where there are any.
-        """
+    def predictor(self, predictors: Predictors, task: AskedTask) -> Predictor:
+        """Who answers a task, of the model's ways of answering."""
 
     @abc.abstractmethod
-    def decided_by(self, decoding: Any, template: str, scale: Scale | None) -> Any:
-        """What of a `DecodingConfig` decides the answers, for their fingerprint."""
+    def decided_by(self, decoding: Any, task: AskedTask) -> Any:
+        """What of a `DecodingConfig` decides the answers to a task, for their fingerprint."""
 
     @abc.abstractmethod
-    def tally(
-        self,
-        asked: AskedExamples,
-        answers: Sequence[Mapping[str, Any]],
-        items: NamedItems,
-        ks: Sequence[int],
-    ) -> Tally:
+    def tally(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> Tally:
         """The metrics.
 
         Args:
@@ -186,9 +186,7 @@ class AnswerKind(abc.ABC):
         """
 
     @abc.abstractmethod
-    def baselines(
-        self, asked: AskedExamples, source: BaselineSource, ks: tuple[int, ...]
-    ) -> dict[str, Tally]:
+    def baselines(self, asked: AskedExamples, source: BaselineSource, ks: Ks) -> dict[str, Tally]:
         """Metrics of each baseline on the same examples; of what training knows nothing like, none."""
 
     @abc.abstractmethod

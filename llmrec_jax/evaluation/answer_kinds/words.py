@@ -5,12 +5,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from llmrec_jax.evaluation.answer_kinds.kind import (
     AnswerKind,
+    Answers,
     AskedExamples,
+    AskedTask,
     BaselineSource,
+    Ks,
     NamedItems,
     Predictor,
     Predictors,
@@ -61,33 +64,19 @@ class WordKind(AnswerKind):
         """The baselines that `as_json` described."""
         return TextBaselines.of_json(content)
 
-    def predictor(
-        self,
-        predictors: Predictors,
-        template: str,
-        scale: Scale | None,
-        offered: Int[np.ndarray, 'examples offered'] | None,
-    ) -> Predictor:
+    def predictor(self, predictors: Predictors, task: AskedTask) -> Predictor:
         """See `AnswerKind.predictor`."""
-        return predictors.texts(template)
+        return predictors.texts(task.template)
 
-    def decided_by(self, decoding: Any, template: str, scale: Scale | None) -> Any:
+    def decided_by(self, decoding: Any, task: AskedTask) -> Any:
         """See `AnswerKind.decided_by`."""
-        return decoding.text_decoder(template), decoding.seed, scale
+        return decoding.text_decoder(task.template), decoding.seed, task.scale
 
-    def tally(
-        self,
-        asked: AskedExamples,
-        answers: Sequence[Mapping[str, Any]],
-        items: NamedItems,
-        ks: Sequence[int],
-    ) -> Tally:
+    def tally(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> Tally:
         """See `AnswerKind.tally`."""
         return self.text_tally(asked.references, [answer['answer'] for answer in answers])
 
-    def baselines(
-        self, asked: AskedExamples, source: BaselineSource, ks: tuple[int, ...]
-    ) -> dict[str, Tally]:
+    def baselines(self, asked: AskedExamples, source: BaselineSource, ks: Ks) -> dict[str, Tally]:
         """See `AnswerKind.baselines`."""
         fitted = source.fitted()
         if fitted is None:
@@ -143,23 +132,11 @@ class Stars(WordKind):
         """See `WordKind.load_baselines`."""
         return RatingBaselines.of_json(content)
 
-    def predictor(
-        self,
-        predictors: Predictors,
-        template: str,
-        scale: Scale | None,
-        offered: Int[np.ndarray, 'examples offered'] | None,
-    ) -> Predictor:
+    def predictor(self, predictors: Predictors, task: AskedTask) -> Predictor:
         """See `AnswerKind.predictor`."""
-        return predictors.stars(template, scale)
+        return predictors.stars(task.template, task.scale)
 
-    def tally(
-        self,
-        asked: AskedExamples,
-        answers: Sequence[Mapping[str, Any]],
-        items: NamedItems,
-        ks: Sequence[int],
-    ) -> Tally:
+    def tally(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> Tally:
         """See `AnswerKind.tally`."""
         expected = np.asarray([answer['expected'] for answer in answers], np.float64)
         texts = [answer['answer'] for answer in answers]
@@ -189,36 +166,17 @@ class Choice(WordKind):
 
     def text_tally(self, targets: Sequence[str], texts: Sequence[str], scale: Scale = DEFAULT_SCALE) -> Tally:
         """See `WordKind.text_tally`."""
-        return self._judged(targets, texts, None)
+        return choice_tally(targets, texts, self.words)
 
-    def predictor(
-        self,
-        predictors: Predictors,
-        template: str,
-        scale: Scale | None,
-        offered: Int[np.ndarray, 'examples offered'] | None,
-    ) -> Predictor:
+    def predictor(self, predictors: Predictors, task: AskedTask) -> Predictor:
         """See `AnswerKind.predictor`."""
-        return predictors.choice(template, self.words)
+        return predictors.choice(task.template, self.words)
 
-    def tally(
-        self,
-        asked: AskedExamples,
-        answers: Sequence[Mapping[str, Any]],
-        items: NamedItems,
-        ks: Sequence[int],
-    ) -> Tally:
+    def tally(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> Tally:
         """See `AnswerKind.tally`."""
         preference = np.asarray([answer['preference'] for answer in answers], np.float64)
-        return self._judged(asked.references, [answer['answer'] for answer in answers], preference)
-
-    def _judged(
-        self,
-        targets: Sequence[str],
-        texts: Sequence[str],
-        preference: Float[np.ndarray, 'examples'] | None,
-    ) -> Tally:
-        return choice_tally(targets, texts, self.words, preference)
+        texts = [answer['answer'] for answer in answers]
+        return choice_tally(asked.references, texts, self.words, preference)
 
 
 class YesNo(Choice):

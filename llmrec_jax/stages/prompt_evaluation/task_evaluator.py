@@ -60,7 +60,7 @@ class TaskEvaluator:
         decoding, kind = self.predictors.decoding, task.kind
         rows = drawn_rows(len(task.examples), decoding.max_examples, decoding.seed, task.group_size)
         names = self.predictors.catalogue.names if kind.names_items else ()
-        settings = kind.decided_by(decoding, task.template, task.scale)
+        settings = kind.decided_by(decoding, task)
         asked = fingerprint(self.identity, task.fingerprint, settings, rows, self.input_length, names)
         judged_by = fingerprint(asked, decoding.ks, self.bootstrap, self.baselines.fingerprint(task))
         kept = processes.from_first(lambda: self._kept(task))
@@ -107,7 +107,7 @@ class TaskEvaluator:
         self, task: EvaluationTask, batches: EvalBatches, done: int
     ) -> Iterator[list[dict[str, Any]]]:
         """The answers of each batch after the first `done`; the next batch is under way while one is read."""
-        predictor = task.kind.predictor(self.predictors, task.template, task.scale, task.candidates)
+        predictor = task.kind.predictor(self.predictors, task)
         waiting = None
         for batch in batches.after(done):
             answered = predictor.ask(batch)

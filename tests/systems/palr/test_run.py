@@ -7,12 +7,12 @@ import sys
 import numpy as np
 import pytest
 
-from llmrec_jax import run
 from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.stages.corpus import SPLITS, USER_IDS
 from llmrec_jax.stages.rank import lists
-from tests.systems.configured import configured
+from tests.systems.configured import configured, run_phases
 
+ALL = ('prepare', 'train', 'evaluate')
 SMOKE = ('--gin_file=gin_configs/palr/smoke.gin',)
 SHORT = (
     '--gin.TRAIN_STEPS=4',
@@ -35,7 +35,7 @@ def results(workdir) -> dict:
 @pytest.fixture(scope='module')
 def finished(tmp_path_factory):
     workdir = tmp_path_factory.mktemp('palr') / 'run'
-    run.main(flags(workdir))
+    run_phases(flags(workdir), ALL)
     return workdir
 
 
@@ -61,7 +61,7 @@ def test_no_list_exceeds_the_cap_and_every_system_stands_beside(finished):
 
 
 def test_a_second_run_does_nothing_again(finished):
-    run.main(flags(finished))
+    run_phases(flags(finished), ALL)
     assert all(stage['reused'] for stage in results(finished)['stages'])
 
 
@@ -103,7 +103,7 @@ def test_the_recommender_lists_what_the_evaluation_listed_and_answers_strangers(
 
 @pytest.mark.slow
 def test_the_first_version_is_trained_on_the_first_task_alone(finished, tmp_path):
-    run.main(flags(tmp_path / 'v1', '--gin_file=gin_configs/palr/v1.gin'))
+    run_phases(flags(tmp_path / 'v1', '--gin_file=gin_configs/palr/v1.gin'), ALL)
     found = results(tmp_path / 'v1')
     assert list(found['training']['epoch']) == ['palr_simulated_shop_train_recommend']
     assert 'palr_v1' in found['test']

@@ -7,7 +7,6 @@ import time
 
 import pytest
 
-from llmrec_jax import run
 from llmrec_jax.inference.local_t5 import LocalT5
 from llmrec_jax.language_models.chat_server import ChatServer
 from llmrec_jax.language_models.stored_responses import OfflineModel
@@ -16,7 +15,7 @@ from llmrec_jax.prompts.palr.profiles import load_profiles
 from llmrec_jax.runs import gin_config
 from llmrec_jax.stages.profile_writers import CountedProfiles
 from tests.language_models.local_chat_server import chat_server, prompts_asked
-from tests.systems.configured import configured
+from tests.systems.configured import configured, run_phases
 
 KEY = 'sk-a-very-secret-key'
 TITLES = ['Red "Rose" Lipstick', 'Rose Soap', 'Sea Soap', 'Sea Salt']
@@ -49,7 +48,7 @@ def test_a_run_writes_profiles_once_and_keeps_no_key(tmp_path, shop, monkeypatch
     workdir = tmp_path / 'run'
 
     def start(*flags):
-        run.main(
+        run_phases(
             [
                 '--gin_file=gin_configs/profiles/amazon_beauty.gin',
                 '--gin_file=gin_configs/language_models/chat_server.gin',
@@ -59,7 +58,8 @@ def test_a_run_writes_profiles_once_and_keeps_no_key(tmp_path, shop, monkeypatch
                 '--gin.SERVED_MODEL=writer',
                 '--gin.API_KEY_VARIABLE=TEST_KEY',
                 *flags,
-            ]
+            ],
+            ('prepare',),
         )
         return load_profiles(workdir / 'profiles.jsonl')
 
