@@ -4,6 +4,7 @@ import seqio
 import tensorflow as tf
 
 from llmrec_jax.corpora.splits import MIN_EVENTS
+from llmrec_jax.models.ranked_catalogue import SEEN
 
 TFDS_SPLIT = 'train'
 SPLITS = ('train', 'validation', 'test')
@@ -12,8 +13,9 @@ SPLITS = ('train', 'validation', 'test')
 class LeaveLastOutSource(seqio.TfdsDataSource):
     """Reads a corpus's `users` table and gives each split what it may see of a user.
 
-    An example is `user` (row), `user_id` (bytes), `items` (int32 [events], oldest first) and `first_target`:
-    items from that position on are to be predicted, each from those before it.
+    An example is `user` (row), `user_id` (bytes), `user_hash` (of the id), `items` (int32 [events], oldest
+    first) and `first_target`: items from that position on are to be predicted, each from those before it.
+    Validation and test also have `seen`, the items before the target as tokens (row + 1).
 
     | split | items | first_target |
     |---|---|---|
@@ -32,6 +34,16 @@ class LeaveLastOutSource(seqio.TfdsDataSource):
             splits={split: TFDS_SPLIT for split in SPLITS},
             read_only=True,
         )
+
+    @property
+    def longest_history(self) -> int:
+        """Events of the user who has the most."""
+        return self.tfds_dataset.info.metadata['longest_history']
+
+    @property
+    def training_pairs(self) -> int:
+        """Examples that `next_item_examples` makes of 'train'."""
+        return self.tfds_dataset.info.metadata['training_pairs']
 
     def get_dataset(self, split: str | None = None, **kwargs) -> tf.data.Dataset:
         """Users of `split`, in the table's order unless shuffled."""
@@ -52,13 +64,16 @@ def _cut(user, split: str):
     else:
         items = items[: events - 1] if split == 'validation' else items
         first_target = tf.size(items) - 1
-    return {'user': user['user'], 'user_id': user['user_id'], 'items': items, 'first_target': first_target}
+    kept = {name: user[name] for name in ('user', 'user_id', 'user_hash')}
+    seen = {} if split == 'train' else {SEEN: items[:-1] + 1}
+    return {**kept, **seen, 'items': items, 'first_target': first_target}
 
 
 def next_item_examples(dataset: tf.data.Dataset) -> tf.data.Dataset:
     """Every prefix predicts its next item, from `first_target` on (TIGER: a sliding window over the history).
 
-    Gives `user`, `user_id`, `history` (int32 [length], oldest first) and `target` (int32 scalar).
+    Gives `history` (int32 [length], oldest first) and `target` (int32 scalar), beside what is known of the
+    user.
     """
 
     def expand(user):
@@ -68,11 +83,22 @@ def next_item_examples(dataset: tf.data.Dataset) -> tf.data.Dataset:
         )
         return targets.map(
             lambda position: {
-                'user': user['user'],
-                'user_id': user['user_id'],
+                **{name: value for name, value in user.items() if name not in ('items', 'first_target')},
                 'history': items[:position],
                 'target': items[position],
             }
         )
 
     return dataset.flat_map(expand)
+
+
+def pad_seen(dataset: tf.data.Dataset, *, width: int) -> tf.data.Dataset:
+    """Pads `seen` with 0 to one width, as batches are; a dataset without it stays as it is."""
+    if SEEN not in dataset.element_spec:
+        return dataset
+
+    def pad(example):
+        padded = tf.pad(example[SEEN], [[0, width - tf.size(example[SEEN])]])
+        return {**example, SEEN: tf.ensure_shape(padded, [width])}
+
+    return dataset.map(pad, num_parallel_calls=tf.data.AUTOTUNE)

@@ -41,6 +41,7 @@ from tasks.prompt_tasks import (
     TaskSet,
     drawn,
 )
+from tasks.task_names import in_letters
 
 if TYPE_CHECKING:
     from llmrec_jax.corpora.corpus import Corpus
@@ -121,7 +122,7 @@ class P5Tasks:
         """What the names of all tasks and mixtures begin with."""
         # The shop is one corpus in several sizes.
         corpus = 'simulated_shop' if isinstance(self.corpus, SimulatedShop) else self.corpus.name
-        return 'p5_' + ''.join(letter if letter.isalnum() else '_' for letter in corpus.lower())
+        return f'p5_{in_letters(corpus.lower())}'
 
     def identity(self) -> Any:
         """What decides the examples beside the corpus and the vocabulary, wherever they lie."""
@@ -188,9 +189,13 @@ class P5Tasks:
         )
 
     def register(self) -> TaskSet:
-        """Adds tasks and mixtures to SeqIO's registries, in place of older ones of their names.
+        """Adds tasks and mixtures to SeqIO's registries.
 
         The vocabulary is the one in the workdir; it is trained where there is none.
+
+        Raises:
+          ValueError: when others bear their names, as those of another shop or of other settings do; see
+            `tasks.registration.forget`.
         """
         from tasks import prompt_pipeline
 

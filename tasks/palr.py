@@ -24,6 +24,7 @@ from llmrec_jax.prompts.palr.data import Palr
 from llmrec_jax.prompts.palr.profiles import load_profiles
 from llmrec_jax.prompts.palr.templates import RECOMMEND, RECOMMEND_RETRIEVAL
 from tasks.prompt_tasks import ITEM_LIST, PromptTask, TaskSet
+from tasks.task_names import in_letters
 
 if TYPE_CHECKING:
     from llmrec_jax.corpora.corpus import Corpus
@@ -85,7 +86,7 @@ class PalrTasks:
         """What the names of all tasks and mixtures begin with."""
         # The shop is one corpus in several sizes.
         corpus = 'simulated_shop' if isinstance(self.corpus, SimulatedShop) else self.corpus.name
-        return 'palr_' + ''.join(letter if letter.isalnum() else '_' for letter in corpus.lower())
+        return f'palr_{in_letters(corpus.lower())}'
 
     def identity(self) -> Any:
         """What decides the examples beside the corpus, the vocabulary, the profiles and the candidates."""
@@ -159,9 +160,13 @@ class PalrTasks:
         )
 
     def register(self) -> TaskSet:
-        """Adds tasks and mixtures to SeqIO's registries, in place of older ones of their names.
+        """Adds tasks and mixtures to SeqIO's registries.
 
         The vocabulary is the one in the workdir; it is trained where there is none.
+
+        Raises:
+          ValueError: when others bear their names, as those of another shop or of other settings do; see
+            `tasks.registration.forget`.
         """
         from tasks import prompt_pipeline
 

@@ -1,5 +1,6 @@
 """The SeqIO side of tasks made of prompts; importing it imports TensorFlow."""
 
+import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,9 @@ from llmrec_jax.prompts.tf_ops import TENSORFLOW
 from llmrec_jax.prompts.tf_prompts import prompt_examples, records_dataset
 from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.text.vocabulary_sources import MODEL
+from tasks.content_digest import content_digest
 from tasks.prompt_tasks import ITEM, ITEM_OF_CANDIDATES, RENAMED, PromptTask, TaskSet
+from tasks.registration import add_mixture, add_task
 from tasks.text_metrics import metric_fns
 
 VOCABULARY = 'vocabulary'
@@ -38,28 +41,33 @@ def register_over(tasks: Any) -> TaskSet:
 
 
 def register(task_set: TaskSet, vocabulary: TextVocabulary) -> None:
-    """Adds the tasks and mixtures to SeqIO's registries, in place of older ones of their names."""
+    """Adds the tasks and mixtures to SeqIO's registries.
+
+    Raises:
+      ValueError: when other tasks or mixtures bear their names (see `registration.forget`).
+    """
     # SeqIO compares the vocabularies of a mixture's tasks, so that one object serves all.
     feature = seqio.Feature(vocabulary=vocabulary.seqio(), add_eos=True, dtype=tf.int32)
     features = dict.fromkeys(FEATURES, feature)
     of_tables = functools.cache(lambda key: tables_for(TENSORFLOW, tables[key]))
     item_names = [vocabulary.normalized(name) for name in task_set.item_names]
     tables = {id(task.tables): task.tables for task in (*task_set.training, *task_set.evaluation)}
-    mixtures = {task_set.training_mixture: list(task_set.rates.items())}
-    mixtures |= {name: [(task, 1) for task in names] for name, names in task_set.mixtures.items()}
-    for name in mixtures:
-        if name in seqio.MixtureRegistry.names():
-            seqio.MixtureRegistry.remove(name)
+    shared = {key: content_digest(table, item_names) for key, table in tables.items()}
     for task in (*task_set.training, *task_set.evaluation):
-        if task.name in seqio.TaskRegistry.names():
-            seqio.TaskRegistry.remove(task.name)
-        _register(task, of_tables(id(task.tables)), features, vocabulary, item_names)
-    for name, members in mixtures.items():
-        seqio.MixtureRegistry.add(name, members)
+        identity = content_digest(
+            shared[id(task.tables)],
+            dataclasses.replace(task, tables={}),
+            (vocabulary.fingerprint, vocabulary.extra_ids),
+        )
+        _register(task, identity, of_tables(id(task.tables)), features, vocabulary, item_names)
+    add_mixture(task_set.training_mixture, task_set.rates)
+    for name, members in task_set.mixtures.items():
+        add_mixture(name, dict.fromkeys(members, 1))
 
 
 def _register(
     task: PromptTask,
+    identity: str,
     tables: Mapping[str, Any],
     features: Mapping[str, seqio.Feature],
     vocabulary: TextVocabulary,
@@ -71,8 +79,9 @@ def _register(
     def dataset(split: str, shuffle_files: bool = False, seed: int | None = None) -> tf.data.Dataset:
         return records_dataset(task.records[split], epochs(split))
 
-    seqio.TaskRegistry.add(
+    add_task(
         task.name,
+        identity,
         source=seqio.FunctionDataSource(
             dataset,
             splits=tuple(task.records),
@@ -84,6 +93,8 @@ def _register(
             functools.partial(prompt_examples, group=task.group, tables=tables, seed=task.seed),
             seqio.map_over_dataset(_renamed),
             seqio.preprocessors.tokenize,
+            # What follows depends on lengths that are told when examples are read.
+            seqio.CacheDatasetPlaceholder(),
             count_cut,
             seqio.preprocessors.append_eos_after_trim,
         ],

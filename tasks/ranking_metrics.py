@@ -1,11 +1,12 @@
-"""SeqIO metric functions over beams: a hit is the item, never a shared code prefix."""
+"""SeqIO metric functions over ranked items: a hit is the item, never a shared code prefix."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from llmrec_jax.evaluation import metrics
+from llmrec_jax.evaluation.recommendations import from_ranked_lists
 
 
 def beam_ranks(targets: Sequence[str], predictions: Sequence[Sequence[str]]) -> np.ndarray:
@@ -23,7 +24,27 @@ def beam_ranks(targets: Sequence[str], predictions: Sequence[Sequence[str]]) -> 
 
 
 def _recall_and_ndcg(targets, predictions, *, ks: tuple[int, ...]) -> dict[str, float]:
-    ranks = beam_ranks(targets, predictions)
+    return _named(beam_ranks(targets, predictions), ks)
+
+
+def _recall_and_ndcg_of_items(
+    targets: Sequence[int],
+    predictions: Sequence[Sequence[int]],
+    aux_values: Mapping[str, Sequence[Sequence[float]]],
+    *,
+    ks: tuple[int, ...],
+) -> dict[str, float]:
+    del predictions
+    items = np.asarray(aux_values['items'])[:, ::-1]
+    if items.shape[1] < max(ks):
+        raise ValueError(
+            f'lists of {items.shape[1]} items give no recall@{max(ks)}: raise list_length of the model'
+        )
+    scores = np.asarray(aux_values['scores'], np.float64)[:, ::-1]
+    return _named(from_ranked_lists(items, scores, np.asarray(targets)).target_rank, ks)
+
+
+def _named(ranks: np.ndarray, ks: tuple[int, ...]) -> dict[str, float]:
     named = {}
     for k in ks:
         named[f'recall@{k}'] = metrics.mean_over_cases(metrics.recall_at_k(ranks, k))
@@ -35,3 +56,13 @@ def recall_and_ndcg(ks: tuple[int, ...]) -> Callable[..., dict[str, float]]:
     """A SeqIO metric function giving `recall@k` and `ndcg@k` over the full catalogue."""
     # SeqIO tells prediction metrics from score metrics by the positional names `targets, predictions`.
     return functools.partial(_recall_and_ndcg, ks=tuple(ks))
+
+
+def recall_and_ndcg_of_items(ks: tuple[int, ...]) -> Callable[..., dict[str, float]]:
+    """The same of lists of items, as the models that rank a catalogue predict them, best last.
+
+    Targets are rows of items; lists come as 'items' and 'scores' of the predictions' aux values. Ties count
+    against the target, as `evaluation.recommendations` counts them, as far as the list shows them: a list one
+    longer than the deepest cut-off shows all that matter.
+    """
+    return functools.partial(_recall_and_ndcg_of_items, ks=tuple(ks))

@@ -1,7 +1,7 @@
 """The task of sequential recommenders: a user's items, oldest first, of which each predicts the next.
 
     task = SequentialTask(corpus=SequenceFiles(directory='my_shop'), data_dir='data', max_items=50)
-    name = task.register()  # 'sequential_sequence_files_my_shop', known to SeqIO from here on
+    name = task.register()  # 'sequential_sequence_files_my_shop_' and a hash, known to SeqIO from here on
 
 TensorFlow is imported when a task is registered, not when it is configured.
 """
@@ -11,6 +11,7 @@ import dataclasses
 from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource, identity
 from llmrec_jax.models.sequential import ITEMS
+from tasks.task_names import in_letters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +22,7 @@ class SequentialTask:
       corpus: where the histories come from.
       data_dir: where the corpus is prepared.
       max_items: the newest items of a history that are read to predict the next one.
+      ks: cut-offs of the metrics.
 
     Raises:
       ValueError: when a history is to be of no item.
@@ -29,15 +31,16 @@ class SequentialTask:
     corpus: CorpusSource = marks.described_by(identity)
     data_dir: str = marks.without_effect()
     max_items: int = 50
+    ks: tuple[int, ...] = marks.without_effect((5, 10))
 
     def __post_init__(self):
         if self.max_items < 1:
             raise ValueError(f'SequentialTask.max_items={self.max_items} must be at least 1')
 
     @property
-    def name(self) -> str:
-        """SeqIO's name of the task."""
-        return 'sequential_' + ''.join(letter if letter.isalnum() else '_' for letter in self.corpus.name)
+    def stem(self) -> str:
+        """What SeqIO's name begins with; a hash of corpus and lengths follows."""
+        return f'sequential_{in_letters(self.corpus.name)}'
 
     @property
     def feature_lengths(self) -> dict[str, int]:
@@ -45,7 +48,11 @@ class SequentialTask:
         return {ITEMS: self.max_items + 1}
 
     def register(self) -> str:
-        """Adds the task to SeqIO's registry and returns its name; a task of that name is replaced."""
+        """Adds the task to SeqIO's registry, preparing the corpus where it is not, and returns its name.
+
+        Raises:
+          ValueError: when SeqIO knows another task of that name.
+        """
         from tasks import sequential_pipeline
 
         return sequential_pipeline.register(self)

@@ -6,7 +6,7 @@ Registering a task over a corpus is making a `TigerTask` and calling `register`:
         corpus=SequenceFiles(directory='my_shop'), data_dir='data', code_table='runs/my_shop/code_table',
         layout=TokenLayout(codebook_sizes=(256, 256, 256, 256)),
     )
-    name = task.register()  # 'tiger_sequence_files_my_shop', known to SeqIO from here on
+    name = task.register()  # 'tiger_sequence_files_my_shop_' and a hash, known to SeqIO from here on
 
 TensorFlow is imported when a task is registered, not when it is configured: training from materialised tasks
 needs the configuration alone.
@@ -16,7 +16,9 @@ import dataclasses
 
 from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource, identity
+from llmrec_jax.semantic_ids.history_encoding import HistoryEncoding
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
+from tasks.task_names import in_letters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +28,7 @@ class TigerTask:
     Attributes:
       corpus: where the histories come from.
       data_dir: where the corpus is prepared.
-      code_table: folder of the code table; read when a dataset is asked for.
+      code_table: file of the code table; read when the task is registered.
       layout: token ids of codes and users.
       max_items: the newest items of the history that the input shows.
       ks: cut-offs of the metrics.
@@ -40,18 +42,27 @@ class TigerTask:
     ks: tuple[int, ...] = marks.without_effect((5, 10))
 
     @property
-    def name(self) -> str:
-        """SeqIO's name of the task."""
-        return 'tiger_' + ''.join(letter if letter.isalnum() else '_' for letter in self.corpus.name)
+    def stem(self) -> str:
+        """What SeqIO's name begins with; a hash of corpus, code table, layout and lengths follows."""
+        return f'tiger_{in_letters(self.corpus.name)}'
+
+    @property
+    def encoding(self) -> HistoryEncoding:
+        """From a history to `inputs`."""
+        return HistoryEncoding(self.layout, self.max_items)
 
     @property
     def feature_lengths(self) -> dict[str, int]:
-        """Longest input (user token and history) and target, in tokens."""
-        levels = len(self.layout.codebook_sizes)
-        return {'inputs': 1 + self.max_items * levels, 'targets': levels}
+        """Longest input (user token, where there is one, and history) and target, in tokens."""
+        return {'inputs': self.encoding.longest, 'targets': self.layout.n_levels}
 
     def register(self) -> str:
-        """Adds the task to SeqIO's registry and returns its name; a task of that name is replaced."""
+        """Adds the task to SeqIO's registry, preparing the corpus where it is not, and returns its name.
+
+        Raises:
+          FileNotFoundError: when there is no code table.
+          ValueError: when the table does not fit the layout, or SeqIO knows another task of that name.
+        """
         from tasks import tiger_pipeline
 
         return tiger_pipeline.register(self)

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 
 # Eight virtual devices let the sharding tests run in the same process; must precede the first import of jax.
@@ -30,6 +31,11 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile('shared_machine')
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds the folder of recipes that `tests/systems/test_conformance.py` is to try."""
+    parser.addoption('--recipes', metavar='DIR', help='gin files in place of those of gin_configs/')
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
     """Collects with the garbage collector off.
@@ -42,3 +48,13 @@ def pytest_collection() -> Iterator[None]:
         return (yield)
     finally:
         gc.enable()
+
+
+@pytest.fixture(autouse=True, scope='module')
+def _own_tasks() -> Iterator[None]:
+    """A name stands for one task in a process, so that each module forgets the tasks that it registered."""
+    yield
+    if 'tasks.registration' in sys.modules:
+        from tasks import registration
+
+        registration.forget('')

@@ -5,8 +5,11 @@ import json
 import pathlib
 import re
 
+import numpy as np
+
 from llmrec_jax.runs import gin_config
 from llmrec_jax.runs.system import System
+from llmrec_jax.training.columns import write_columns
 
 CONFIGS = gin_config.REPOSITORY / 'gin_configs'
 
@@ -50,9 +53,11 @@ def stand_in(macro: str, folder: pathlib.Path) -> str:
     """
     if macro.endswith('DIR'):
         return str(sequence_files(folder))
+    if macro == 'EXAMPLES':
+        columns = {'inputs': [np.array([5, 6, 1])], 'targets': [np.array([7, 1])]}
+        return repr(str(write_columns(folder / 'examples', columns, {}).directory))
     return {
         'INITIAL_CHECKPOINT': 'None',
-        'EXAMPLES': "'examples'",
         'VOCABULARY_MODEL': "'spiece.model'",
         'BASE_URL': "'http://localhost:8000/v1'",
         'SERVED_MODEL': "'served'",
@@ -69,3 +74,11 @@ def sequence_files(folder: pathlib.Path) -> pathlib.Path:
     ]
     (folder / 'items.jsonl').write_text('\n'.join(map(json.dumps, items)))
     return folder
+
+
+def recipes(folder: pathlib.Path) -> list[pathlib.Path]:
+    """What lies in a folder of a system, but for `base.gin`, which recipes include."""
+    others = ('models', 'runs', 'overlays')
+    return sorted(
+        path for path in folder.glob('*/*.gin') if path.parent.name not in others and path.name != 'base.gin'
+    )

@@ -45,6 +45,11 @@ class PreparedCorpus:
     items_name: str
     users_name: str
 
+    @property
+    def content(self) -> str:
+        """What names the corpus wherever it lies: the source, and the hash of its settings and files."""
+        return self.users_name.partition(':')[0]
+
 
 def prepare(source: CorpusSource, data_dir: str | os.PathLike) -> PreparedCorpus:
     """Writes both tables of the corpus of `source` below `data_dir`, unless they are there.

@@ -74,6 +74,12 @@ class Splits:
 MIN_EVENTS = 3
 
 
+def training_pairs(lengths: Int[np.ndarray, 'users']) -> int:
+    """How many times a training history is followed by an item of it, over users of so many events."""
+    kept = np.where(lengths >= MIN_EVENTS, lengths - 2, lengths)
+    return int(np.maximum(kept - 1, 0).sum())
+
+
 def leave_last_out(corpus: Corpus) -> Splits:
     """Splits every user's history (papers: S3-Rec, P5, TIGER).
 

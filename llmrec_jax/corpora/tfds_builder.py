@@ -11,6 +11,8 @@ import tensorflow_datasets as tfds
 from llmrec_jax.corpora.corpus import Corpus
 from llmrec_jax.corpora.download import with_files
 from llmrec_jax.corpora.source import CorpusSource
+from llmrec_jax.corpora.splits import training_pairs
+from llmrec_jax.corpora.user_hashes import user_hash
 
 TABLES = ('items', 'users')
 # TFDS's own convention for data that is not split on disk: leave_last_out splits within each user.
@@ -58,12 +60,16 @@ class CorpusBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     A record of `items` is one item: `item` (its row) and the columns of `Items`. A record of `users` is one
     user: `user` (the row), the columns of `Users`, and `events`, a sequence of the columns of `Events` in
-    time order. Provenance, the corpus's fingerprint and what it was made from are the TFDS metadata
-    (`metadata.json`), which comes into being together with the data.
+    time order. Provenance, the corpus's fingerprint, what it was made from, the longest history and the
+    number of training pairs (`splits.training_pairs`) are the TFDS metadata (`metadata.json`), which comes
+    into being together with the data.
     """
 
-    VERSION = tfds.core.Version('1.0.0')
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {'1.0.0': 'Items; users with nested events.'}
+    VERSION = tfds.core.Version('1.1.0')
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        '1.0.0': 'Items; users with nested events.',
+        '1.1.0': 'Users with the hash of their id; metadata of histories.',
+    }
 
     def _info(self) -> tfds.core.DatasetInfo:
         if self.builder_config.table == 'items':
@@ -87,6 +93,7 @@ class CorpusBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             features = {
                 'user': np.int64,
                 'user_id': tfds.features.Text(),
+                'user_hash': np.int64,
                 'profile': tfds.features.Text(),
                 'events': tfds.features.Sequence(events),
             }
@@ -97,12 +104,15 @@ class CorpusBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
         config = self.builder_config
         corpus = config.corpus(dl_manager)
+        lengths = np.diff(corpus.user_offsets)
         self.info.metadata.update(
             corpus=corpus.name,
             table=config.table,
             fingerprint=corpus.fingerprint(),
             identity=config.identity,
             provenance=dict(corpus.provenance),
+            longest_history=int(lengths.max()),
+            training_pairs=training_pairs(lengths),
         )
         return {SPLIT: self._generate_examples(corpus)}
 
@@ -137,6 +147,7 @@ def _user_records(corpus: Corpus) -> Iterator[tuple[int, dict[str, Any]]]:
             {
                 'user': row,
                 'user_id': users.user_id[row],
+                'user_hash': user_hash(users.user_id[row]),
                 'profile': users.profile[row],
                 'events': {
                     'item': events.item[own],

@@ -6,15 +6,13 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from clu import metrics as clu_metrics
 from jaxtyping import Array, Float
 
+from llmrec_jax import marks
 from llmrec_jax.models.inference import (
-    Batch,
     DecodeFn,
     EncoderDecoderInference,
-    Key,
-    Params,
+    TextDecoder,
     network_variables,
 )
 from llmrec_jax.models.losses import (
@@ -23,6 +21,8 @@ from llmrec_jax.models.losses import (
     token_cross_entropy,
     token_weights,
 )
+from llmrec_jax.models.model_protocol import Batch, Key, Params, SummedLossModel, as_arrays
+from llmrec_jax.models.ranked_catalogue import KEPT, REMOVED, SEEN, check_seen_items
 from llmrec_jax.models.t5.flops import train_flops
 from llmrec_jax.models.t5.transformer import Transformer
 from llmrec_jax.models.whole_words import WHOLE_WORD_IDS, WholeWords
@@ -31,7 +31,7 @@ PACKING_FEATURES = ('encoder_segment_ids', 'decoder_segment_ids', 'encoder_posit
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class EncoderDecoderModel(EncoderDecoderInference):
+class EncoderDecoderModel(EncoderDecoderInference, SummedLossModel):
     """A `Transformer` with its loss and its search.
 
     Has what T5X's trainer, evaluator and inference touch on a model, and imports nothing of T5X.
@@ -40,36 +40,36 @@ class EncoderDecoderModel(EncoderDecoderInference):
       module: the network.
       input_vocabulary: SeqIO vocabulary of the inputs; only T5X and SeqIO read it.
       output_vocabulary: SeqIO vocabulary of the targets; likewise.
-      optimizer_def: T5X's optimizer; the embedded engine has its own.
       decode_fn: the search behind `recommend` and `predict_batch`, or the text decoder behind the latter.
       trie: the catalogue that `predict_batch` searches; `recommend` is handed one.
       return_all_decodes: whether `predict_batch` returns all beams or the best one.
       label_smoothing: in [0, 1).
       z_loss: coefficient of log(Z)**2; T5 1.1 was trained with 1e-4.
-      loss_normalizing_factor: what `loss_fn` divides the summed loss by: None for nothing (T5X's default), a
-        number, or one of `LOSS_NORMALIZING_FACTORS`.
       feature_converter_cls: None for `seqio.EncDecFeatureConverter`, or with whole words for one that numbers
         them as well.
       whole_words: how the words of the inputs are numbered for a network with
         `T5Config.whole_word_embeddings`; None for one without.
+      seen_items: 'kept', or 'removed' for a `predict_batch` that leaves out the items of the batch's 'seen';
+        `recommend` is told by its caller.
+      optimizer_def: see `SummedLossModel`.
+      loss_normalizing_factor: likewise; any of `LOSS_NORMALIZING_FACTORS`.
 
     Raises:
-      ValueError: for an unknown normalizing factor, a smoothing outside [0, 1), or whole words in only one of
-        model and network.
+      ValueError: for an unknown normalizing factor, a smoothing outside [0, 1), whole words in only one of
+        model and network, or seen items to be removed from texts.
     """
 
     module: Transformer
     input_vocabulary: Any = None
     output_vocabulary: Any = None
-    optimizer_def: Any = None
     decode_fn: DecodeFn | None = None
     trie: Any = None
     return_all_decodes: bool = True
     label_smoothing: float = 0.0
     z_loss: float = 0.0
-    loss_normalizing_factor: float | int | str | None = None
     feature_converter_cls: Any = None
     whole_words: WholeWords | None = None
+    seen_items: str = marks.without_effect(KEPT)
 
     def __post_init__(self):
         factor = self.loss_normalizing_factor
@@ -80,6 +80,12 @@ class EncoderDecoderModel(EncoderDecoderInference):
             )
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f'label_smoothing must be in [0, 1), not {self.label_smoothing}')
+        check_seen_items('EncoderDecoderModel', self.seen_items)
+        if self.seen_items == REMOVED and isinstance(self.decode_fn, TextDecoder):
+            raise ValueError(
+                f'EncoderDecoderModel.seen_items={REMOVED!r} acts on a search over the catalogue; '
+                f'{type(self.decode_fn).__name__} writes texts'
+            )
         rows = self.module.config.whole_word_embeddings
         if (self.whole_words is None) != (rows == 0):
             raise ValueError(
@@ -91,6 +97,14 @@ class EncoderDecoderModel(EncoderDecoderInference):
     @property
     def FEATURE_CONVERTER_CLS(self) -> Any:
         """The SeqIO feature converter; asking for it imports SeqIO, and with it TensorFlow."""
+        converter = self._plain_converter()
+        if self.seen_items == KEPT:
+            return converter
+        from llmrec_jax.models.seen_features import with_seen
+
+        return with_seen(converter)
+
+    def _plain_converter(self) -> Any:
         if self.feature_converter_cls is not None:
             return self.feature_converter_cls
         if self.whole_words is not None:
@@ -109,15 +123,15 @@ class EncoderDecoderModel(EncoderDecoderInference):
 
         Args:
           task_batch: 'inputs' [batch, inputs] and, for training and scoring, 'targets' [batch, targets];
-            padded with 0. Where rows are packed, 'inputs_segment_ids', 'inputs_positions' and the same of the
-            targets (see `training.packing`).
+            padded with 0; and 'seen', for a model that removes seen items. Where rows are packed,
+            'inputs_segment_ids', 'inputs_positions' and the same of the targets (see `training.packing`).
 
         Returns:
           'encoder_input_tokens', and with targets 'decoder_target_tokens', 'decoder_input_tokens' (the
           targets shifted right behind a 0, within their segment where rows are packed) and
           'decoder_loss_weights' (1 where the target is no padding); of packed rows 'encoder_segment_ids',
           'encoder_positions' and the same of the decoder too; with whole words 'encoder_whole_word_ids' (see
-          `whole_words.whole_word_ids`); all int32.
+          `whole_words.whole_word_ids`); 'seen' as it came, where it is needed; all int32.
 
         Raises:
           ValueError: if a token is outside the model's vocabulary, which the network would not notice.
@@ -146,6 +160,8 @@ class EncoderDecoderModel(EncoderDecoderInference):
                 for kind in ('segment_ids', 'positions')
             }
             model_batch['decoder_input_tokens'] *= model_batch['decoder_positions'] > 0
+        if self.seen_items == REMOVED and SEEN in task_batch:
+            model_batch[SEEN] = np.asarray(task_batch[SEEN], np.int32)
         if self.whole_words is not None:
             model_batch[WHOLE_WORD_IDS] = self.whole_words.ids(
                 model_batch['encoder_input_tokens'],
@@ -189,7 +205,7 @@ class EncoderDecoderModel(EncoderDecoderInference):
           dropout_rng: dropout is on where there is a key for it.
           inference: whether whole words are left out where the model omits them at inference.
         """
-        batch = _as_arrays(batch)
+        batch = as_arrays(batch)
         return self.module.apply(
             network_variables(params),
             batch['encoder_input_tokens'],
@@ -210,7 +226,7 @@ class EncoderDecoderModel(EncoderDecoderInference):
           The weighted loss in nats, z-loss included; the sum of weights; and further weighted sums
           ('accuracy', 'cross_entropy', 'z_loss'), each to be divided by the sum of weights.
         """
-        batch = _as_arrays(batch)
+        batch = as_arrays(batch)
         logits = self.compute_logits(params, batch, dropout_rng)
         targets = batch['decoder_target_tokens']
         weights = token_weights(batch, self.loss_normalizing_factor)
@@ -229,31 +245,15 @@ class EncoderDecoderModel(EncoderDecoderInference):
         target_length = features['decoder_target_tokens'].shape[1]
         return train_flops(self.module.config, examples, input_length, target_length)
 
-    def loss_fn(
-        self, params: Params, batch: Batch, dropout_rng: Key | None
-    ) -> tuple[Float[Array, ''], dict[str, clu_metrics.Metric]]:
-        """T5X's loss: the summed loss over `loss_normalizing_factor`, and metrics that merge over batches."""
-        batch = _as_arrays(batch)
-        loss, weight, sums = self.loss_sums(params, batch, dropout_rng)
-        weights = token_weights(batch, self.loss_normalizing_factor)
-        metrics = {
-            name: clu_metrics.Average(total=total, count=weight)
-            for name, total in {'loss_per_nonpadding_target_token': loss, **sums}.items()
-        }
-        return loss / loss_normalizer(weights, self.loss_normalizing_factor), metrics
-
-    def eval_fn(self, params: Params, batch: Batch) -> tuple[Float[Array, ''], dict[str, clu_metrics.Metric]]:
-        """`loss_fn` without dropout."""
-        return self.loss_fn(params, batch, None)
+    def loss_normalizer(self, batch: Batch, weight: Float[Array, '']) -> Float[Array, ''] | float:
+        """What `loss_fn` divides a batch's summed loss by."""
+        del weight
+        weights = token_weights(as_arrays(batch), self.loss_normalizing_factor)
+        return loss_normalizer(weights, self.loss_normalizing_factor)
 
     def score_batch(self, params: Params, batch: Batch) -> Float[Array, 'batch']:
         """Log-probability of each row's targets, in nats; neither smoothing nor z-loss enters."""
-        batch = _as_arrays(batch)
+        batch = as_arrays(batch)
         logits = self.compute_logits(params, batch, inference=True)
         cross_entropy, _ = token_cross_entropy(logits, batch['decoder_target_tokens'])
         return -jnp.sum(cross_entropy * token_weights(batch, None), axis=-1)
-
-
-def _as_arrays(batch: Batch) -> dict[str, Array]:
-    """A batch of numpy arrays, as the input pipelines make them, outside `jit`."""
-    return {name: jnp.asarray(feature) for name, feature in batch.items()}

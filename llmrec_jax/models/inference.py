@@ -1,21 +1,19 @@
 """What a trained encoder-decoder is asked for: items, texts, and scores of candidates."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, Float, Int
 
 from llmrec_jax.models.losses import token_cross_entropy
+from llmrec_jax.models.model_protocol import Batch, Key, Params
+from llmrec_jax.models.ranked_catalogue import seen_tokens
 from llmrec_jax.models.t5.transformer import Transformer
 from llmrec_jax.models.whole_words import WHOLE_WORD_IDS, WholeWords
 
-Params = Mapping[str, Any]
-Batch = Mapping[str, Any]
-Key = jaxtyping.Key[Array, '*rows'] | UInt32[Array, '*rows words']
 # (newest token of each beam, its position, the beams' cache) to (logits of the next token, the cache).
 Step = Callable[[Int[Array, 'batch beam'], int | Int[Array, ''], Any], tuple[Float[Array, '...'], Any]]
 
@@ -70,6 +68,7 @@ class EncoderDecoderInference:
     trie: Any
     return_all_decodes: bool
     whole_words: WholeWords | None
+    seen_items: str
 
     def recommend(self, params: Params, batch: Batch, trie: Any, **filters: Any) -> RankedItems:
         """The best items of each user, best first.
@@ -184,11 +183,12 @@ class EncoderDecoderInference:
     ) -> tuple[Int[Array, 'batch *beam length'], dict[str, Array]]:
         """T5X's prediction, *best last*, as T5X orders its decodes.
 
-        `generate` where the model's `decode_fn` is a text decoder, else `recommend` over its own trie.
+        `generate` where the model's `decode_fn` is a text decoder, else `recommend` over its own trie, with
+        the batch's 'seen' left out where the model removes seen items.
 
         Args:
           params: the network's parameters.
-          batch: needs the encoder's features only.
+          batch: needs the encoder's features, and 'seen' where the model removes seen items.
           rng: what a decoder that draws draws from; a search reads none.
 
         Returns:
@@ -202,18 +202,15 @@ class EncoderDecoderInference:
             fields = {'tokens': texts.tokens, 'scores': texts.scores}
             fields = jax.tree.map(lambda leaf: jax.vmap(lambda rows, index: rows[index])(leaf, order), fields)
         else:
-            beams = self.recommend(params, batch, self.trie)
+            seen = seen_tokens(batch, self.seen_items)
+            # `seen` is left out, not None, because an unconstrained search takes no filters at all.
+            filters = {} if seen is None else {'seen': seen - 1}
+            beams = self.recommend(params, batch, self.trie, **filters)
             fields = {'tokens': beams.tokens, 'scores': beams.scores, 'items': beams.items}
             fields = jax.tree.map(lambda leaf: jnp.flip(leaf, axis=1), fields | {'valid': beams.valid})
         if not self.return_all_decodes:
             fields = jax.tree.map(lambda leaf: leaf[:, -1], fields)
         return fields.pop('tokens'), fields
-
-    def predict_batch(
-        self, params: Params, batch: Batch, rng: Key | None = None
-    ) -> Int[Array, 'batch *beam length']:
-        """The tokens of `predict_batch_with_aux`."""
-        return self.predict_batch_with_aux(params, batch, rng)[0]
 
     def whole_word_features(self, batch: Batch, *, inference: bool) -> dict[str, Int[Array, 'batch inputs']]:
         """The word numbers that the encoder is given with this batch: those of the batch, or nothing.

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+NUM_REAL_TARGET_TOKENS = 'NUM_REAL_TARGET_TOKENS'
 LOSS_NORMALIZING_FACTORS = (
-    'NUM_REAL_TARGET_TOKENS',
+    NUM_REAL_TARGET_TOKENS,
     'NUM_TOTAL_TARGET_TOKENS',
     'AVERAGE_PER_SEQUENCE',
 )

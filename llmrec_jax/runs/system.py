@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
+from llmrec_jax import marks
 from llmrec_jax.evaluation.recommender import Recommender
 from llmrec_jax.runs.record import StageRecord, facts_of
 from llmrec_jax.runs.run import Run
@@ -32,7 +33,7 @@ class System(abc.ABC):
 
     PLANNED: ClassVar[tuple[str, ...]] = ()
 
-    workdir: str
+    workdir: str = marks.without_effect()
     name: str
     checkpoint: str | None = None
 

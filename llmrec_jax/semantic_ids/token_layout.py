@@ -2,11 +2,13 @@
 
 import dataclasses
 import functools
-import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
+
+from llmrec_jax.corpora.user_hashes import user_hash
 
 PAD, EOS, UNK = 0, 1, 2
 FIRST_LEVEL_TOKEN = 3
@@ -87,9 +89,17 @@ class TokenLayout:
         Raises:
           ValueError: if the layout has no user tokens.
         """
+        return self.hashed_user_token(user_hash(user_id))
+
+    def hashed_user_token(self, hashed: Any) -> Any:
+        """The token of a user whose id has this `user_hash`: a number, or a tensor of numbers.
+
+        Raises:
+          ValueError: if the layout has no user tokens.
+        """
         if not self.user_tokens:
             raise ValueError('this layout has no user tokens: set user_tokens above 0')
-        return self.user_offset + zlib.crc32(user_id.encode()) % self.user_tokens
+        return self.user_offset + hashed % self.user_tokens
 
     def user_token_ids(self, user_ids: Sequence[str]) -> Int[np.ndarray, 'users']:
         """`user_token` of each user."""

@@ -17,16 +17,17 @@ from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Stage
-from llmrec_jax.runs.system import System
+from llmrec_jax.runs.system import EngineTask, System
 from llmrec_jax.stages import rank
 from llmrec_jax.stages.catalogue_network import CatalogueNetwork
 from llmrec_jax.stages.catalogue_ranking import CatalogueRetrieval
+from llmrec_jax.stages.corpus import CORPUS_FACTS
 from llmrec_jax.stages.learning_curves import learning_curves
 from llmrec_jax.stages.networks import Parameters
 from llmrec_jax.stages.rank import Evaluate, Ranking, Retrieval, TrainedRecommender
 from llmrec_jax.stages.ranking_report import RankingReport
 from llmrec_jax.stages.sampled import MeasureSampled, MeasureSampledBaselines
-from llmrec_jax.stages.tasks import MaterialiseTask
+from llmrec_jax.stages.tasks import MaterialiseTask, examples
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.trainer import Trainer
 from tasks.sequential import SequentialTask
@@ -152,6 +153,30 @@ class CatalogueSystem(System):
             users=parts['ranking_batch_size'],
             list_length=parts['ranking'].list_length,
         )
+
+    def engine_task(self, run: Run) -> EngineTask:
+        """See `System.engine_task`."""
+        name = self.task.register()
+        model = dataclasses.replace(
+            self.model(run),
+            list_length=max(self.ranking.list_length, max(self.ranking.ks) + 1),
+            seen_items=self.seen_items,
+        )
+        return EngineTask(
+            model=model,
+            trainer=self.engine_trainer(run),
+            trained=name,
+            evaluated=name,
+            feature_lengths=self.task.feature_lengths,
+            decoding_batch_size=self.ranking_batch_size,
+            examples=lambda split: run[examples(split)],
+            provenance={'corpus': run[CORPUS_FACTS]['fingerprint']},
+        )
+
+    def engine_trainer(self, run: Run) -> Trainer:
+        """The trainer of another engine, which begins with what stages before training made."""
+        del run
+        return self.trainer
 
     def report(self, run: Run, records: Sequence[StageRecord]) -> None:
         """See `System.report`."""

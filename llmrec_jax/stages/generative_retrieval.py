@@ -19,6 +19,7 @@ from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run
 from llmrec_jax.semantic_ids.code_table import CodeTable
+from llmrec_jax.semantic_ids.history_encoding import encode_histories
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
 from llmrec_jax.semantic_ids.trie import Trie
 from llmrec_jax.stages.corpus import USER_IDS
@@ -97,7 +98,9 @@ class GenerativeRecommender:
         Every process of a run decodes its own share of a batch and gets the beams of all.
         """
         users = [self.user_ids[row] for row in cases.user.tolist()]
-        examples = as_semantic_ids(users, cases, self.table, self.layout, self.max_items)
+        histories = [cases.histories[row] for row in range(len(cases))]
+        inputs = encode_histories(users, histories, self.table, self.layout, self.max_items)
+        examples = ColumnStore.in_memory({'inputs': inputs})
         lengths = examples.lengths('inputs')
         widths = (*self.length_buckets, self.input_length)
         history, _ = cases.histories.last(int(cases.histories.lengths.max()))
@@ -182,29 +185,6 @@ def check_users_at_once(batch_size: int) -> None:
             f'{batch_size} users at once do not divide over {jax.device_count()} devices: '
             'change Tiger.decoding_batch_size'
         )
-
-
-def as_semantic_ids(
-    users: Sequence[str], cases: RankingCases, table: CodeTable, layout: TokenLayout, max_items: int
-) -> ColumnStore:
-    """What the task makes of these histories: the user's token, then the newest items' codes (TIGER, 3.2).
-
-    Args:
-      users: what the user of each case is called.
-      cases: their histories.
-      table: the items' codes.
-      layout: of tokens.
-      max_items: items that are shown.
-
-    Returns:
-      One row a case, with the feature 'inputs'.
-    """
-    tokens = layout.item_tokens(table.codes)
-    inputs = [
-        np.concatenate([[layout.user_token(user)], tokens[cases.histories[row][-max_items:]].reshape(-1)])
-        for row, user in enumerate(users)
-    ]
-    return ColumnStore.in_memory({'inputs': inputs})
 
 
 def _on_every_process(beams: Beams) -> Beams:

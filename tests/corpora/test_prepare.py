@@ -184,7 +184,7 @@ def test_a_full_disk_is_named_and_leaves_nothing_half_written(tmp_path):
 
 def test_damaged_data_are_named(tmp_path):
     prepared = prepare(SequenceFiles(str(write_directory(tmp_path / 'shop'))), tmp_path)
-    shard = sorted(tmp_path.glob('llmrec_sequence_files/*-users/1.0.0/*.tfrecord-*'))[0]
+    shard = sorted(tmp_path.glob('llmrec_sequence_files/*-users/1.1.0/*.tfrecord-*'))[0]
     shard.write_bytes(shard.read_bytes()[:-3])
     with pytest.raises(
         ValueError, match=r'shop-.*users.* is damaged; delete its directories and prepare it again'
@@ -194,10 +194,10 @@ def test_damaged_data_are_named(tmp_path):
 
 def test_a_table_that_is_not_there_is_named(tmp_path):
     missing = PreparedCorpus(
-        str(tmp_path), 'llmrec_sequence_files/shop-0-items:1.0.0', 'llmrec_sequence_files/shop-0-users:1.0.0'
+        str(tmp_path), 'llmrec_sequence_files/shop-0-items:1.1.0', 'llmrec_sequence_files/shop-0-users:1.1.0'
     )
     with pytest.raises(
-        FileNotFoundError, match=r'has no table llmrec_sequence_files/shop-0-items:1.0.0; prepare'
+        FileNotFoundError, match=r'has no table llmrec_sequence_files/shop-0-items:1.1.0; prepare'
     ):
         load_corpus(missing)
 

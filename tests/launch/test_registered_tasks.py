@@ -9,9 +9,9 @@ import pytest
 
 from llmrec_jax import evaluate
 from llmrec_jax.launch import pipeline
-from llmrec_jax.runs import gin_config
 from llmrec_jax.launch.fine_tuning import FineTuning
 from llmrec_jax.launch.run_folder import RunFolder
+from llmrec_jax.runs import gin_config
 from llmrec_jax.training.parameter_restore import load_params
 from tests.launch import text_tasks
 from tests.launch.test_fine_tuning import flags

@@ -5,8 +5,8 @@ import argparse
 import pytest
 
 from llmrec_jax.launch import pipeline
-from llmrec_jax.runs import gin_config
 from llmrec_jax.launch.text_recipe import TextRecipe
+from llmrec_jax.runs import gin_config
 
 FOLDER = gin_config.REPOSITORY / 'gin_configs' / 'p5'
 # Files to be given after a recipe.

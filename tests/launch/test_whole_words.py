@@ -6,14 +6,14 @@ import dataclasses
 import numpy as np
 import pytest
 
-from llmrec_jax.runs import gin_config
 from llmrec_jax.launch.fine_tuning import open_examples
-from llmrec_jax.runs.fingerprint import fingerprint
-from llmrec_jax.stages.task_provenance import vocabulary_facts
 from llmrec_jax.launch.text_recipe import TextRecipe
 from llmrec_jax.launch.text_stages import text_train_stage
 from llmrec_jax.launch.text_workspace import TextWorkspace
 from llmrec_jax.models.whole_words import WholeWords
+from llmrec_jax.runs import gin_config
+from llmrec_jax.runs.fingerprint import fingerprint
+from llmrec_jax.stages.task_provenance import vocabulary_facts
 from llmrec_jax.text.vocabulary_sources import TrainedVocabulary
 from llmrec_jax.training.columns import write_columns
 from tests.text.vocabularies import prompt_texts

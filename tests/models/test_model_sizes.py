@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from llmrec_jax.runs import gin_config
 from llmrec_jax.models.t5.config import T5Config
 from llmrec_jax.models.t5.transformer import Transformer
+from llmrec_jax.runs import gin_config
 
 # Counted by formula from the shapes that Raffel et al. and Google's t5.1.1 release give: 77 M, 248 M, 783 M,
 # 2.85 B and 11.1 B, which are also the counts of the published checkpoints.

@@ -9,8 +9,8 @@ import sys
 import pytest
 import seqio
 
-from llmrec_jax.runs import gin_config
 from llmrec_jax.launch.text_recipe import TextRecipe
+from llmrec_jax.runs import gin_config
 from llmrec_jax.text.vocabulary_sources import TrainedVocabulary
 from tests.text.vocabularies import prompt_texts
 

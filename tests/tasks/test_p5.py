@@ -18,7 +18,7 @@ from llmrec_jax.prompts.p5.data import P5
 from llmrec_jax.prompts.p5.groups import P5Prompts
 from llmrec_jax.prompts.template import Template
 from llmrec_jax.text.vocabulary_sources import TrainedVocabulary
-from tasks import prompt_pipeline
+from tasks import prompt_pipeline, registration
 from tasks.p5 import EVALUATED, P5Tasks
 from tasks.prompt_tasks import TaskSet
 from tests.prompts.corpora import corpus_of
@@ -107,6 +107,29 @@ def test_the_mixture_of_evaluation_has_a_seen_template_of_each_group_and_all_tha
     assert all(False in seen for seen in found.values())
     held_out = {one.id for one in groups.TEMPLATES if one.held_out and one.family != 'zero_shot'}
     assert held_out <= set(EVALUATED)
+
+
+def test_a_name_stands_for_one_task(corpus, vocabulary, registered):
+    prompt_pipeline.register(registered, vocabulary)
+    for changed in ({'seed': 1}, {'p5': P5(prompts=P5Prompts(candidates=6))}):
+        other = tasks_of(**changed).build_over(corpus)
+        with pytest.raises(ValueError, match='another task'):
+            prompt_pipeline.register(other, vocabulary)
+    fewer = dataclasses.replace(registered, rates=dict(list(registered.rates.items())[:2]))
+    with pytest.raises(ValueError, match='another mixture'):
+        prompt_pipeline.register(fewer, vocabulary)
+
+
+def test_a_process_may_forget_its_tasks_and_go_on_with_others(corpus, vocabulary):
+    sources = {'first': Source('forgotten/corpus'), 'second': Source('kept/corpus')}
+    sets = {name: tasks_of(corpus=source).build_over(corpus) for name, source in sources.items()}
+    for task_set in sets.values():
+        prompt_pipeline.register(task_set, vocabulary)
+    gone = registration.forget(sets['first'].name)
+    assert sets['first'].training_mixture in gone
+    assert {task.name for task in sets['first'].evaluation} <= set(gone)
+    assert seqio.get_mixture_or_task(sets['second'].training_mixture).tasks
+    prompt_pipeline.register(tasks_of(corpus=sources['first'], seed=1).build_over(corpus), vocabulary)
 
 
 def test_the_zero_shot_mixture_holds_what_training_never_saw(registered):

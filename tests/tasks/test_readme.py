@@ -27,7 +27,7 @@ def test_a_task_over_ones_own_corpus(tmp_path, monkeypatch):
     (code,) = re.findall(r'```python\n(.*?)```', PAGE.read_text(), re.S)
     names: dict = {}
     exec(code, names)
-    assert names['name'] == 'tiger_sequence_files_my_shop'
+    assert re.fullmatch('tiger_sequence_files_my_shop_[0-9a-f]{8}', names['name'])
     examples = seqio.get_mixture_or_task(names['name']).get_dataset(split='train', shuffle=False)
     # Two users of four events: the last two are held out, so each trains on one transition.
     assert len(list(examples.as_numpy_iterator())) == 2

@@ -1,5 +1,5 @@
+import dataclasses
 import functools
-import zlib
 
 import numpy as np
 import pytest
@@ -10,11 +10,11 @@ from llmrec_jax.corpora import prepare
 from llmrec_jax.corpora.simulated_shop.source import SimulatedShop
 from llmrec_jax.corpora.splits import leave_last_out
 from llmrec_jax.evaluation import metrics
-from llmrec_jax.stages.materialise import materialise
 from llmrec_jax.semantic_ids.code_table import CodeTable
 from llmrec_jax.semantic_ids.collisions import resolve
+from llmrec_jax.semantic_ids.history_encoding import encode_histories
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
-from tasks.crc32 import crc32
+from llmrec_jax.stages.materialise import materialise
 from tasks.ranking_metrics import beam_ranks
 from tasks.tiger import TigerMixture, TigerTask
 
@@ -78,7 +78,7 @@ def test_every_prefix_predicts_its_next_item_and_nothing_else_does(shop, split, 
         for i in range(len(store))
     ]
     assert sorted(found) == sorted(expected_examples(corpus, codes, task.layout, split))
-    live = seqio.get_mixture_or_task(task.name).get_dataset(task.feature_lengths, split, shuffle=False)
+    live = seqio.get_mixture_or_task(task.register()).get_dataset(task.feature_lengths, split, shuffle=False)
     for row, example in enumerate(live.as_numpy_iterator()):
         assert all((store[row][name] == example[name]).all() for name in store.features)
 
@@ -96,7 +96,7 @@ def test_feature_converter_and_vocabulary_agree(shop):
     assert example['encoder_input_tokens'].shape == (1 + MAX_ITEMS * 3,)
     assert example['decoder_target_tokens'].shape == (3,)
     assert example['decoder_input_tokens'][0] == 0
-    vocabulary = seqio.get_mixture_or_task(task.name).output_features['inputs'].vocabulary
+    vocabulary = seqio.get_mixture_or_task(task.register()).output_features['inputs'].vocabulary
     text = vocabulary.decode(example['encoder_input_tokens'].tolist())
     assert text.startswith('<user_')
 
@@ -130,7 +130,7 @@ def test_metrics_under_seqio_are_the_librarys_own(shop):
     results, _ = evaluator.evaluate(
         compute_metrics=True, predict_fn=predict, score_fn=None, predict_with_aux_fn=None
     )
-    found = results.result()[task.name] if hasattr(results, 'result') else results[task.name]
+    (found,) = results.result().values()
     expected = np.asarray(ranks)
     assert found['recall@10'] == pytest.approx(metrics.recall_at_k(expected, 10).mean())
     assert found['ndcg@5'] == pytest.approx(metrics.ndcg_at_k(expected, 5).mean())
@@ -145,18 +145,13 @@ def test_the_best_beam_is_the_last():
     assert beam_ranks(['b', 'a'], [['a', 'b'], ['a', 'b']]).tolist() == [1, 2]
 
 
-@pytest.mark.parametrize('text', ['', 'U00000017', 'Ünïcode 用户', 'a' * 100])
-def test_crc32_is_zlibs(text):
-    assert int(tf.function(crc32)(tf.constant(text))) == zlib.crc32(text.encode())
-
-
 def test_a_table_of_other_codebooks_is_refused(shop, tmp_path):
     _, codes, task, _ = shop
     path = tmp_path / 'other.npz'
     CodeTable(codes, (9, 8, 16), {}).save(path)
     other = TigerTask(task.corpus, task.data_dir, str(path), task.layout)
     with pytest.raises(ValueError, match=r'codebooks of \(9, 8, 16\)'):
-        next(iter(seqio.get_mixture_or_task(other.register()).get_dataset(split='test', shuffle=False)))
+        other.register()
 
 
 def test_a_mixture_draws_from_all_its_tasks(shop):
@@ -166,22 +161,69 @@ def test_a_mixture_draws_from_all_its_tasks(shop):
     other_layout = TokenLayout(codebook_sizes=(8, 8, 16), user_tokens=50)
     codes = np.stack([codes[:, 0], codes[:, 1] // 8, codes[:, 1] % 8], axis=1).astype(np.int32)
     CodeTable(codes, (8, 8, 16), {}).save(folder / 'second.npz')
-    other = RenamedTask(second, task.data_dir, str(folder / 'second.npz'), other_layout, MAX_ITEMS)
+    # Of one name and size: what they are made of tells them apart.
+    other = TigerTask(second, task.data_dir, str(folder / 'second.npz'), other_layout, MAX_ITEMS)
     name = TigerMixture('tiger_two_shops', (task, other)).register()
     mixture = seqio.get_mixture_or_task(name)
-    sizes = [sum(1 for _ in part.get_dataset(split='train', shuffle=False)) for part in mixture.tasks]
-    assert len(mixture.tasks) == 2
-    assert all(sizes)
+    sizes = {
+        part.name: sum(1 for _ in part.get_dataset(split='train', shuffle=False)) for part in mixture.tasks
+    }
+    assert len(sizes) == 2
+    assert {part: mixture.get_rate(seqio.TaskRegistry.get(part)) for part in sizes} == sizes
     examples = mixture.get_dataset(task.feature_lengths, split='train', shuffle=False, num_epochs=None)
     assert len(list(examples.take(20).as_numpy_iterator())) == 20
 
 
-class RenamedTask(TigerTask):
-    """A second shop of the same size would have the same name."""
+def test_a_name_stands_for_one_task(shop):
+    _, _, task, _ = shop
+    name = task.register()
+    assert task.register() == name
+    fewer = dataclasses.replace(task, max_items=MAX_ITEMS - 1)
+    assert fewer.register() != name
+    # Metrics make no other examples, and so no other name.
+    with pytest.raises(ValueError, match=name):
+        dataclasses.replace(task, ks=(1,)).register()
+    with pytest.raises(ValueError, match='twice'):
+        TigerMixture('tiger_twice', (task, task)).register()
+    TigerMixture('tiger_alone', (task,)).register()
+    TigerMixture('tiger_alone', (task,)).register()
+    with pytest.raises(ValueError, match='another mixture'):
+        TigerMixture('tiger_alone', (fewer,)).register()
 
-    @property
-    def name(self):
-        return 'tiger_second_shop'
+
+def test_without_user_tokens_no_input_has_one(shop):
+    corpus, _, task, _ = shop
+    layout = dataclasses.replace(task.layout, user_tokens=0)
+    without = dataclasses.replace(task, layout=layout)
+    assert without.feature_lengths == {'inputs': 3 * MAX_ITEMS, 'targets': 3}
+
+    def inputs(one):
+        dataset = seqio.get_mixture_or_task(one.register()).get_dataset(split='test', shuffle=False)
+        return {example['user']: example['inputs'].tolist() for example in dataset.as_numpy_iterator()}
+
+    found = inputs(without)
+    assert found == {user: tokens[1:] for user, tokens in inputs(task).items()}
+    test = leave_last_out(corpus).test
+    users = [corpus.users.user_id[user] for user in test.user]
+    histories = [test.histories[row].tolist() for row in range(len(test))]
+    for one, expected in ((layout, found), (task.layout, inputs(task))):
+        encoded = encode_histories(users, histories, CodeTable.load(task.code_table), one, MAX_ITEMS)
+        assert [tokens.tolist() for tokens in encoded] == [expected[user] for user in test.user]
+        assert {tokens.dtype for tokens in encoded} == {np.dtype(np.int32)}
+
+
+def test_who_is_evaluated_has_seen_all_that_came_before(shop):
+    corpus, _, task, _ = shop
+    tasks = seqio.get_mixture_or_task(task.register())
+    for split in ('validation', 'test'):
+        part = getattr(leave_last_out(corpus), split)
+        expected = {int(user): (part.histories[row] + 1).tolist() for row, user in enumerate(part.user)}
+        dataset = tasks.get_dataset(task.feature_lengths, split, shuffle=False)
+        assert dataset.element_spec['seen'].shape == [np.diff(corpus.user_offsets).max()]
+        for example in dataset.as_numpy_iterator():
+            seen = example['seen'].tolist()
+            assert seen == expected[int(example['user'])] + [0] * (seen.count(0))
+    assert 'seen' not in tasks.get_dataset(task.feature_lengths, 'train', shuffle=False).element_spec
 
 
 def test_a_mixture_of_two_layouts_is_refused(shop):
@@ -216,7 +258,7 @@ def test_task_is_serialisable_for_checkpointed_input(shop, tmp_path):
 def test_users_with_too_few_events_are_in_train_alone():
     from tasks.leave_last_out import _cut
 
-    user = {'user': 0, 'user_id': 'u', 'events': {'item': tf.constant([4, 5])}}
+    user = {'user': 0, 'user_id': 'u', 'user_hash': 1, 'events': {'item': tf.constant([4, 5])}}
     assert _cut(user, 'train')['items'].numpy().tolist() == [4, 5]
     cut = functools.partial(_cut, {**user, 'events': {'item': tf.constant([4, 5, 6])}})
     assert cut('train')['items'].numpy().tolist() == [4]

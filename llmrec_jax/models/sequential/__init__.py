@@ -14,5 +14,7 @@ Three parts make a recommender, and each may be replaced without the others:
 an item is their inner product.
 """
 
-# The one feature of examples and batches: tokens of whole sequences.
+# The feature of examples and batches: tokens of whole sequences.
 ITEMS = 'items'
+# Who each sequence is of, for a model that asks.
+USER = 'user'

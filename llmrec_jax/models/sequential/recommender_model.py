@@ -1,4 +1,4 @@
-"""A sequential recommender as the embedded engine drives it, and as what scores a catalogue."""
+"""A sequential recommender as both engines drive it, and as what scores a catalogue."""
 
 import dataclasses
 import functools
@@ -8,8 +8,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, PyTree
+from flax.linen import partitioning
+from jaxtyping import Array, Float, Int
 
+from llmrec_jax import marks
+from llmrec_jax.models.model_protocol import Batch, Key, Params, SummedLossModel, Sums, mean_metrics, two_keys
+from llmrec_jax.models.ranked_catalogue import (
+    KEPT,
+    REMOVED,
+    SEEN,
+    best_items,
+    check_seen_items,
+    seen_tokens,
+    target_log_probs,
+)
 from llmrec_jax.models.sequential import ITEMS
 from llmrec_jax.models.sequential.catalogue import CatalogueFacts
 from llmrec_jax.models.sequential.item_encoder import PADDING, ItemEncoder
@@ -18,15 +30,19 @@ from llmrec_jax.models.sequential.network import Scoring, SequentialNetwork
 from llmrec_jax.models.sequential.objective import NextItem, Objective
 from llmrec_jax.models.sequential.sequence_encoder import SequenceEncoder
 
-Params = PyTree[Array]
+# Of what a loss draws where T5X evaluates it: always the same, so that evaluations compare.
+EVALUATION_SEED = 0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class SequentialRecommenderModel:
-    """Encoders, their loss and their scores; what `training.train_state.TrainableModel` asks of a model.
+class SequentialRecommenderModel(SummedLossModel):
+    """Encoders, their loss and their scores.
 
     A configuration names no catalogue: `for_catalogue` makes the model of one, and before that none of the
     other methods may be called.
+
+    A batch's last column holds what is asked for: in training every item is the target of those before it,
+    and T5X's predictions and scores are of the last one, which they do not read.
 
     Attributes:
       item_encoder: from items to vectors.
@@ -34,6 +50,11 @@ class SequentialRecommenderModel:
       loss: of the states.
       objective: what the states are to predict.
       scoring: how states and items are compared.
+      list_length: items that `predict_batch` lists; one more than a metric's cut-off shows it all ties.
+      seen_items: 'kept', or 'removed' for lists that leave out the items of the batch's 'seen'.
+
+    Raises:
+      ValueError: when a list is to be empty, or `seen_items` has no such position.
     """
 
     item_encoder: ItemEncoder
@@ -41,6 +62,13 @@ class SequentialRecommenderModel:
     loss: SequenceLoss
     objective: Objective = dataclasses.field(default_factory=NextItem)
     scoring: Scoring = dataclasses.field(default_factory=Scoring)
+    list_length: int = marks.without_effect(20)
+    seen_items: str = marks.without_effect(KEPT)
+
+    def __post_init__(self):
+        check_seen_items(type(self).__name__, self.seen_items)
+        if self.list_length < 1:
+            raise ValueError(f'{type(self).__name__}.list_length={self.list_length} must be at least 1')
 
     def for_catalogue(self, facts: CatalogueFacts) -> 'SequentialRecommenderModel':
         """The model of this catalogue.
@@ -64,14 +92,22 @@ class SequentialRecommenderModel:
         """Size of the catalogue."""
         return self.item_encoder.n_items
 
+    @property
+    def FEATURE_CONVERTER_CLS(self) -> Any:
+        """The SeqIO feature converter; asking for it imports SeqIO, and with it TensorFlow."""
+        from llmrec_jax.models.sequential.item_features import item_feature_converter
+
+        return item_feature_converter(self.n_items, seen=self.seen_items == REMOVED)
+
     def convert_features(self, task_batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Model features of a batch of the column store, which is padded on the right.
 
         Args:
-          task_batch: 'items' [batch, width], tokens of whole sequences.
+          task_batch: 'items' [batch, width], tokens of whole sequences; and 'seen', for a model that removes
+            seen items.
 
         Returns:
-          'items' [batch, width], padded on the left; int32.
+          'items' [batch, width], padded on the left, and 'seen' as it came, where it is needed; int32.
 
         Raises:
           ValueError: when a token is of no item of the catalogue, which the network would not notice.
@@ -82,11 +118,15 @@ class SequentialRecommenderModel:
                 f'{ITEMS!r} holds tokens from {tokens.min()} to {tokens.max()}, but the catalogue has '
                 f'{self.n_items} items: were the examples made of another corpus?'
             )
-        return {ITEMS: padded_left(tokens)}
+        seen = self.seen_items == REMOVED and SEEN in task_batch
+        return {
+            ITEMS: padded_left(tokens),
+            **({SEEN: np.asarray(task_batch[SEEN], np.int32)} if seen else {}),
+        }
 
     def get_initial_variables(
         self,
-        rng: Key[Array, ''],
+        rng: Key,
         input_shapes: Mapping[str, tuple[int, ...]],
         input_types: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
@@ -94,9 +134,7 @@ class SequentialRecommenderModel:
         del input_shapes, input_types
         return self.network.init(rng, jnp.ones((1, 2), jnp.int32), method=_touch)
 
-    def loss_sums(
-        self, params: Params, batch: Mapping[str, Array], dropout_rng: Key[Array, ''] | None = None
-    ) -> tuple[Float[Array, ''], Float[Array, ''], dict[str, Float[Array, '']]]:
+    def loss_sums(self, params: Params, batch: Batch, dropout_rng: Key | None = None) -> Sums:
         """The summed loss and the number of positions it is over: those of microbatches add up to a
         batch's.
 
@@ -108,18 +146,57 @@ class SequentialRecommenderModel:
         Raises:
           ValueError: when the loss draws and there is no key.
         """
-        keys = None if dropout_rng is None else jax.random.split(dropout_rng)
-        total, weight = self.network.apply(
+        draws, dropout = two_keys(dropout_rng)
+        total, weight = self._loss_sums(params, batch, draws, dropout)
+        return total, weight, {}
+
+    def eval_fn(self, params: Params, batch: Batch) -> tuple[Float[Array, ''], dict[str, Any]]:
+        """`loss_fn` without dropout; what loss and objective draw, they draw alike each time."""
+        key = jax.random.key(EVALUATION_SEED)
+        loss, weight = self._loss_sums(params, batch, key, None)
+        return loss / self.loss_normalizer(batch, weight), mean_metrics(loss, weight, {})
+
+    def _loss_sums(
+        self, params: Params, batch: Batch, draws: Key | None, dropout: Key | None
+    ) -> tuple[Float[Array, ''], Float[Array, '']]:
+        return self.network.apply(
             {'params': params},
             jnp.asarray(batch[ITEMS]),
             self.loss,
             self.objective,
-            None if keys is None else keys[0],
-            keys is not None,
-            rngs=None if keys is None else {'dropout': keys[1]},
+            draws,
+            dropout is not None,
+            rngs=None if dropout is None else {'dropout': dropout},
             method='loss_sums',
         )
-        return total, weight, {}
+
+    def predict_batch_with_aux(
+        self, params: Params, batch: Batch, rng: Key | None = None
+    ) -> tuple[Int[Array, 'batch list'], dict[str, Array]]:
+        """The best items after each history, *best last*, as T5X orders its decodes.
+
+        Args:
+          params: the network's parameters.
+          batch: 'items', whose last column is what is asked for and not read; 'seen' where seen items are
+            removed.
+          rng: not read; the ranking draws nothing.
+
+        Returns:
+          See `ranked_catalogue.best_items`.
+
+        Raises:
+          ValueError: when seen items are to be removed and the batch does not say which they are.
+        """
+        del rng
+        return best_items(self._asked(params, batch), self.list_length, seen_tokens(batch, self.seen_items))
+
+    def score_batch(self, params: Params, batch: Batch) -> Float[Array, 'batch']:
+        """Log-probability of each sequence's last item after those before it, in nats; 0 for padding."""
+        return target_log_probs(self._asked(params, batch), jnp.asarray(batch[ITEMS])[:, -1])
+
+    def _asked(self, params: Params, batch: Batch) -> Float[Array, 'batch rows']:
+        scores = self.scores(params, jnp.asarray(batch[ITEMS])[:, :-1])
+        return partitioning.with_sharding_constraint(scores, ('batch', 'vocab'))
 
     def states(self, params: Params, histories: Int[Array, 'batch width']) -> Float[Array, 'batch scored']:
         """The state that each history ends in.

@@ -4,21 +4,23 @@ import dataclasses
 import functools
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from flax.linen import partitioning
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Int
 
+from llmrec_jax.models.model_protocol import Batch, Key, Params, SummedLossModel, Sums
+from llmrec_jax.models.ranked_catalogue import REMOVED
+from llmrec_jax.models.sequential import ITEMS, USER
 from llmrec_jax.models.sequential.losses import Predictions, SequenceLoss, SumAndWeight
 from llmrec_jax.models.sequential.network import SequentialNetwork
 from llmrec_jax.models.sequential.objective import NextItem
-from llmrec_jax.models.sequential.recommender_model import ITEMS, SequentialRecommenderModel
+from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
 from llmrec_jax.models.transfer.frozen_tables import table_rows
 from llmrec_jax.models.transfer.text_items import TextItemEncoder
-
-USER = 'user'
 
 
 class HierarchicalNetwork(SequentialNetwork):
@@ -100,6 +102,7 @@ class HierarchicalModel(SequentialRecommenderModel):
     n_targets: int = 0
 
     def __post_init__(self):
+        super().__post_init__()
         if not isinstance(self.item_encoder, TextItemEncoder) or self.scoring.item_bias:
             raise ValueError(
                 'HierarchicalModel is of a TextItemEncoder, without Scoring.item_bias: items are their text'
@@ -122,6 +125,13 @@ class HierarchicalModel(SequentialRecommenderModel):
             n_users=self.n_users,
         )
 
+    @property
+    def FEATURE_CONVERTER_CLS(self) -> Any:
+        """The SeqIO feature converter; asking for it imports SeqIO, and with it TensorFlow."""
+        from llmrec_jax.models.sequential.item_features import item_feature_converter
+
+        return item_feature_converter(self.n_items, seen=self.seen_items == REMOVED, n_users=self.n_users)
+
     def convert_features(self, task_batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Model features of a batch of the column store; 'user' [batch, 1] gives 'user' [batch].
 
@@ -136,9 +146,7 @@ class HierarchicalModel(SequentialRecommenderModel):
             )
         return {**super().convert_features(task_batch), USER: users}
 
-    def loss_sums(
-        self, params: PyTree[Array], batch: Mapping[str, Array], dropout_rng: Key[Array, ''] | None = None
-    ) -> tuple[Float[Array, ''], Float[Array, ''], dict[str, Float[Array, '']]]:
+    def loss_sums(self, params: Params, batch: Batch, dropout_rng: Key | None = None) -> Sums:
         """The summed loss, the number of targets, and of the loss what `-log p` is and what the priors are.
 
         Raises:
@@ -155,3 +163,6 @@ class HierarchicalModel(SequentialRecommenderModel):
             method='map_sums',
         )
         return nll + prior, weight, {'next_item': nll, 'prior': prior}
+
+    # Nothing of this loss is drawn, so that its evaluation needs no key.
+    eval_fn = SummedLossModel.eval_fn

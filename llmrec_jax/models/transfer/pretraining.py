@@ -10,8 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from flax.linen import partitioning
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Int, Key
 
+from llmrec_jax import marks
+from llmrec_jax.models.model_protocol import Batch, Params, SummedLossModel, Sums, two_keys
+from llmrec_jax.models.model_protocol import Key as AnyKey
+from llmrec_jax.models.ranked_catalogue import KEPT
 from llmrec_jax.models.sequential.catalogue import CatalogueFacts
 from llmrec_jax.models.sequential.item_encoder import PADDING, ItemEncoder
 from llmrec_jax.models.sequential.losses import FullSoftmax
@@ -150,8 +154,8 @@ class PretrainingNetwork(nn.Module):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ContrastivePretraining:
-    """Pre-training as the embedded engine drives it (`training.train_state.TrainableModel`).
+class ContrastivePretraining(SummedLossModel):
+    """Pre-training as both engines drive it; its predictions are those of `recommender`.
 
     Every prefix of a sequence is contrasted with the item after it. The targets of the other sequences of a
     microbatch, of whatever domain, are the negatives. (The released code encodes every prefix by itself, and
@@ -161,6 +165,8 @@ class ContrastivePretraining:
       item_encoder: from items to vectors, without anything of its own for an item: that would not transfer.
       sequence_encoder: from the vectors of a history to states.
       contrasts: what is contrasted.
+      list_length: see `SequentialRecommenderModel`.
+      seen_items: likewise.
 
     Raises:
       ValueError: when the item encoder lacks what the contrasts need.
@@ -169,6 +175,8 @@ class ContrastivePretraining:
     item_encoder: ItemEncoder
     sequence_encoder: SequenceEncoder
     contrasts: Contrasts = dataclasses.field(default_factory=Contrasts)
+    list_length: int = marks.without_effect(20)
+    seen_items: str = marks.without_effect(KEPT)
 
     def __post_init__(self):
         contrasts, items = self.contrasts, self.item_encoder
@@ -198,8 +206,18 @@ class ContrastivePretraining:
         """The same encoders as a recommender, which takes the same parameters."""
         scoring = Scoring(cosine=True, temperature=self.contrasts.temperature)
         return SequentialRecommenderModel(
-            self.item_encoder, self.sequence_encoder, FullSoftmax(), scoring=scoring
+            self.item_encoder,
+            self.sequence_encoder,
+            FullSoftmax(),
+            scoring=scoring,
+            list_length=self.list_length,
+            seen_items=self.seen_items,
         )
+
+    @property
+    def FEATURE_CONVERTER_CLS(self) -> Any:
+        """That of the recommender; asking for it imports SeqIO, and with it TensorFlow."""
+        return self.recommender.FEATURE_CONVERTER_CLS
 
     def convert_features(self, task_batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Model features of a batch of the column store, see `SequentialRecommenderModel`.
@@ -211,7 +229,7 @@ class ContrastivePretraining:
 
     def get_initial_variables(
         self,
-        rng: Key[Array, ''],
+        rng: AnyKey,
         input_shapes: Mapping[str, tuple[int, ...]],
         input_types: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
@@ -219,9 +237,7 @@ class ContrastivePretraining:
         del input_shapes, input_types
         return self.network.init(rng, jnp.ones((1, 2), jnp.int32), None)
 
-    def loss_sums(
-        self, params: PyTree[Array], batch: Mapping[str, Array], dropout_rng: Key[Array, ''] | None = None
-    ) -> tuple[Float[Array, ''], Float[Array, ''], dict[str, Float[Array, '']]]:
+    def loss_sums(self, params: Params, batch: Batch, dropout_rng: AnyKey | None = None) -> Sums:
         """The summed loss, the number of targets, and the sums of its two parts.
 
         The loss of a sequence against sequences counts once for each of its targets, as where its prefixes
@@ -232,13 +248,13 @@ class ContrastivePretraining:
           batch: what `convert_features` gave.
           dropout_rng: of dropout and of all that is drawn; dropout is off where there is none.
         """
-        keys = None if dropout_rng is None else jax.random.split(dropout_rng)
+        draws, dropout = two_keys(dropout_rng)
         sequences = jnp.asarray(batch[ITEMS])
         against_items, against_sequences = self.network.apply(
             {'params': params},
             sequences,
-            None if keys is None else keys[0],
-            rngs=None if keys is None else {'dropout': keys[1]},
+            draws,
+            rngs=None if dropout is None else {'dropout': dropout},
         )
         targets = jnp.sum(NextItem().training_view(sequences, None).targets != PADDING, axis=1)
         parts = {
@@ -247,3 +263,13 @@ class ContrastivePretraining:
         }
         total = parts['against_items'] + self.contrasts.sequence_weight * parts['against_sequences']
         return total, jnp.sum(targets).astype(total.dtype), parts
+
+    def predict_batch_with_aux(
+        self, params: Params, batch: Batch, rng: AnyKey | None = None
+    ) -> tuple[Int[Array, 'batch list'], dict[str, Array]]:
+        """Those of the recommender; see `SequentialRecommenderModel`."""
+        return self.recommender.predict_batch_with_aux(params, batch, rng)
+
+    def score_batch(self, params: Params, batch: Batch) -> Float[Array, 'batch']:
+        """Those of the recommender; see `SequentialRecommenderModel`."""
+        return self.recommender.score_batch(params, batch)

@@ -1,4 +1,4 @@
-"""Two towers for queries that are texts, as the embedded engine drives them."""
+"""Two towers for queries that are texts, as both engines drive them."""
 
 import dataclasses
 import functools
@@ -7,17 +7,19 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, PyTree
+from flax.linen import partitioning
+from jaxtyping import Array, Float, Int
 
+from llmrec_jax import marks
+from llmrec_jax.models.model_protocol import Batch, Key, Params, SummedLossModel, Sums
+from llmrec_jax.models.ranked_catalogue import best_items, target_log_probs
 from llmrec_jax.models.sequential.catalogue import CatalogueFacts
 from llmrec_jax.models.sequential.item_encoder import ItemEncoder
 from llmrec_jax.models.sequential.losses import Predictions, SumAndWeight
 from llmrec_jax.models.sequential.network import Scoring, SequentialNetwork
+from llmrec_jax.models.two_tower import ITEM, QUERY
 from llmrec_jax.models.two_tower.in_batch_softmax import InBatchSoftmax
 from llmrec_jax.models.two_tower.text_tower import TextTower
-
-QUERY, ITEM = 'query', 'item'
-Params = PyTree[Array]
 
 
 class TextQueryNetwork(SequentialNetwork):
@@ -42,8 +44,8 @@ class TextQueryNetwork(SequentialNetwork):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class TextQueryModel:
-    """A text tower, an item tower and their loss; what `training.train_state.TrainableModel` asks of a model.
+class TextQueryModel(SummedLossModel):
+    """A text tower, an item tower and their loss.
 
     An example is a pair: 'query', the row of a text among the training texts, and 'item', the token of the
     item that it looks for (item `i` is token `i + 1`). Of texts the model reads the vectors that a text
@@ -56,6 +58,10 @@ class TextQueryModel:
       loss: within the batch.
       scoring: how states and items are compared.
       query_vectors: of the training texts; None until `for_catalogue` knows them.
+      list_length: items that `predict_batch` lists; one more than a metric's cut-off shows it all ties.
+
+    Raises:
+      ValueError: when a list is to be empty.
     """
 
     item_encoder: ItemEncoder
@@ -63,6 +69,11 @@ class TextQueryModel:
     loss: InBatchSoftmax = dataclasses.field(default_factory=InBatchSoftmax)
     scoring: Scoring = dataclasses.field(default_factory=Scoring)
     query_vectors: Float[np.ndarray, 'texts width'] | None = None
+    list_length: int = marks.without_effect(20)
+
+    def __post_init__(self):
+        if self.list_length < 1:
+            raise ValueError(f'TextQueryModel.list_length={self.list_length} must be at least 1')
 
     def for_catalogue(
         self, facts: CatalogueFacts, query_vectors: Float[np.ndarray, 'texts width']
@@ -87,6 +98,13 @@ class TextQueryModel:
     def network(self) -> TextQueryNetwork:
         """The towers as one linen module."""
         return TextQueryNetwork(self.item_encoder, self.text_tower, self.scoring)
+
+    @property
+    def FEATURE_CONVERTER_CLS(self) -> Any:
+        """The SeqIO feature converter; asking for it imports SeqIO, and with it TensorFlow."""
+        from llmrec_jax.models.two_tower.text_query_features import text_query_feature_converter
+
+        return text_query_feature_converter(self.query_vectors, self.item_encoder.n_items)
 
     def convert_features(self, task_batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Model features of a batch of the column store.
@@ -114,7 +132,7 @@ class TextQueryModel:
 
     def get_initial_variables(
         self,
-        rng: Key[Array, ''],
+        rng: Key,
         input_shapes: Mapping[str, tuple[int, ...]],
         input_types: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
@@ -122,9 +140,7 @@ class TextQueryModel:
         del input_shapes, input_types
         return self.network.init(rng, jnp.ones((1, self.query_vectors.shape[1])), method=_touch)
 
-    def loss_sums(
-        self, params: Params, batch: Mapping[str, Array], dropout_rng: Key[Array, ''] | None = None
-    ) -> tuple[Float[Array, ''], Float[Array, ''], dict[str, Float[Array, '']]]:
+    def loss_sums(self, params: Params, batch: Batch, dropout_rng: Key | None = None) -> Sums:
         """The summed loss and the number of pairs; dropout is off where there is no key."""
         total, weight = self.network.apply(
             {'params': params},
@@ -137,6 +153,26 @@ class TextQueryModel:
         )
         return total, weight, {}
 
+    def predict_batch_with_aux(
+        self, params: Params, batch: Batch, rng: Key | None = None
+    ) -> tuple[Int[Array, 'batch list'], dict[str, Array]]:
+        """The best items for each text, *best last*, as T5X orders its decodes.
+
+        Args:
+          params: the network's parameters.
+          batch: 'query'; 'item' is not read.
+          rng: not read; the ranking draws nothing.
+
+        Returns:
+          See `ranked_catalogue.best_items`.
+        """
+        del rng
+        return best_items(self._scores(params, batch), self.list_length)
+
+    def score_batch(self, params: Params, batch: Batch) -> Float[Array, 'batch']:
+        """Log-probability of each pair's item among all items, in nats; 0 for padding."""
+        return target_log_probs(self._scores(params, batch), jnp.asarray(batch[ITEM]))
+
     def states(self, params: Params, vectors: Float[Array, 'texts width']) -> Float[Array, 'texts scored']:
         """The states of texts, from the vectors that the text encoder made of them."""
         return self.network.apply({'params': params}, vectors)
@@ -144,6 +180,12 @@ class TextQueryModel:
     def item_vectors(self, params: Params) -> Float[Array, 'items scored']:
         """The vectors of all items, whose inner product with a state is its score of them."""
         return self.network.apply({'params': params}, method='table')[: self.item_encoder.n_items]
+
+    def _scores(self, params: Params, batch: Batch) -> Float[Array, 'batch rows']:
+        table = self.network.apply({'params': params}, method='table')
+        scores = jnp.dot(self.states(params, jnp.asarray(batch[QUERY])), table.T)
+        is_item = (jnp.arange(len(table)) < self.item_encoder.n_items)[None, :]
+        return partitioning.with_sharding_constraint(jnp.where(is_item, scores, -jnp.inf), ('batch', 'vocab'))
 
 
 def _touch(network: TextQueryNetwork, vectors: Float[Array, 'texts width']) -> None:

@@ -47,10 +47,10 @@ class FineTuning(System):
     """
 
     name: str = 'fine_tuning'
-    examples: str
+    examples: str = marks.described_by(_fingerprint)
     network: EncoderDecoderModel
     trainer: Trainer
-    validation_examples: str | None = None
+    validation_examples: str | None = marks.described_by(_fingerprint, None)
 
     PLANNED: ClassVar[tuple[str, ...]] = ('network', 'trainer')
 
@@ -148,6 +148,11 @@ class HeldOutLoss:
     network: EncoderDecoderModel = marks.without_effect()
     trainer: Trainer = marks.without_effect()
     reads: ClassVar = ()
+
+    def check(self, run: Run) -> None:
+        """See `train.Validation`."""
+        del run
+        open_examples(self.examples, self.network)
 
     def validate(self, run: Run) -> Validate:
         """See `train.Validation`."""

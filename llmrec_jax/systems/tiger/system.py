@@ -15,6 +15,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource
 from llmrec_jax.evaluation.recommender import Recommender
 from llmrec_jax.evaluation.report.report_data import PublishedRow
@@ -72,7 +73,7 @@ class Tiger(System):
     PLANNED: ClassVar = ('network', 'trainer', 'layout', 'ranking', 'decoding_batch_size')
 
     corpus: CorpusSource
-    data_dir: str
+    data_dir: str = marks.without_effect()
     text_encoder: TextEncoder
     quantizer: Quantizer
     layout: TokenLayout
@@ -82,9 +83,9 @@ class Tiger(System):
     ranking: Ranking
     item_fields: tuple[str, ...] = ('title', 'price', 'brand', 'categories')
     semantic_id_seed: int = 0
-    decoding_batch_size: int = 256
-    decoding_length_buckets: tuple[int, ...] = ()
-    published: tuple[PublishedRow, ...] = ()
+    decoding_batch_size: int = marks.without_effect(256)
+    decoding_length_buckets: tuple[int, ...] = marks.without_effect(())
+    published: tuple[PublishedRow, ...] = marks.without_effect(())
 
     def __post_init__(self):
         beam = self.network.decode_fn.beam_size
@@ -182,6 +183,7 @@ class Tiger(System):
             input_vocabulary=vocabulary,
             output_vocabulary=vocabulary,
             trie=trie_of(run[CODE_TABLE], self.layout),
+            seen_items=self.seen_items,
         )
         return EngineTask(
             model=model,

@@ -69,7 +69,8 @@ class TransferLearning(CatalogueSystem):
       training_users: share of the target's users that are fine-tuned on, drawn by `seed`; all are
         evaluated.
       item_fields: fields of an item that its sentence shows.
-      dropped_words: share of the words that the second text of a source's item lacks.
+      dropped_words: share of the words that the second text of a source's item lacks; None where items have
+        none (`TextItemEncoder.word_drop`).
       seed: of what is drawn before any training: parameters, users, words, shuffles, codebooks.
 
     Raises:
@@ -88,7 +89,7 @@ class TransferLearning(CatalogueSystem):
     whitening: bool = False
     training_users: float = 1.0
     item_fields: tuple[str, ...] = ('title', 'brand', 'categories')
-    dropped_words: float = 0.15
+    dropped_words: float | None = None
     seed: int = 0
 
     def __post_init__(self):
@@ -129,6 +130,11 @@ class TransferLearning(CatalogueSystem):
                 )
         if self.renamer is not None and not (coded[0] and self.pretrained):
             raise ValueError('TransferLearning.renamer renames learned codes, and there are none')
+        if (self.dropped_words is not None) != self.source_items.second_text:
+            raise ValueError(
+                f'TransferLearning.dropped_words={self.dropped_words} goes with TextItemEncoder.word_drop='
+                f'{self.source_items.second_text}: give a share where there is a second text, None elsewhere'
+            )
         if self.whitening and not isinstance(encoders[0], TextItemEncoder):
             raise ValueError('TransferLearning.whitening is of the adaptor of a TextItemEncoder')
 
@@ -146,7 +152,7 @@ class TransferLearning(CatalogueSystem):
 
     def stages(self) -> Sequence[Stage]:
         """See `System.stages`."""
-        ranking, retrieval, sources = self.ranking, self.retrieval, self.source_items
+        ranking, retrieval = self.ranking, self.retrieval
         return [
             PrepareCorpus(corpus=self.corpus, data_dir=self.data_dir),
             MeasureBaselines(draw=ranking.draw, list_length=ranking.list_length),
@@ -160,7 +166,7 @@ class TransferLearning(CatalogueSystem):
                 encoder=self.text_encoder,
                 item_fields=self.item_fields,
                 centred=self.centred,
-                dropped_words=self.dropped_words if sources.second_text else None,
+                dropped_words=self.dropped_words,
                 seed=self.seed,
             ),
             MeasureContent(draw=ranking.draw, list_length=ranking.list_length),

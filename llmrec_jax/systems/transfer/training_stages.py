@@ -27,7 +27,7 @@ from llmrec_jax.stages.catalogue_system import WriteHistories
 from llmrec_jax.stages.corpus import SPLITS, CaseDraw, drawn_cases
 from llmrec_jax.stages.item_vectors import ITEM_VECTORS
 from llmrec_jax.stages.rank import RankStage, ranking_metrics
-from llmrec_jax.stages.train import set_aside, told
+from llmrec_jax.stages.train import claim, told
 from llmrec_jax.systems.transfer.source_stages import PRETRAINING_EXAMPLES, TARGET_CODES, SourceItems
 from llmrec_jax.systems.transfer.starting_parameters import drawn, transferred, whitened, write_parameters
 from llmrec_jax.training import processes
@@ -317,7 +317,7 @@ def _trained(
 ) -> dict[str, Any]:
     """Trains in a folder of its own, or goes on where a killed run of the same recipe was."""
     folder = run.root / name
-    processes.from_first(lambda: set_aside(folder, run.fingerprint))
+    processes.from_first(lambda: claim(folder, run.fingerprint))
     # Made again by a run that goes on, because it may have been killed while it was written.
     checkpoint = write_parameters(start(), folder / 'start')
     trainer = dataclasses.replace(trainer, initial_checkpoint=str(checkpoint))

@@ -5,9 +5,9 @@ import pathlib
 import sys
 
 from llmrec_jax.launch import pipeline
-from llmrec_jax.runs import distributed, shutdown
 from llmrec_jax.launch.mixtures.mixture_run import evaluate_mixture
 from llmrec_jax.launch.text_workspace import TextWorkspace
+from llmrec_jax.runs import distributed, shutdown
 from tests.launch.mixtures import small_shop
 
 

@@ -14,7 +14,6 @@ from llmrec_jax.decoding.greedy import Greedy
 from llmrec_jax.decoding.name_search import NameSearch
 from llmrec_jax.evaluation.report.page import render
 from llmrec_jax.files import write_json, write_text
-from llmrec_jax.stages.catalogue_file import save_catalogue
 from llmrec_jax.launch.mixtures.answering import Answering
 from llmrec_jax.launch.palr import results
 from llmrec_jax.launch.palr.answered_lists import AnsweredLists, answered_lists
@@ -25,6 +24,7 @@ from llmrec_jax.launch.stages import StageRecord
 from llmrec_jax.prompts.palr.data import Palr
 from llmrec_jax.prompts.palr.windows import WindowSettings
 from llmrec_jax.retrieval.search_result import SearchResult
+from llmrec_jax.stages.catalogue_file import save_catalogue
 from llmrec_jax.text.vocabulary_sources import TrainedVocabulary
 from llmrec_jax.training.columns import write_columns
 from tasks.palr import PalrTasks

@@ -6,9 +6,9 @@ import pytest
 
 from llmrec_jax.language_models.stored_responses import OfflineModel
 from llmrec_jax.launch import pipeline
-from llmrec_jax.runs import gin_config
 from llmrec_jax.launch.palr.recipe import PalrRecipe
 from llmrec_jax.launch.profiles.profile_writer import CountedProfiles, WrittenProfiles
+from llmrec_jax.runs import gin_config
 
 FOLDER = gin_config.REPOSITORY / 'gin_configs' / 'palr'
 # Files to be given after a recipe.

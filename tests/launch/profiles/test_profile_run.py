@@ -12,11 +12,11 @@ from llmrec_jax import run
 from llmrec_jax.language_models.chat_server import ChatServer
 from llmrec_jax.language_models.stored_responses import OfflineModel
 from llmrec_jax.language_models.usage import Prices
-from llmrec_jax.runs import gin_config
 from llmrec_jax.launch.local_t5 import LocalT5
 from llmrec_jax.launch.profiles.profile_recipe import ProfileRecipe
 from llmrec_jax.launch.profiles.profile_writer import CountedProfiles
 from llmrec_jax.prompts.palr.profiles import load_profiles
+from llmrec_jax.runs import gin_config
 from tests.language_models.local_chat_server import chat_server, prompts_asked
 
 KEY = 'sk-a-very-secret-key'

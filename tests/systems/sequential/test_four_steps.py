@@ -5,9 +5,13 @@ import pytest
 from tests.systems.catalogue_smoke import ran_twice
 
 BASELINES = {'popularity', 'item_knn', 'markov', 'decayed_markov'}
+SLOW = pytest.mark.slow
 
 
-@pytest.mark.parametrize('system', ['sasrec', 'gru4rec', 'caser', 'bert4rec'])
+@pytest.mark.parametrize(
+    'system',
+    ['sasrec', 'bert4rec', pytest.param('gru4rec', marks=SLOW), pytest.param('caser', marks=SLOW)],
+)
 def test_four_steps_stand_in_the_results(tmp_path, system):
     after = () if system == 'sasrec' else (f'{system}/base.gin',)
     found = ran_twice('sasrec/smoke.gin', tmp_path, after=after)
