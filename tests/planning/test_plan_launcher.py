@@ -75,7 +75,7 @@ def test_planning_imports_no_tensorflow():
     [
         ('sasrec/smoke', CatalogueScores(items=500, users=64, max_items=10, list_length=10)),
         ('two_tower/smoke', CatalogueScores(items=500, users=64, max_items=10, list_length=10)),
-        ('vq_rec/smoke', CatalogueScores(items=500, users=64, max_items=10, list_length=10)),
+        ('vq_rec/smoke', CatalogueScores(items=500, users=64, max_items=10, list_length=50)),
         ('flan_t5/finetune', TextStep(users=256, beams=4)),
     ],
 )
