@@ -9,6 +9,9 @@ import sys
 import pytest
 
 from llmrec_jax import plan
+from llmrec_jax.planning.decoding_programs import CatalogueScores, TextStep
+from llmrec_jax.planning.workload import DecodingSizes
+from llmrec_jax.runs import gin_config
 from llmrec_jax.runs.gin_config import REPOSITORY
 
 SMOKE = '--gin_file=gin_configs/tiger/smoke.gin'
@@ -65,3 +68,27 @@ def test_planning_imports_no_tensorflow():
         'assert "tensorflow" not in sys.modules and "tasks.tiger" in sys.modules\n'
     )
     subprocess.run([sys.executable, '-c', check], cwd=REPOSITORY, check=True, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize(
+    ('recipe', 'decoding'),
+    [
+        ('sasrec/smoke', CatalogueScores(items=500, users=64, max_items=10, list_length=10)),
+        ('two_tower/smoke', CatalogueScores(items=500, users=64, max_items=10, list_length=10)),
+        ('vq_rec/smoke', CatalogueScores(items=500, users=64, max_items=10, list_length=50)),
+        ('flan_t5/finetune', TextStep(users=256, beams=4)),
+    ],
+)
+def test_every_system_with_a_model_says_what_is_planned_of_it(recipe, decoding):
+    gin_config.load(
+        gin_config.GinArguments((f'gin_configs/{recipe}.gin',), (), (str(REPOSITORY),)), complete=False
+    )
+    workload = plan.planned_workload(DecodingSizes(items=500))
+    assert workload.decoding == decoding
+    assert workload.parameters > 1000
+    assert workload.training_features()
+
+
+def test_gin_files_without_a_system_are_refused(capsys):
+    message = _message(capsys, '--gin_file=gin_configs/models/t5_1_1_small.gin', '--topology=here')
+    assert 'must configure one System' in message

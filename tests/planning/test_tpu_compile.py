@@ -41,7 +41,7 @@ def compile_once():
     """Recipes on different corpora share programs, each of which is compiled once."""
     compiled = {}
 
-    def compile_or_recall(lowered, devices, loop_runs):
+    def compile_or_recall(lowered, devices, loop_runs=1):
         key = hashlib.sha256(lowered.as_text().encode()).hexdigest(), loop_runs
         if key not in compiled:
             compiled[key] = compile_program(lowered, devices, loop_runs)
