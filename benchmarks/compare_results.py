@@ -1,4 +1,4 @@
-"""Compares two `results.json` files of one recipe: every metric of every system must be equal to the last digit.
+"""Compares two `results.json` of one recipe: every metric of every system must be equal to the last digit.
 
     python benchmarks/compare_results.py before/results.json after/results.json
 

@@ -21,9 +21,9 @@ from typing import Any
 import seqio
 
 from llmrec_jax.corpora.simulated_shop.source import SimulatedShop
-from llmrec_jax.stages.materialise import materialise
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.t5 import T5Config, Transformer
+from llmrec_jax.stages.materialise import materialise
 from llmrec_jax.text.vocabulary_sources import TrainedVocabulary
 from llmrec_jax.training.batches import Batches
 from llmrec_jax.training.columns import ColumnStore

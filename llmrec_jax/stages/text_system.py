@@ -274,7 +274,7 @@ class TextSystem(System):
     def evaluate_task(self, run: Run, name: str, split: str) -> Mapping[str, Mapping[str, float]]:
         """See `System.evaluate_task`."""
         # SeqIO, and with it TensorFlow, is for tasks that a module registers.
-        from llmrec_jax.inference.registered_tasks import evaluate_registered
+        from llmrec_jax.stages.prompt_evaluation.registered_tasks import evaluate_registered
 
         return evaluate_registered(
             self.placed(run),

@@ -7,8 +7,8 @@ import seqio
 
 from llmrec_jax.text.vocabulary_sources import T5Vocabulary
 from tasks import prompt_pipeline
-from tests.systems.p5.test_recipes import load
 from tests.shared_data import shared_data
+from tests.systems.p5.test_recipes import load
 
 pytestmark = pytest.mark.slow
 

@@ -105,7 +105,7 @@ class FineTuning(System):
     def evaluate_task(self, run: Run, name: str, split: str) -> Mapping[str, Mapping[str, float]]:
         """See `System.evaluate_task`; answers are decoded greedily."""
         # SeqIO, and with it TensorFlow, is for tasks that a module registers.
-        from llmrec_jax.inference.registered_tasks import evaluate_registered
+        from llmrec_jax.stages.prompt_evaluation.registered_tasks import evaluate_registered
 
         trainer = self.trainer
         parameters = Parameters(EncoderDecoderNetwork(self.network), trainer, self.checkpoint)

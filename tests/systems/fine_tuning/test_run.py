@@ -122,6 +122,4 @@ def test_gin_files_that_configure_nothing_to_train_are_an_error(capsys):
     with pytest.raises(SystemExit):
         train.main(['--gin_file=gin_configs/models/tiger_tiny.gin'])
     said = capsys.readouterr().err
-    assert re.search('must configure one System, and configure none', said), (
-        said
-    )
+    assert re.search('must configure one System, and configure none', said), said

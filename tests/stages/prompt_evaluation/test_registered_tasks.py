@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from llmrec_jax.decoding.greedy import Greedy
-from llmrec_jax.inference.registered_tasks import evaluate_registered
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.t5 import T5Config, Transformer
 from llmrec_jax.stages.prompt_evaluation.placed_model import PlacedModel
+from llmrec_jax.stages.prompt_evaluation.registered_tasks import evaluate_registered
 from tests.inference import text_tasks
 
 LENGTHS = {'inputs': 32, 'targets': 8}
