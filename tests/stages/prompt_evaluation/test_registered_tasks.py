@@ -13,7 +13,7 @@ from llmrec_jax.stages.prompt_evaluation.placed_model import PlacedModel
 from llmrec_jax.stages.prompt_evaluation.registered_tasks import evaluate_registered
 from tests.inference import text_tasks
 
-LENGTHS = {'inputs': 32, 'targets': 8}
+LENGTHS = {'inputs': 64, 'targets': 16}
 CONFIG = T5Config(
     vocab_size=80, emb_dim=16, num_heads=2, head_dim=4, mlp_dim=24, num_encoder_layers=1, num_decoder_layers=1
 )
