@@ -147,6 +147,26 @@ def initial_checkpoint(run: PreparedRun) -> str | Sequence[str]:
     return () if initial is None else gin_values.absolute(initial)
 
 
+def feature_lengths(run: PreparedRun) -> dict[str, int]:
+    """T5X's `task_feature_lengths`: tokens of a full example."""
+    return dict(run.engine_task.feature_lengths)
+
+
+def train_steps(run: PreparedRun) -> int:
+    """T5X's `total_steps`."""
+    return run.trainer.steps
+
+
+def batch_size(run: PreparedRun) -> int:
+    """Examples an update."""
+    return run.trainer.batch_size
+
+
+def seed(run: PreparedRun) -> int:
+    """Of the initial parameters, dropout and the order of examples."""
+    return run.trainer.seed
+
+
 def decoding_batch_size(run: PreparedRun) -> int:
     """Examples decoded at once."""
     return run.engine_task.decoding_batch_size
