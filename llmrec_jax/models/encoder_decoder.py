@@ -38,8 +38,6 @@ class EncoderDecoderModel(EncoderDecoderInference, SummedLossModel):
 
     Attributes:
       module: the network.
-      input_vocabulary: SeqIO vocabulary of the inputs; only T5X and SeqIO read it.
-      output_vocabulary: SeqIO vocabulary of the targets; likewise.
       decode_fn: the search behind `recommend` and `predict_batch`, or the text decoder behind the latter.
       trie: the catalogue that `predict_batch` searches; `recommend` is handed one.
       return_all_decodes: whether `predict_batch` returns all beams or the best one.
@@ -60,8 +58,6 @@ class EncoderDecoderModel(EncoderDecoderInference, SummedLossModel):
     """
 
     module: Transformer
-    input_vocabulary: Any = None
-    output_vocabulary: Any = None
     decode_fn: DecodeFn | None = None
     trie: Any = None
     return_all_decodes: bool = True

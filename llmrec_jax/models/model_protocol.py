@@ -28,11 +28,15 @@ class SummedLossModel:
     `FEATURE_CONVERTER_CLS`, `get_initial_variables` and `score_batch`. Nothing of T5X is imported.
 
     Attributes:
+      input_vocabulary: SeqIO vocabulary of the inputs; only T5X and SeqIO read it.
+      output_vocabulary: SeqIO vocabulary of the targets; likewise.
       optimizer_def: T5X's optimizer; the embedded engine has its own.
       loss_normalizing_factor: what `loss_fn` divides the summed loss by: None for nothing (T5X's default), a
         number, or 'NUM_REAL_TARGET_TOKENS' for the sum of weights, which the embedded engine divides by.
     """
 
+    input_vocabulary: Any = marks.without_effect(None)
+    output_vocabulary: Any = marks.without_effect(None)
     optimizer_def: Any = marks.without_effect(None)
     loss_normalizing_factor: float | int | str | None = None
 

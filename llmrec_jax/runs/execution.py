@@ -132,7 +132,7 @@ def _do_on_all(run: Run, stage: Stage, expected: str) -> StageRecord:
         _run_within(run, stage, expected)
         record = _from_first(lambda: None)
     # Other processes have read nothing of what process 0 wrote.
-    run.forget({artifact.path for artifact in stage.writes})
+    run.forget({stage.facts.path, *(artifact.path for artifact in stage.writes)})
     return record
 
 

@@ -156,9 +156,14 @@ class CatalogueSystem(System):
 
     def engine_task(self, run: Run) -> EngineTask:
         """See `System.engine_task`."""
+        import seqio
+
         name = self.task.register()
+        vocabulary = seqio.get_mixture_or_task(name).output_features[ITEMS].vocabulary
         model = dataclasses.replace(
             self.model(run),
+            input_vocabulary=vocabulary,
+            output_vocabulary=vocabulary,
             list_length=max(self.ranking.list_length, max(self.ranking.ks) + 1),
             seen_items=self.seen_items,
         )

@@ -84,6 +84,9 @@ class LossValidation:
         """See `Validation`."""
         return (self.examples,)
 
+    def check(self, run: Run) -> None:
+        """See `Validation`; examples that are materialised for it can be taken."""
+
     def validate(self, run: Run) -> Validate:
         """See `Validation`."""
         trainer = self.trainer

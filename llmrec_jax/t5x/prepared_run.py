@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import gin
 import jax
+from t5x import utils
 
 from llmrec_jax import files
 from llmrec_jax.runs import execution, gin_config
@@ -93,8 +94,16 @@ class PreparedRun:
 
     @functools.cached_property
     def model(self) -> TrainableModel:
-        """The system's model with its optimizer."""
-        return trainable(self.engine_task.model, self.trainer)
+        """The system's model with its optimizer.
+
+        Raises:
+          ValueError: when its vocabularies are not those of its task, which T5X asks of its own models alone.
+        """
+        found = trainable(self.engine_task.model, self.trainer)
+        for name in dict.fromkeys((self.engine_task.trained, self.engine_task.evaluated)):
+            if name is not None:
+                utils.verify_matching_vocabs(dataset(name), found)
+        return found
 
     @property
     def trainer(self) -> Trainer:
@@ -104,6 +113,18 @@ class PreparedRun:
     def examples(self, split: str) -> ColumnStore:
         """The materialised examples."""
         return self.engine_task.examples(split)
+
+
+def dataset(name: str) -> utils.DatasetConfig:
+    """T5X's configuration of a task, as far as its vocabularies go."""
+    return utils.DatasetConfig(
+        mixture_or_task_name=name,
+        task_feature_lengths={},
+        split='train',
+        batch_size=1,
+        shuffle=False,
+        seed=0,
+    )
 
 
 def model(run: PreparedRun) -> TrainableModel:
