@@ -74,7 +74,9 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     python_requires='>=3.11',
-    packages=find_packages(include=['llmrec_jax', 'llmrec_jax.*', 'tasks', 'tasks.*', 'gin_configs', 'gin_configs.*']),
+    packages=find_packages(
+        include=['llmrec_jax', 'llmrec_jax.*', 'tasks', 'tasks.*', 'gin_configs', 'gin_configs.*']
+    ),
     package_data={'gin_configs': ['**/*.gin']},
     install_requires=RUNTIME,
     extras_require=EXTRAS,
