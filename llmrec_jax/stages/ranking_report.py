@@ -201,7 +201,7 @@ class RankingReport:
 
 
 def _content_labels(done: Mapping[str, StageRecord]) -> dict[str, str]:
-    """How content retrieval is called on the page: a small catalogue is scored whole, and no tree is searched."""
+    """How content retrieval is called on the page; of a small catalogue every item is scored."""
     if 'content' not in done:
         return {}
     exact = not done['content'].facts['scann_layout']['leaves']
