@@ -6,8 +6,7 @@ import numpy as np
 
 from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.evaluation.recommender import Recommender
-from llmrec_jax.retrieval.requests import Requests
-from llmrec_jax.retrieval.search_result import SearchResult, check_k
+from llmrec_jax.retrieval.retriever import Requests, SearchResult, check_k
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

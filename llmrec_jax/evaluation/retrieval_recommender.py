@@ -5,8 +5,7 @@ import dataclasses
 from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.evaluation.protocol import SEEN_ITEMS
 from llmrec_jax.evaluation.recommendations import Recommendations, from_ranked_lists
-from llmrec_jax.retrieval.requests import Requests
-from llmrec_jax.retrieval.retriever import Retriever
+from llmrec_jax.retrieval.retriever import Requests, Retriever
 
 
 @dataclasses.dataclass(frozen=True)

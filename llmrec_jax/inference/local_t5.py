@@ -10,8 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Int, PyTree
 
-from llmrec_jax.decoding.greedy import Greedy
-from llmrec_jax.decoding.sampling import Sampling
+from llmrec_jax.decoding.sampling import Greedy, Sampling
 from llmrec_jax.language_models.language_model import LanguageModel, LanguageModelError
 from llmrec_jax.language_models.request import (
     Answer,

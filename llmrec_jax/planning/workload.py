@@ -12,9 +12,9 @@ from llmrec_jax.models.t5.flops import weights_met
 from llmrec_jax.planning.decoding_programs import CatalogueScores, CatalogueSearch, DecodingProgram, TextStep
 from llmrec_jax.planning.shapes import full_features, parameter_count
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
+from llmrec_jax.training.profiling import CountsFlops
 from llmrec_jax.training.train_state import TrainableModel
 from llmrec_jax.training.trainer import Trainer
-from llmrec_jax.training.utilization import CountsFlops
 
 USERS = 256
 

@@ -11,8 +11,7 @@ from llmrec_jax.evaluation.protocol import SPLITS
 from llmrec_jax.evaluation.recommender import Recommender
 from llmrec_jax.evaluation.retrieval_recommender import RetrievalRecommender
 from llmrec_jax.evaluation.serving import built_index
-from llmrec_jax.retrieval.query_encoders import HistoryVectors
-from llmrec_jax.retrieval.vector_retriever import VectorRetriever
+from llmrec_jax.retrieval.vector_retriever import HistoryVectors, VectorRetriever
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
 from llmrec_jax.stages.corpus import CATALOGUE, CaseDraw
@@ -55,8 +54,7 @@ class MeasureContent(RankStage):
     def systems(self, run: Run) -> tuple[Mapping[str, Recommender], dict[str, Any]]:
         """See `RankStage.systems`."""
         # ScaNN's kernels are loaded here, because a run of other stages needs none of them.
-        from llmrec_jax.retrieval.exact import ExactSearch
-        from llmrec_jax.retrieval.recall import recall_against_exact
+        from llmrec_jax.retrieval.exact import ExactSearch, recall_against_exact
         from llmrec_jax.retrieval.scann_index import ScannIndex
 
         vectors, k = run[ITEM_VECTORS], self.list_length

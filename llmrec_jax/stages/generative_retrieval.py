@@ -13,7 +13,7 @@ from jaxtyping import Array, Int, PyTree
 
 from llmrec_jax import marks
 from llmrec_jax.corpora.splits import RankingCases
-from llmrec_jax.decoding.beams import Beams, invalid_rate
+from llmrec_jax.decoding.beam_search import Beams, invalid_rate
 from llmrec_jax.evaluation.recommendations import Recommendations, from_ranked_lists
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.runs.artifact import Artifact

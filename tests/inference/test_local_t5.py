@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
-from llmrec_jax.decoding.greedy import Greedy
+from llmrec_jax.decoding.sampling import Greedy
 from llmrec_jax.inference.local_t5 import LocalT5
 from llmrec_jax.language_models.language_model import LanguageModelError
 from llmrec_jax.language_models.request import SamplingSettings, TextFailure, TextRequest

@@ -14,7 +14,7 @@ from llmrec_jax.models.two_tower.history_tower import HistoryTower
 from llmrec_jax.models.two_tower.in_batch_softmax import InBatchSoftmax
 from llmrec_jax.models.two_tower.item_tower import ItemTower
 from llmrec_jax.retrieval.exact import ExactSearch
-from llmrec_jax.retrieval.requests import Requests
+from llmrec_jax.retrieval.retriever import Requests
 from llmrec_jax.retrieval.vector_retriever import VectorRetriever
 from llmrec_jax.stages.catalogue_ranking import CatalogueRecommender
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape

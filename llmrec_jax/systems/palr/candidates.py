@@ -18,9 +18,7 @@ from llmrec_jax.evaluation.recommender import Recommender
 from llmrec_jax.evaluation.recommender_retriever import RecommenderRetriever
 from llmrec_jax.evaluation.retrieval_recommender import RetrievalRecommender
 from llmrec_jax.evaluation.serving import built_index
-from llmrec_jax.retrieval.requests import Requests
-from llmrec_jax.retrieval.retriever import Retriever
-from llmrec_jax.retrieval.search_result import ABSENT, SearchResult, check_k
+from llmrec_jax.retrieval.retriever import ABSENT, Requests, Retriever, SearchResult, check_k
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase

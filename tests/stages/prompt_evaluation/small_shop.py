@@ -14,8 +14,8 @@ import orbax.checkpoint as ocp
 from llmrec_jax.corpora.split_files import save_splits
 from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits
 from llmrec_jax.decoding.beam import Beam
-from llmrec_jax.decoding.greedy import Greedy
 from llmrec_jax.decoding.name_search import NameSearch
+from llmrec_jax.decoding.sampling import Greedy
 from llmrec_jax.evaluation.answer_kinds.all_kinds import answer_kind
 from llmrec_jax.evaluation.floors.fitted_baselines import FittedBaselines, RatingBaselines, TextBaselines
 from llmrec_jax.evaluation.floors.frequent_text import FrequentText
