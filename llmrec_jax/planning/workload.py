@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
+from llmrec_jax.models.sequential.item_encoder import CatalogueFacts
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
 from llmrec_jax.models.t5.flops import weights_met
 from llmrec_jax.planning.decoding_programs import CatalogueScores, CatalogueSearch, DecodingProgram, TextStep

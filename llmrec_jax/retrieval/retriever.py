@@ -1,7 +1,7 @@
 """What a retriever is asked, what it offers, and what it answers.
 
-A `Retriever` finds candidates for requests; a `VectorIndex` finds the best items of query vectors. Both answer
-with a `SearchResult`, in which nothing is passed off as an item.
+A `Retriever` finds candidates for requests; a `VectorIndex` finds the best items of query vectors. Both
+answer with a `SearchResult`, in which nothing is passed off as an item.
 """
 
 import dataclasses

@@ -1,10 +1,7 @@
-"""ScaNN's kernels, imported without the TensorFlow that its package would pull in.
+"""Approximate search over item vectors with ScaNN, behind checks for what ScaNN answers in silence.
 
-How a ScaNN index is laid out, by the size of its catalogue.
-
-A ScaNN index on disk: ScaNN's own files, the items of its rows, and what it is.
-
-Approximate search over item vectors with ScaNN, behind checks for what ScaNN answers in silence.
+An index is laid out by the size of its catalogue. On disk it is ScaNN's own files, the items of its rows and
+a manifest.
 """
 
 import dataclasses

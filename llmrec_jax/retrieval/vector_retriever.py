@@ -1,8 +1,6 @@
-"""Queries made of a history's own item vectors: content-based retrieval with nothing trained.
+"""Retrieval by vectors: an encoder turns each request into one, and an index finds the items next to it.
 
-Query vectors with nothing trained: of a history's own item vectors, or of a text.
-
-Retrieval by vectors: an encoder turns each request into one, and an index finds the items next to it.
+The encoders here need no training: the vectors of a history's own items, or of a text.
 """
 
 import dataclasses
@@ -112,7 +110,7 @@ class VectorRetriever:
 
     Attributes:
       index: what is searched.
-      encode: requests to query vectors of the index's width, e.g. `query_encoders.HistoryVectors`, or the
+      encode: requests to query vectors of the index's width, e.g. `HistoryVectors`, or the
         query tower of a two-tower model.
     """
 

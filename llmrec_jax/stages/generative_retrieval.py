@@ -19,8 +19,7 @@ from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run
 from llmrec_jax.semantic_ids.code_table import CodeTable
-from llmrec_jax.semantic_ids.history_encoding import encode_histories
-from llmrec_jax.semantic_ids.token_layout import TokenLayout
+from llmrec_jax.semantic_ids.token_layout import TokenLayout, encode_histories
 from llmrec_jax.semantic_ids.trie import Trie
 from llmrec_jax.stages.corpus import USER_IDS
 from llmrec_jax.stages.length_batches import length_batches

@@ -3,9 +3,7 @@
 The position in the input is the number of steps made, which the checkpoint holds with the parameters: a run
 goes on with the very next batch, on any number of hosts. What a step trains on does not depend on how many
 hosts there are; a host reads the lengths of all examples of the batch, which decide where each goes, and
-the tokens of its own rows alone.
-
-Batches made in the background, ahead of the device.
+the tokens of its own rows alone. Batches are made in the background, ahead of the device.
 """
 
 import dataclasses

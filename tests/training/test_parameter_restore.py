@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from jax.sharding import NamedSharding, PartitionSpec
 
 from llmrec_jax.models.t5 import Transformer
-from llmrec_jax.models.t5.layer_stacking import stack_layers
+from llmrec_jax.models.t5.layer_stack import stack_layers
 from llmrec_jax.training.checkpoint_layouts import CheckpointError
 from llmrec_jax.training.mesh import (
     STANDARD_RULES,
