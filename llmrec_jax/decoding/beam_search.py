@@ -1,8 +1,8 @@
 """Beam search on the device: a pure function of arrays, under `jit`, without a host round trip.
 
-The score of a sequence is the sum over its tokens of log_softmax(logits / temperature), taken over the whole
-vocabulary; closing tokens does not renormalise the rest (as in transformers' beam search, so scores compare).
-Of equal scores, the continuation of the better-ranked prefix comes first, then the lower token.
+The score of a sequence is the sum over its tokens of log_softmax(logits / temperature), taken over the
+whole vocabulary; closing tokens does not renormalise the rest (as in transformers' beam search, so scores
+compare). Of equal scores, the continuation of the better-ranked prefix comes first, then the lower token.
 """
 
 from collections.abc import Callable

@@ -11,9 +11,10 @@ import numpy as np
 from jaxtyping import Array, Int, PyTree
 
 from llmrec_jax.decoding.sampling import Greedy, Sampling
-from llmrec_jax.language_models.language_model import LanguageModel, LanguageModelError
-from llmrec_jax.language_models.request import (
+from llmrec_jax.language_models.language_model import (
     Answer,
+    LanguageModel,
+    LanguageModelError,
     SamplingSettings,
     TextFailure,
     TextRequest,

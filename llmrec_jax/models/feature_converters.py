@@ -1,6 +1,6 @@
-"""What a user has seen, through a SeqIO feature converter; importing it imports TensorFlow.
+"""What SeqIO's feature converters add: what a user has seen, and whole-word indices for T5X.
 
-Whole-word indices inside SeqIO, for T5X; the one module of this room that needs TensorFlow.
+Importing it imports TensorFlow.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Approximate search over item vectors with ScaNN, behind checks for what ScaNN answers in silence.
 
-An index is laid out by the size of its catalogue. On disk it is ScaNN's own files, the items of its rows and
-a manifest.
+An index is laid out by the size of its catalogue. On disk it is ScaNN's own files, the items of its rows
+and a manifest.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """The artifact of semantic-ID learning: which tuple of codes is which item, and what that was made from.
 
-From item vectors to the code table, in one call.
+`build_code_table` makes one from item vectors.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
-"""Which items share a prefix of their codes: the question behind collisions and diagnostics alike.
+"""Which items share a prefix of their codes, and the level that tells items with equal codes apart.
 
-The level that tells items with equal codes apart (papers: TIGER 3.1, 'handling collisions').
+That level is TIGER's, section 3.1, 'handling collisions'.
 """
 
 import math

@@ -1,8 +1,7 @@
 """How good a set of semantic IDs is, before any model is trained on it.
 
-Examples to look at: which items stand nearest to an item by shared prefix.
-
-One table over quantizers, all given the same vectors.
+There are figures, examples of which items stand nearest by shared prefix, and one table over quantizers
+that were all given the same vectors.
 """
 
 import dataclasses

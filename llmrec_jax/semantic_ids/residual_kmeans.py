@@ -1,6 +1,6 @@
-"""From points and codebooks to codes: the nearest codeword at each level, and who yields at the last.
+"""Residual k-means: each level clusters what the levels before it left over.
 
-Residual k-means: each level clusters what the levels before it left over.
+From points and codebooks to codes: the nearest codeword at each level, and who yields at the last.
 """
 
 import dataclasses

@@ -1,8 +1,7 @@
-"""Where each codeword and each user stands in the model's vocabulary (papers: TIGER 4, 'vocabulary').
+"""TIGER's input and vocabulary (sections 3.2 and 4): the user's token, and the codes of the newest items.
 
-A history as TIGER's input (section 3.2): the user's token, and the codes of the newest items.
-
-It is written once, against the few operations of `EncodingOps`, and runs in NumPy and inside tf.data alike.
+The encoding of histories is written once, against the few operations of `EncodingOps`, and runs in NumPy
+and inside tf.data alike.
 """
 
 import dataclasses
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from llmrec_jax.corpora.user_hashes import user_hash
+from llmrec_jax.corpora.splits import user_hash
 from llmrec_jax.semantic_ids.code_table import CodeTable
 
 PAD, EOS, UNK = 0, 1, 2

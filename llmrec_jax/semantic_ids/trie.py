@@ -2,12 +2,11 @@
 
 Nodes stand by level, in lexicographic order of their prefixes: level 0 is the root, level `l` holds the
 distinct prefixes of `l` tokens, the last level the items. The children of a node are then neighbours in the
-next level, so a row offset a node and a token a child say it all (compressed rows). The first `dense_levels`
-levels, where nodes are few and children many, also have a table of children by token, which turns "which
-tokens may follow" into one look-up.
+next level, so a row offset a node and a token a child say it all (compressed rows). The first
+`dense_levels` levels, where nodes are few and children many, also have a table of children by token, which
+turns "which tokens may follow" into one look-up.
 
-The trie of a catalogue whose ids are words: sequences of pieces of different lengths, each ended by the
-end token.
+Where ids are words, they are sequences of pieces of different lengths, each ended by the end token.
 """
 
 from collections.abc import Sequence

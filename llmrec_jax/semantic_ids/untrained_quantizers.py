@@ -1,8 +1,7 @@
-"""Item vectors from codes alone, for quantizers that have no decoder of their own.
+"""Quantizers that learn nothing: the sides of random hyperplanes (LSH), and random codes.
 
-Locality-sensitive hashing: codes from the sides of random hyperplanes, with nothing learned.
-
-Codes that know nothing of the items: the floor of every comparison of semantic IDs.
+Random codes know nothing of the items, so they are the baseline of every comparison of semantic IDs.
+Vectors are made again from codes by adding up one codeword a level.
 """
 
 import dataclasses

@@ -1,8 +1,8 @@
 """Finds out how a checkpoint is laid out, and opens its arrays.
 
 Orbax wrote ours, and T5X's since it uses Orbax. T5X's first layout is the one in which Google publishes T5,
-T5 1.1 and Flan-T5: `checkpoint_<step>/checkpoint` is a msgpack file of flax. Small arrays lie in it; in place of
-a large one stands its tensorstore specification, whose zarr store lies beside the file
+T5 1.1 and Flan-T5: `checkpoint_<step>/checkpoint` is a msgpack file of flax. Small arrays lie in it; in
+place of a large one stands its tensorstore specification, whose zarr store lies beside the file
 (`target.encoder.layers_0.attention.query.kernel`). Specifications name the store by a path relative to the
 folder and a driver of the place it was first written to, so a checkpoint may be moved.
 """

@@ -1,8 +1,6 @@
 """The files of a column store: their names, their manifest, and the checksums that vouch for them.
 
-An array in a file, memory-mapped, whose blocks are checked when they are first read.
-
-One shard of a column store: its files, opened with their checksums.
+A shard's arrays are memory-mapped; their blocks are checked when they are first read.
 """
 
 import functools

@@ -1,7 +1,4 @@
-"""Logs of a run as JSON lines, one object a step, and as TensorBoard events.
-
-How far a run is: a bar on a terminal, a plain line now and then elsewhere.
-"""
+"""The logs of a run: JSON lines, one object a step, TensorBoard events, and a bar or lines for who waits."""
 
 import json
 import math

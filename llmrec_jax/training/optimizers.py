@@ -1,6 +1,6 @@
 """Optimizers as configuration: what optax builds, chosen field by field.
 
-An optimizer for a part of the parameters; the others stay as they are and have no moments.
+Where only a part of the parameters trains, the others stay as they are and have no moments.
 """
 
 import dataclasses

@@ -1,7 +1,4 @@
-"""How fast a run computes, and what share of its devices' peak that is.
-
-A profile of chosen steps, for TensorBoard's profiler or Perfetto.
-"""
+"""How fast a run computes, its share of the devices' peak, and profiles of chosen steps."""
 
 import os
 from collections.abc import Hashable, Iterable, Mapping

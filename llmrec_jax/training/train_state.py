@@ -1,6 +1,6 @@
-"""What a run carries from step to step.
+"""What a run carries from step to step, and the tree in which checkpoints hold it.
 
-The state of a run as the tree that checkpoints hold, T5X's: either engine goes on with the other's.
+The tree is T5X's, so that either engine goes on with the other's checkpoints.
 """
 
 import logging

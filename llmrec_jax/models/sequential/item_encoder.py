@@ -1,6 +1,6 @@
-"""What is known of a catalogue before a network over it is made.
+"""What a sequential recommender asks of its item encoder, and the encoder that knows items by their ids.
 
-What a sequential recommender asks of its item encoder, and the encoder that knows items by their ids.
+`CatalogueFacts` is what is known of a catalogue before a network over it is made.
 """
 
 import dataclasses

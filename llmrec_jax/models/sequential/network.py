@@ -1,7 +1,4 @@
-"""What a sequential recommender asks of its sequence encoder.
-
-Item encoder and sequence encoder as one network that scores items by inner products.
-"""
+"""Item encoder and sequence encoder as one network that scores items by inner products."""
 
 import dataclasses
 from typing import Protocol, runtime_checkable

@@ -1,6 +1,6 @@
 """What a sequence encoder is trained to predict, and what it is asked once it is trained.
 
-The cloze objective: some items of a sequence are hidden, and their states tell them.
+It predicts the next item at every position, or, for the cloze objective, the items that were hidden.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """Runs a stack of layers: one by one or scanned, with or without rematerialization.
 
-Converts parameters between a tree with one subtree a layer and one with stacked layers.
+Parameters convert between a tree with one subtree a layer and one with stacked layers.
 """
 
 import re

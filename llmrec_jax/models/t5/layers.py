@@ -1,13 +1,4 @@
-"""Bias-free projections with two-dimensional kernels.
-
-The token embedding, which may also serve as the output head.
-
-T5's feed-forward block, plain or gated.
-
-T5's layer normalization: root mean square, no mean subtracted, no bias.
-
-T5's relative position bias: one learned scalar a head and bucket of distance.
-"""
+"""T5's layers: projections without bias, embedding, feed-forward block, RMS norm, relative position bias."""
 
 import functools
 import operator

@@ -1,8 +1,7 @@
-"""Parametric whitening: a learned shift and projection of frozen text vectors (UniSRec, section 2.1.2).
+"""From frozen text vectors to item vectors.
 
-Experts of parametric whitening, mixed by a gate that each text decides (UniSRec, section 2.1.3).
-
-ZESRec's item universal embedding network: from text vectors to item vectors (section 3.3).
+UniSRec whitens them by a learned shift and projection (section 2.1.2) and mixes several such experts by a
+gate that each text decides (2.1.3). ZESRec has a universal item embedding network (section 3.3).
 """
 
 import jax

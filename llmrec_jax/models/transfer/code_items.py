@@ -1,6 +1,7 @@
-"""Permutations that gradients can find: Gumbel-Sinkhorn (Mena et al., ICLR 2018; VQ-Rec, section 3.4).
+"""Items by codes of their text: the mean of one embedding a code (VQ-Rec, section 3.2).
 
-Items by codes of their text: the mean of one embedding a code (VQ-Rec, section 3.2).
+Codes are renamed by permutations that gradients find: Gumbel-Sinkhorn (Mena et al., ICLR 2018; VQ-Rec,
+3.4).
 """
 
 import jax

@@ -1,8 +1,7 @@
 """In-batch contrastive loss in which one item is never its own negative (UniSRec, section 2.2).
 
-Semi-synthetic items: true items some of whose codes are others (VQ-Rec, section 3.3).
-
-Second views of a sequence for sequence-sequence contrast (UniSRec, section 2.2.2).
+Its views and negatives: sequences with items dropped (UniSRec, section 2.2.2), and semi-synthetic items,
+true items some of whose codes are others (VQ-Rec, section 3.3).
 """
 
 import jax

@@ -1,8 +1,6 @@
-"""The item tower: a vector of an item, of its id and of its text.
+"""The towers: of an item's id and text, of a history, and of a text.
 
-The query tower over a history: what was had last, and what was had before, weighed by how long ago.
-
-The query tower over a text: what an encoder made of it, moved to where the items are.
+The history tower weighs what was had last and what was had before, by how long ago.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""The RQ-VAE's network: an encoder, one codebook a level, a decoder (papers: TIGER 3.1, figure 3).
+"""The RQ-VAE's network, an encoder, one codebook a level and a decoder, and its loss (TIGER 3.1, figure 3).
 
-The RQ-VAE's loss (papers: TIGER 3.1): reconstruction and quantization, both summed over dimensions.
+The loss is reconstruction and quantization, both summed over dimensions.
 """
 
 from collections.abc import Sequence

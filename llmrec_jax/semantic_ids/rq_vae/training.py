@@ -1,9 +1,4 @@
-"""The optimizers that RQ-VAEs are trained with.
-
-New places for codewords that nobody uses.
-
-Training of the RQ-VAE: rounds of steps, each a compiled scan, with dead codewords revived between.
-"""
+"""Training of the RQ-VAE: rounds of steps, each a compiled scan, with dead codewords revived between."""
 
 import dataclasses
 import functools

@@ -11,8 +11,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from llmrec_jax.corpora.split_files import save_splits
-from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits
+from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits, save_splits
 from llmrec_jax.decoding.beam import Beam
 from llmrec_jax.decoding.name_search import NameSearch
 from llmrec_jax.decoding.sampling import Greedy

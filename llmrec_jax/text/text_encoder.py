@@ -1,4 +1,7 @@
-"""Vectors of texts that were embedded before, so that many runs embed a text once."""
+"""What every text encoder offers.
+
+Vectors of texts that were embedded before, so that many runs embed a text once.
+"""
 
 import dataclasses
 import hashlib
@@ -7,12 +10,31 @@ import os
 import pathlib
 import zipfile
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 
 from llmrec_jax import files
-from llmrec_jax.text.encoder import TextEncoder
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """Turns texts into vectors, the same ones whenever it is asked."""
+
+    @property
+    def name(self) -> str:
+        """Tells this encoder, settings and weights included, from every other."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> Float32[np.ndarray, 'texts dim']:
+        """A vector of length 1 for each text.
+
+        Raises:
+          ValueError: there are no texts, or the encoder can say nothing about one; the message names it.
+        """
+        ...
+
 
 LOG = logging.getLogger(__name__)
 

