@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource, identity
-from llmrec_jax.evaluation.floors.all_floors import fit_floors
+from llmrec_jax.evaluation.baselines.counted import fit_baselines
 from llmrec_jax.evaluation.protocol import SPLITS
 from llmrec_jax.evaluation.recommender import Recommender
 from llmrec_jax.evaluation.retrieval_recommender import RetrievalRecommender
@@ -35,7 +35,7 @@ class MeasureBaselines(RankStage):
 
     def systems(self, run: Run) -> tuple[Mapping[str, Recommender], dict[str, Any]]:
         """See `RankStage.systems`."""
-        return fit_floors(run[CORPUS_SPLITS].train, len(run[CATALOGUE])), {}
+        return fit_baselines(run[CORPUS_SPLITS].train, len(run[CATALOGUE])), {}
 
 
 @dataclasses.dataclass(frozen=True)

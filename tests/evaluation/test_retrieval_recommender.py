@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from llmrec_jax.evaluation.recommender import DenseRecommender
-from llmrec_jax.evaluation.recommender_retriever import RecommenderRetriever
-from llmrec_jax.evaluation.retrieval_recommender import RetrievalRecommender
+from llmrec_jax.evaluation.retrieval_recommender import RecommenderRetriever, RetrievalRecommender
 from llmrec_jax.retrieval.exact import ExactSearch
 from llmrec_jax.retrieval.vector_retriever import (
     HistoryVectors,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from llmrec_jax.corpora.splits import Sequences
-from llmrec_jax.evaluation.floors.markov import DecayedMarkov
-from llmrec_jax.evaluation.recommender_retriever import RecommenderRetriever
+from llmrec_jax.evaluation.baselines.counted import DecayedMarkov
+from llmrec_jax.evaluation.retrieval_recommender import RecommenderRetriever
 from llmrec_jax.retrieval.bm25 import BM25
 from llmrec_jax.retrieval.exact import ExactSearch
 from llmrec_jax.retrieval.history_as_text import HistoryAsText

@@ -1,4 +1,4 @@
-"""A sentence-transformers directory as a Flax BERT: shape, weights, tokenizer, and checks that they are meant."""
+"""A sentence-transformers directory as a Flax BERT: shape, weights, tokenizer, and checks of them."""
 
 import dataclasses
 import hashlib

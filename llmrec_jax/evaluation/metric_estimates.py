@@ -51,7 +51,7 @@ class Measured:
 
 
 @dataclasses.dataclass(frozen=True)
-class Tally:
+class MetricEstimates:
     """What was counted of each example, and the metrics that follow.
 
     Attributes:
@@ -71,7 +71,7 @@ class Tally:
     def __post_init__(self):
         lengths = {len(column) for column in self.columns.values()}
         if len(lengths) != 1:
-            raise ValueError(f'columns of a tally are of {sorted(lengths)} examples; they must be as many')
+            raise ValueError(f'columns of estimates are of {sorted(lengths)} examples; they must be as many')
         if lengths == {0}:
             raise ValueError('there are no examples to measure')
 
@@ -98,5 +98,5 @@ class Tally:
 
 
 def plain_means(means: Means) -> dict[str, Float[np.ndarray, 'resamples']]:
-    """The metrics of a tally whose columns are the metrics."""
+    """The metrics of estimates whose columns are the metrics."""
     return dict(means)

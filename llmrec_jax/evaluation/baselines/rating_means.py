@@ -38,7 +38,7 @@ class Ratings:
 
     def __post_init__(self):
         if not len(self.stars):
-            raise ValueError('the floors have no training ratings to take means of')
+            raise ValueError('the baselines have no training ratings to take means of')
         if not np.isfinite(self.stars).all():
             raise ValueError(f'training rating {np.flatnonzero(~np.isfinite(self.stars))[0]} is not finite')
         for name, rows, count in (('user', self.user, self.users), ('item', self.item, self.items)):
@@ -72,8 +72,8 @@ class RatingMeans:
         return self.mean + _of_row(self.of_user, user) + _of_row(self.of_item, item)
 
 
-def rating_floors(train: Ratings) -> dict[str, RatingMeans]:
-    """Every floor by its name in the results.
+def rating_baselines(train: Ratings) -> dict[str, RatingMeans]:
+    """Every baseline by its name in the results.
 
     'global_mean', 'item_mean' and 'user_mean' are plain means, the global one where there is no rating;
     'user_item_mean' is `user_item_means`.

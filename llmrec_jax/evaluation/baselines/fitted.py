@@ -1,17 +1,64 @@
-"""Baselines of tasks that are answered in words: fitted on training answers, and kept as JSON."""
+"""Baselines of tasks that are answered in words: fitted on training answers, and kept as JSON.
+
+What was said most often in training is one of them: a majority answer, a stock sentence.
+"""
 
 import abc
+import collections
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
-from llmrec_jax.evaluation.floors.frequent_text import FrequentText
-from llmrec_jax.evaluation.floors.rating_means import UNKNOWN, RatingMeans
-from llmrec_jax.evaluation.measured import Tally
-from llmrec_jax.evaluation.rating_metrics import predicted_rating_tally, true_stars
+from llmrec_jax.evaluation.baselines.rating_means import UNKNOWN, RatingMeans
+from llmrec_jax.evaluation.metric_estimates import MetricEstimates
+from llmrec_jax.evaluation.rating_metrics import predicted_rating_estimates, true_stars
+
+
+@dataclasses.dataclass(frozen=True)
+class FrequentText:
+    """The most frequent training text, of all and of each key.
+
+    Attributes:
+      text: of all.
+      of_key: of each key that training has, e.g. of each item.
+    """
+
+    text: str
+    of_key: Mapping[Hashable, str] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def fit(cls, texts: Sequence[str], keys: Sequence[Hashable] | None = None) -> 'FrequentText':
+        """Counts; of texts that are equally frequent, the first in the order of their letters is taken.
+
+        Args:
+          texts: of training, space around them left out.
+          keys: what each is about; None for one answer to everything.
+
+        Raises:
+          ValueError: when there are no texts, or another number of keys.
+        """
+        if not texts:
+            raise ValueError('the baselines have no training texts to count')
+        if keys is not None and len(keys) != len(texts):
+            raise ValueError(f'there are {len(keys)} keys to {len(texts)} training texts')
+        counted: dict[Hashable, collections.Counter] = collections.defaultdict(collections.Counter)
+        for text, key in zip(texts, keys or ()):
+            counted[key][text.strip()] += 1
+        return cls(
+            _most_frequent(collections.Counter(text.strip() for text in texts)),
+            {key: _most_frequent(counts) for key, counts in counted.items()},
+        )
+
+    def answers(self, keys: Sequence[Hashable]) -> list[str]:
+        """The answer about each key; the one of all where training has nothing of it."""
+        return [self.of_key.get(key, self.text) for key in keys]
+
+
+def _most_frequent(counts: collections.Counter) -> str:
+    return min(counts, key=lambda text: (-counts[text], text))
 
 
 class FittedBaselines(abc.ABC):
@@ -40,10 +87,10 @@ class RatingBaselines(FittedBaselines):
     scale: tuple[float, float] = (1.0, 5.0)
     knows_items: bool = True
 
-    def tallies(
+    def estimates(
         self, targets: Sequence[str], user: Int[np.ndarray, 'examples'], item: Int[np.ndarray, 'examples']
-    ) -> dict[str, Tally]:
-        """Metrics of each mean, as `rating_tally` names them.
+    ) -> dict[str, MetricEstimates]:
+        """Metrics of each mean, as `rating_estimates` names them.
 
         Args:
           targets: the ratings given, as texts.
@@ -56,7 +103,7 @@ class RatingBaselines(FittedBaselines):
         truth = true_stars(targets, *self.scale)
         known = item.astype(np.int64) if self.knows_items else np.full(len(item), UNKNOWN)
         return {
-            name: predicted_rating_tally(truth, mean.stars(user.astype(np.int64), known), *self.scale)
+            name: predicted_rating_estimates(truth, mean.stars(user.astype(np.int64), known), *self.scale)
             for name, mean in self.means.items()
         }
 
