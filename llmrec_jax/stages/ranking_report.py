@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from llmrec_jax.corpora.splits import RankingCases
+from llmrec_jax.evaluation.baselines.counted import BASELINES, item_counts
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.catalogue_metrics import Catalogue
 from llmrec_jax.evaluation.cold_start import cold_start_record
 from llmrec_jax.evaluation.environment import environment
 from llmrec_jax.evaluation.evaluator import Evaluator, SystemResult
-from llmrec_jax.evaluation.floors.all_floors import FLOORS
-from llmrec_jax.evaluation.floors.counts import item_counts
 from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.evaluation.protocol import SEEN_ITEMS, SPLITS, Protocol
 from llmrec_jax.evaluation.report.examples import choose_cases, user_examples
@@ -26,7 +25,7 @@ from llmrec_jax.evaluation.report.report_data import (
     UserExample,
 )
 from llmrec_jax.evaluation.results import CEILING, LAW_ATTAINED, Results, section
-from llmrec_jax.evaluation.sampled_metrics import joined_records
+from llmrec_jax.evaluation.sampled_protocol import joined_records
 from llmrec_jax.runs.artifact import place
 from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import CONFIG, Run
@@ -173,7 +172,7 @@ class RankingReport:
             title=f'{self.system.upper()} on {self.corpus}',
             results=results,
             headline=self.system,
-            floors=(*FLOORS, *CONTENT_NAMES.values()),
+            floors=(*BASELINES, *CONTENT_NAMES.values()),
             curves=self.curves,
             pictures=self.pictures,
             examples=examples,
