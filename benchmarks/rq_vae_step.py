@@ -19,8 +19,7 @@ import numpy as np
 import torch
 
 from llmrec_jax.semantic_ids.rq_vae.network import RqVaeNetwork
-from llmrec_jax.semantic_ids.rq_vae.optimizer import Optimizer
-from llmrec_jax.semantic_ids.rq_vae.training import TrainingSettings, run_round
+from llmrec_jax.semantic_ids.rq_vae.training import Optimizer, TrainingSettings, run_round
 
 HIDDEN_SIZES = (512, 256, 128)
 LATENT_DIM = 32

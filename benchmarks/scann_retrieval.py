@@ -16,12 +16,10 @@ import jax
 import numpy as np
 import psutil
 
-from llmrec_jax.retrieval.exact import ExactSearch
-from llmrec_jax.retrieval.recall import recall_against_exact
-from llmrec_jax.retrieval.scann_index import ScannIndex
-from llmrec_jax.retrieval.scann_settings import ScannSettings
+from llmrec_jax.retrieval.exact import ExactSearch, recall_against_exact
+from llmrec_jax.retrieval.retriever import VectorIndex
+from llmrec_jax.retrieval.scann_index import ScannIndex, ScannSettings
 from llmrec_jax.retrieval.scann_tuning import ScannTuning, tuned_index
-from llmrec_jax.retrieval.vector_index import VectorIndex
 
 K = 10
 CENTRES = 200

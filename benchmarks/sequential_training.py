@@ -27,8 +27,7 @@ from torch_sasrec import LOSSES, SOFTMAX, SASRec
 
 from llmrec_jax.corpora.sequence_files import SequenceFiles
 from llmrec_jax.corpora.splits import leave_last_out
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
-from llmrec_jax.models.sequential.item_encoder import ItemTable
+from llmrec_jax.models.sequential.item_encoder import CatalogueFacts, ItemTable
 from llmrec_jax.models.sequential.losses import BinaryCrossEntropy, FullSoftmax
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel, padded_left
 from llmrec_jax.models.sequential.sasrec import SASRecConfig, SASRecEncoder

@@ -19,7 +19,7 @@ import numpy as np
 from llmrec_jax.corpora.simulated_shop.source import SimulatedShop
 from llmrec_jax.text.item_text import item_sentences
 from llmrec_jax.text.minilm import MiniLM
-from llmrec_jax.text.minilm.directory import model_directory
+from llmrec_jax.text.minilm.files import model_directory
 from llmrec_jax.text.tfidf import TfidfSvd
 
 

@@ -19,12 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from llmrec_jax.decoding.beam import Beam
-from llmrec_jax.decoding.greedy import Greedy
 from llmrec_jax.decoding.name_search import NameSearch
-from llmrec_jax.decoding.sampling import Sampling
+from llmrec_jax.decoding.sampling import Greedy, Sampling
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.t5 import T5Config, Transformer
-from llmrec_jax.semantic_ids.name_trie import name_trie
+from llmrec_jax.semantic_ids.trie import name_trie
 
 N_ITEMS, CANDIDATES, BEAM = 12_101, 100, 20
 SMALL = {'emb_dim': 512, 'num_heads': 8, 'head_dim': 64, 'mlp_dim': 2048}

@@ -17,9 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from llmrec_jax import files
-from llmrec_jax.planning.cost import Price
 from llmrec_jax.planning.decoding_plan import check_decoding, plan_decoding
-from llmrec_jax.planning.report import Report
+from llmrec_jax.planning.report import Price, Report
 from llmrec_jax.planning.settings import Grid, Setting
 from llmrec_jax.planning.tables import report_text
 from llmrec_jax.planning.topology import open_topology

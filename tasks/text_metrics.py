@@ -12,7 +12,7 @@ import numpy as np
 from llmrec_jax.evaluation.answer_kinds.all_kinds import answer_kind
 from llmrec_jax.evaluation.answer_kinds.items import Item, ItemList, ItemOfCandidates, YesNoRanking
 from llmrec_jax.evaluation.answer_kinds.words import WordKind
-from llmrec_jax.evaluation.item_name_metrics import KS, naming_tally, scored_candidates_tally
+from llmrec_jax.evaluation.item_name_metrics import KS, naming_estimates, scored_candidates_estimates
 from llmrec_jax.prompts.palr.answers import written_titles
 
 MetricFn = Callable[..., dict[str, float]]
@@ -60,8 +60,8 @@ def metric_fns(
 def _text(
     targets: Sequence[str], predictions: Sequence[str], *, kind: WordKind, scale: tuple[float, float]
 ) -> dict[str, float]:
-    """Metrics of one text an example; see `WordKind.text_tally`."""
-    return kind.text_tally(targets, predictions, scale).metrics()
+    """Metrics of one text an example; see `WordKind.text_estimates`."""
+    return kind.text_estimates(targets, predictions, scale).metrics()
 
 
 def _items(
@@ -72,7 +72,7 @@ def _items(
     candidates: int | None,
     ks: tuple[int, ...],
 ) -> dict[str, float]:
-    """Metrics of ranked names; see `evaluation.item_name_metrics.naming_tally`.
+    """Metrics of ranked names; see `evaluation.item_name_metrics.naming_estimates`.
 
     Args:
       targets: names of the right items.
@@ -82,7 +82,7 @@ def _items(
       ks: cut-offs.
     """
     best_first = [list(reversed(beams)) for beams in predictions]
-    return naming_tally(targets, best_first, catalogue, ks, candidates).metrics()
+    return naming_estimates(targets, best_first, catalogue, ks, candidates).metrics()
 
 
 def _lists(
@@ -91,7 +91,7 @@ def _lists(
     """Metrics of one list of quoted names an example; the first name of the target is the one asked for."""
     firsts = [written_titles(target)[0] for target in targets]
     answers = [written_titles(prediction) for prediction in predictions]
-    return naming_tally(firsts, answers, catalogue, ks).metrics()
+    return naming_estimates(firsts, answers, catalogue, ks).metrics()
 
 
 def _yes_no_ranking(
@@ -120,4 +120,4 @@ def _yes_no_ranking(
     likelihood = np.exp(np.asarray(scores, np.float64))
     probability = np.where(positive, likelihood, 1 - likelihood)
     cases = positive.reshape(-1, candidates)
-    return scored_candidates_tally(probability.reshape(cases.shape), cases.argmax(axis=1), ks).metrics()
+    return scored_candidates_estimates(probability.reshape(cases.shape), cases.argmax(axis=1), ks).metrics()

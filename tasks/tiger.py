@@ -16,8 +16,7 @@ import dataclasses
 
 from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource, identity
-from llmrec_jax.semantic_ids.history_encoding import HistoryEncoding
-from llmrec_jax.semantic_ids.token_layout import TokenLayout
+from llmrec_jax.semantic_ids.token_layout import HistoryEncoding, TokenLayout
 from tasks.task_names import in_letters
 
 

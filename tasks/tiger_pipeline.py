@@ -11,7 +11,7 @@ from jaxtyping import Int
 from llmrec_jax.corpora import prepare
 from llmrec_jax.models.ranked_catalogue import SEEN
 from llmrec_jax.semantic_ids.code_table import CodeTable
-from llmrec_jax.semantic_ids.history_encoding import EncodingOps, HistoryEncoding
+from llmrec_jax.semantic_ids.token_layout import EncodingOps, HistoryEncoding
 from llmrec_jax.semantic_ids.vocabulary import SemanticIdVocabulary
 from tasks import ranking_metrics
 from tasks.leave_last_out import LeaveLastOutSource, next_item_examples, pad_seen

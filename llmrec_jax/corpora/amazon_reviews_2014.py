@@ -12,6 +12,7 @@ import numpy as np
 from llmrec_jax.corpora.corpus import Corpus
 from llmrec_jax.corpora.raw_events import (
     DUPLICATES,
+    TIES,
     ItemRecord,
     RawEvents,
     assemble,
@@ -20,7 +21,6 @@ from llmrec_jax.corpora.raw_events import (
 )
 from llmrec_jax.corpora.raw_files import bad_line, file_sha256, json_line, numbered_lines, well_formed
 from llmrec_jax.corpora.source import location, one_of
-from llmrec_jax.corpora.ties import TIES
 
 CATEGORIES = {'beauty': 'Beauty', 'sports': 'Sports_and_Outdoors', 'toys': 'Toys_and_Games'}
 METADATA = ('required', 'absent')

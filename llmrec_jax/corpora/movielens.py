@@ -7,13 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from llmrec_jax.corpora.archives import Archive, find_archive
 from llmrec_jax.corpora.corpus import Corpus
 from llmrec_jax.corpora.movielens_formats import FORMATS, Format
-from llmrec_jax.corpora.raw_events import ItemRecord, RawEvents, assemble, core_events, without_duplicates
-from llmrec_jax.corpora.raw_files import bad_line, file_sha256
+from llmrec_jax.corpora.raw_events import (
+    TIES,
+    ItemRecord,
+    RawEvents,
+    assemble,
+    core_events,
+    without_duplicates,
+)
+from llmrec_jax.corpora.raw_files import Archive, bad_line, file_sha256, find_archive
 from llmrec_jax.corpora.source import location, one_of
-from llmrec_jax.corpora.ties import TIES
 
 
 @dataclasses.dataclass(frozen=True)

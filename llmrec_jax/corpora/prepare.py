@@ -18,8 +18,7 @@ import tensorflow_datasets as tfds
 
 from llmrec_jax.corpora.builders import builder_class
 from llmrec_jax.corpora.corpus import Corpus, Events, Items, Users
-from llmrec_jax.corpora.download import needs_download, with_files
-from llmrec_jax.corpora.source import CorpusSource, identity
+from llmrec_jax.corpora.source import CorpusSource, identity, needs_download, with_files
 from llmrec_jax.corpora.tfds_builder import SPLIT, TABLES, CorpusConfig, variant
 
 LOG = logging.getLogger(__name__)

@@ -1,4 +1,7 @@
-"""From interactions as a file lists them to a corpus: duplicates, the k-core, the order in time, the rows."""
+"""From interactions as a file lists them to a corpus: duplicates, the k-core, the order in time, the rows.
+
+Items and users get random rows, so that an index says nothing about when or where it first appeared.
+"""
 
 import dataclasses
 from collections.abc import Mapping
@@ -6,13 +9,92 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from llmrec_jax.corpora.corpus import Corpus, Events, Items, Users
-from llmrec_jax.corpora.k_core import k_core
 from llmrec_jax.corpora.raw_files import bad_line
-from llmrec_jax.corpora.relabel import relabel
-from llmrec_jax.corpora.ties import time_order
+
+
+def k_core(
+    user: Int[np.ndarray, 'events'], item: Int[np.ndarray, 'events'], k: int
+) -> Bool[np.ndarray, 'events']:
+    """Which events are in the k-core, the largest set in which users and items have at least k events each.
+
+    Users and items with fewer events are dropped until none is left; the order of dropping does not matter.
+    Two events of one user with one item count twice.
+    """
+    kept = np.ones(len(user), bool)
+    if not len(user):
+        return kept
+    users, items = int(user.max()) + 1, int(item.max()) + 1
+    while True:
+        enough = (np.bincount(user[kept], minlength=users)[user] >= k) & (
+            np.bincount(item[kept], minlength=items)[item] >= k
+        )
+        if (kept <= enough).all():
+            return kept
+        kept &= enough
+
+
+# Amazon's times have the resolution of a day, so a good part of the neighbours in a history are ties.
+TIES = ('file_order', 'item_id', 'shuffled')
+
+
+def time_order(
+    user: Int[np.ndarray, 'events'],
+    timestamp: Int[np.ndarray, 'events'],
+    item_id: list[str],
+    ties: str,
+    seed: int,
+) -> Int[np.ndarray, 'events']:
+    """The rows sorted by user, then time, then the tie rule.
+
+    Args:
+      user: the user of each event.
+      timestamp: its time.
+      item_id: the source's id of its item.
+      ties: 'file_order' leaves ties as they come (a stable sort, as S3-Rec and P5 do); 'item_id' sorts them
+        by the source's id; 'shuffled' puts them in a random order.
+      seed: of the shuffle; the other rules do not use it.
+    """
+    rank = {
+        'file_order': lambda: np.arange(len(user)),
+        'item_id': lambda: np.unique(np.asarray(item_id, dtype=object), return_inverse=True)[1],
+        'shuffled': lambda: np.random.default_rng(seed).permutation(len(user)),
+    }[ties]()
+    return np.lexsort((rank, timestamp, user))
+
+
+def relabel(corpus: Corpus, seed: int | None) -> Corpus:
+    """Moves every item and every user to a random row; each user's sequence of items stays as it was.
+
+    Published ids that follow the order of first appearance leak: the next item is often the largest id seen
+    so far plus one, test items included (the P5 leak).
+
+    Args:
+      corpus: with rows in any order.
+      seed: of the permutations, kept in the provenance as `relabel_seed`; None keeps the rows as they are.
+    """
+    provenance = {**corpus.provenance, 'relabel_seed': seed}
+    if seed is None:
+        return dataclasses.replace(corpus, provenance=provenance)
+    rng = np.random.default_rng(seed)
+    item_order = rng.permutation(len(corpus.items))
+    user_order = rng.permutation(len(corpus.users))
+    new_item, new_user = np.argsort(item_order), np.argsort(user_order)
+    user = new_user[corpus.events.user]
+    rows = np.argsort(user, kind='stable')
+    moved = corpus.events.take(rows)
+    return Corpus(
+        name=corpus.name,
+        items=corpus.items.take(item_order),
+        users=corpus.users.take(user_order),
+        events=Events(
+            user[rows], new_item[moved.item], moved.timestamp, moved.rating, moved.summary, moved.review
+        ),
+        provenance=provenance,
+    )
+
 
 DUPLICATES = ('error', 'keep_first')
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from llmrec_jax.corpora.corpus import Corpus, Events, Items, Users
+from llmrec_jax.corpora.raw_events import relabel
 from llmrec_jax.corpora.raw_files import (
     bad_line,
     existing_file,
@@ -17,7 +18,6 @@ from llmrec_jax.corpora.raw_files import (
     numbered_lines,
     well_formed,
 )
-from llmrec_jax.corpora.relabel import relabel
 from llmrec_jax.corpora.source import location, one_of
 
 SEQUENCES = 'sequential.txt'

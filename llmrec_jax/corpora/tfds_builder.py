@@ -9,10 +9,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from llmrec_jax.corpora.corpus import Corpus
-from llmrec_jax.corpora.download import with_files
-from llmrec_jax.corpora.source import CorpusSource
-from llmrec_jax.corpora.splits import training_pairs
-from llmrec_jax.corpora.user_hashes import user_hash
+from llmrec_jax.corpora.source import CorpusSource, with_files
+from llmrec_jax.corpora.splits import training_pairs, user_hash
 
 TABLES = ('items', 'users')
 # TFDS's own convention for data that is not split on disk: leave_last_out splits within each user.

@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from llmrec_jax.decoding.beam_search import Step
-from llmrec_jax.decoding.beams import NO_ITEM, Beams
+from llmrec_jax.decoding.beam_search import NO_ITEM, Beams, Step
 
 
 def score_items(

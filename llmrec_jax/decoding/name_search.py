@@ -6,11 +6,9 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from llmrec_jax.decoding.beam_search import Step, beam_search
-from llmrec_jax.decoding.beams import Beams
+from llmrec_jax.decoding.beam_search import Beams, Step, beam_search
 from llmrec_jax.decoding.semantic_id_search import catalogue_continuations, check_search, named_items
-from llmrec_jax.semantic_ids.name_trie import PAD
-from llmrec_jax.semantic_ids.trie import AllowedItems, Trie
+from llmrec_jax.semantic_ids.trie import PAD, AllowedItems, Trie
 
 # The first levels are where names part and beams grow in number.
 UNROLLED = 3

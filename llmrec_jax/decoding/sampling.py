@@ -1,4 +1,7 @@
-"""Texts drawn from the model's own distribution, tempered and cut to its likelier tokens."""
+"""Texts of one token a step: the likeliest, or one drawn from the model's own distribution.
+
+What is drawn from may be tempered and cut to its likelier tokens.
+"""
 
 import dataclasses
 from typing import Any
@@ -7,9 +10,34 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from llmrec_jax.decoding.generated import Generated
-from llmrec_jax.decoding.generation import Step, TextSettings, generate
-from llmrec_jax.decoding.growing_texts import append, empty_texts, finished
+from llmrec_jax.decoding.generation import (
+    Generated,
+    Step,
+    TextSettings,
+    append,
+    empty_texts,
+    finished,
+    generate,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Greedy(TextSettings):
+    """One text a row, its score the sum of its tokens' log-probabilities.
+
+    Of equal logits the lowest token is taken.
+    """
+
+    def __call__(self, step: Step, state: Any, *, batch_size: int, key: Array | None = None) -> Generated:
+        """The text of each row, n = 1; `key` is not read. For the other arguments see `generate`."""
+        del key
+
+        def choose(texts, logits, position):
+            texts, newest = append(texts, jnp.argmax(logits, axis=-1), logits, position, self.end_token)
+            return texts, newest, None
+
+        empty = empty_texts(batch_size, 1, self.max_length)
+        return finished(generate(step, state, choose, empty, self, batch_size=batch_size, beams=1))
 
 
 @dataclasses.dataclass(frozen=True)

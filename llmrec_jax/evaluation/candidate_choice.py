@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from llmrec_jax.evaluation.bootstrap import Bootstrap
-from llmrec_jax.evaluation.measured import Tally, plain_means
+from llmrec_jax.evaluation.metric_estimates import MetricEstimates, plain_means
 
 NOWHERE = -1
 
@@ -101,7 +101,7 @@ def choice_accuracy(choices: Choices, bootstrap: Bootstrap) -> dict[str, Any]:
         'first': (choices.first[rows] == choices.target[rows]).astype(np.float64),
         'listed': choices.found[rows].astype(np.float64),
     }
-    measured = Tally(counted, plain_means).measured(bootstrap)
+    measured = MetricEstimates(counted, plain_means).measured(bootstrap)
     return {
         'cases': len(rows),
         'first': measured.metrics['first'],
@@ -151,5 +151,5 @@ def accuracy_by_position(choices: Choices, bins: int, bootstrap: Bootstrap) -> l
 
 
 def _with_interval(name: str, values: Float[np.ndarray, 'cases'], bootstrap: Bootstrap) -> Mapping[str, Any]:
-    measured = Tally({name: values}, plain_means).measured(bootstrap)
+    measured = MetricEstimates({name: values}, plain_means).measured(bootstrap)
     return {name: measured.metrics[name], 'interval': list(measured.intervals[name])}

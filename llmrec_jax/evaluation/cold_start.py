@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from llmrec_jax.corpora.splits import RankingCases, Sequences
+from llmrec_jax.evaluation.baselines.counted import item_counts
 from llmrec_jax.evaluation.bootstrap import Bootstrap
-from llmrec_jax.evaluation.floors.counts import item_counts
-from llmrec_jax.evaluation.measured import Measured, Tally, plain_means
+from llmrec_jax.evaluation.metric_estimates import Measured, MetricEstimates, plain_means
 from llmrec_jax.evaluation.metrics import case_metrics
 
 Slices = dict[str, Measured]
@@ -85,7 +85,7 @@ def slice_metrics(
     for number, name in enumerate(slice_names(starts)):
         ranks = target_rank[place == number]
         if len(ranks):
-            found[name] = Tally(case_metrics(ranks, ks), plain_means).measured(bootstrap)
+            found[name] = MetricEstimates(case_metrics(ranks, ks), plain_means).measured(bootstrap)
     return found
 
 

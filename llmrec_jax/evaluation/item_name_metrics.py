@@ -11,19 +11,19 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from llmrec_jax.evaluation.measured import Tally, plain_means
+from llmrec_jax.evaluation.metric_estimates import MetricEstimates, plain_means
 from llmrec_jax.evaluation.metrics import hit_rate_at_k, ndcg_at_k
 
 KS = (1, 5, 10)
 
 
-def catalogue_tally(
+def catalogue_estimates(
     targets: Sequence[str],
     answers: Sequence[Sequence[str]],
     catalogue: Collection[str],
     ks: Sequence[int] = KS,
     scores: Sequence[Sequence[float]] | None = None,
-) -> Tally:
+) -> MetricEstimates:
     """Judges ranked names of items of the full catalogue.
 
     Metrics:
@@ -48,23 +48,23 @@ def catalogue_tally(
     return _named(targets, answers, [known] * len(targets), ks, scores, suffix='')
 
 
-def candidates_tally(
+def candidates_estimates(
     targets: Sequence[str],
     answers: Sequence[Sequence[str]],
     candidates: Sequence[Collection[str]],
     ks: Sequence[int] = KS,
     scores: Sequence[Sequence[float]] | None = None,
-) -> Tally:
+) -> MetricEstimates:
     """Judges ranked names out of a case's candidates; for 100 candidates all metrics end in '_of_100'.
 
-    The metrics are those of `catalogue_tally`; an answer is valid when it names a candidate of its case.
+    The metrics are those of `catalogue_estimates`; an answer is valid when it names a candidate of its case.
 
     Args:
-      targets: see `catalogue_tally`.
-      answers: see `catalogue_tally`.
+      targets: see `catalogue_estimates`.
+      answers: see `catalogue_estimates`.
       candidates: names of each case's candidates, the target among them; the same number in every case.
       ks: cut-offs.
-      scores: see `catalogue_tally`.
+      scores: see `catalogue_estimates`.
 
     Raises:
       ValueError: when a target is no candidate, the numbers differ, or there are no cases.
@@ -78,21 +78,21 @@ def candidates_tally(
     return _named(targets, answers, known, ks, scores, _suffix(len(known[0]) if known else None))
 
 
-def naming_tally(
+def naming_estimates(
     targets: Sequence[str],
     answers: Sequence[Sequence[str]],
     catalogue: Collection[str],
     ks: Sequence[int] = KS,
     candidates: int | None = None,
-) -> Tally:
+) -> MetricEstimates:
     """Judges ranked names where a case's candidates are not known, only how many it had.
 
-    The metrics are those of `catalogue_tally`; with `candidates`, hit rate and NDCG bear their number in
+    The metrics are those of `catalogue_estimates`; with `candidates`, hit rate and NDCG bear their number in
     their names. A target that is no item's name is a miss like any other.
 
     Args:
-      targets: see `catalogue_tally`.
-      answers: see `catalogue_tally`.
+      targets: see `catalogue_estimates`.
+      answers: see `catalogue_estimates`.
       catalogue: names of all items.
       ks: cut-offs.
       candidates: how many there were; None for the full catalogue.
@@ -104,12 +104,12 @@ def naming_tally(
     suffix = _suffix(candidates)
     known = [frozenset(catalogue)] * len(answers)
     columns = _of_ranks(ranks_of_names(targets, answers), ks, suffix) | _rates(answers, known, '')
-    return Tally(columns, plain_means)
+    return MetricEstimates(columns, plain_means)
 
 
-def rank_tally(
+def rank_estimates(
     ranks: Int[np.ndarray, 'cases'], ks: Sequence[int] = KS, candidates: int | None = None
-) -> Tally:
+) -> MetricEstimates:
     """`hit_rate@k` and `ndcg@k` of ranks that are known, of so many candidates or else of the full catalogue.
 
     Args:
@@ -121,14 +121,14 @@ def rank_tally(
       ValueError: when there are no cases or a rank is negative.
     """
     suffix = _suffix(candidates)
-    return Tally(_of_ranks(ranks, ks, suffix), plain_means)
+    return MetricEstimates(_of_ranks(ranks, ks, suffix), plain_means)
 
 
-def scored_candidates_tally(
+def scored_candidates_estimates(
     scores: Float[np.ndarray, 'cases candidates'],
     target: Int[np.ndarray, 'cases'],
     ks: Sequence[int] = KS,
-) -> Tally:
+) -> MetricEstimates:
     """Judges candidates that were each given a score: by the probability of 'yes', or by likelihood.
 
     Args:
@@ -139,7 +139,7 @@ def scored_candidates_tally(
     Raises:
       ValueError: when a score is NaN, or there are no cases.
     """
-    return rank_tally(ranks_of_scores(scores, target), ks, scores.shape[1])
+    return rank_estimates(ranks_of_scores(scores, target), ks, scores.shape[1])
 
 
 def ranks_of_scores(
@@ -188,10 +188,10 @@ def _named(
     ks: Sequence[int],
     scores: Sequence[Sequence[float]] | None,
     suffix: str,
-) -> Tally:
+) -> MetricEstimates:
     answers = _stripped(answers)
     ranks = ranks_of_names(targets, answers, scores)
-    return Tally(_of_ranks(ranks, ks, suffix) | _rates(answers, known, suffix), plain_means)
+    return MetricEstimates(_of_ranks(ranks, ks, suffix) | _rates(answers, known, suffix), plain_means)
 
 
 def _stripped(answers: Sequence[Sequence[str]]) -> list[list[str]]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from llmrec_jax.evaluation.measured import Means, Tally
+from llmrec_jax.evaluation.metric_estimates import Means, MetricEstimates
 
 _NUMBER = re.compile(r'[0-9]+(\.[0-9]+)?')
 
@@ -49,9 +49,9 @@ def true_stars(
     return np.asarray(truth, np.float64)
 
 
-def rating_tally(
+def rating_estimates(
     targets: Sequence[str], predictions: Sequence[str], lowest: float = 1.0, highest: float = 5.0
-) -> Tally:
+) -> MetricEstimates:
     """Errors of ratings as texts.
 
     Metrics, in stars:
@@ -74,7 +74,7 @@ def rating_tally(
     if len(predictions) != len(truth):
         raise ValueError(f'there are {len(predictions)} answers to {len(truth)} ratings')
     answers = [parse_stars(prediction, lowest, highest) for prediction in predictions]
-    return _tally(
+    return _estimates(
         truth,
         np.asarray([np.nan if answer is None else answer for answer in answers], np.float64),
         lowest,
@@ -82,15 +82,15 @@ def rating_tally(
     )
 
 
-def predicted_rating_tally(
+def predicted_rating_estimates(
     truth: Float[np.ndarray, 'examples'],
     predictions: Float[np.ndarray, 'examples'],
     lowest: float = 1.0,
     highest: float = 5.0,
-) -> Tally:
+) -> MetricEstimates:
     """Errors of predictions that are numbers, as floors give them; those off the scale move to its end.
 
-    Metrics as in `rating_tally`; the parse rate is 1.
+    Metrics as in `rating_estimates`; the parse rate is 1.
 
     Raises:
       ValueError: when a prediction is not finite, or there are no examples.
@@ -98,22 +98,22 @@ def predicted_rating_tally(
     if not np.isfinite(predictions).all():
         row = int(np.flatnonzero(~np.isfinite(predictions))[0])
         raise ValueError(f'the prediction of example {row} is {predictions[row]}; it must be a finite number')
-    return _tally(truth, np.clip(predictions, lowest, highest), lowest, highest)
+    return _estimates(truth, np.clip(predictions, lowest, highest), lowest, highest)
 
 
-def expected_rating_tally(
+def expected_rating_estimates(
     targets: Sequence[str],
     predictions: Sequence[str],
     expected: Float[np.ndarray, 'examples'],
     lowest: float = 1.0,
     highest: float = 5.0,
-) -> Tally:
+) -> MetricEstimates:
     """Errors of ratings as texts, and beside them those of the expectation over all the ratings there are.
 
     The text that is most probable is the mode of what a model believes; squared errors are least at the mean.
     P5 judges the text alone.
 
-    Metrics, in stars: those of `rating_tally`, and
+    Metrics, in stars: those of `rating_estimates`, and
       rmse_of_expectation, mae_of_expectation: of `expected`.
 
     Args:
@@ -124,24 +124,24 @@ def expected_rating_tally(
       highest: most stars.
 
     Raises:
-      ValueError: as `rating_tally` and `predicted_rating_tally` raise it.
+      ValueError: as `rating_estimates` and `predicted_rating_estimates` raise it.
     """
-    texts = rating_tally(targets, predictions, lowest, highest)
-    means = predicted_rating_tally(true_stars(targets, lowest, highest), expected, lowest, highest)
+    texts = rating_estimates(targets, predictions, lowest, highest)
+    means = predicted_rating_estimates(true_stars(targets, lowest, highest), expected, lowest, highest)
     columns = {f'{name}_of_expectation': means.columns[name] for name in ('squared', 'absolute')}
-    return Tally({**texts.columns, **columns}, _metrics_with_expectation)
+    return MetricEstimates({**texts.columns, **columns}, _metrics_with_expectation)
 
 
-def _tally(
+def _estimates(
     truth: Float[np.ndarray, 'examples'],
     answers: Float[np.ndarray, 'examples'],
     lowest: float,
     highest: float,
-) -> Tally:
+) -> MetricEstimates:
     parsed = ~np.isnan(answers)
     farthest = np.maximum(truth - lowest, highest - truth)
     error = np.where(parsed, np.abs(answers - truth), farthest)
-    return Tally(
+    return MetricEstimates(
         {
             'squared': error**2,
             'absolute': error,

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from llmrec_jax.evaluation.measured import Measured
+from llmrec_jax.evaluation.metric_estimates import Measured
 
 
 @dataclasses.dataclass(frozen=True)

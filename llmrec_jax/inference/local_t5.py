@@ -10,11 +10,11 @@ import jax
 import numpy as np
 from jaxtyping import Array, Int, PyTree
 
-from llmrec_jax.decoding.greedy import Greedy
-from llmrec_jax.decoding.sampling import Sampling
-from llmrec_jax.language_models.language_model import LanguageModel, LanguageModelError
-from llmrec_jax.language_models.request import (
+from llmrec_jax.decoding.sampling import Greedy, Sampling
+from llmrec_jax.language_models.language_model import (
     Answer,
+    LanguageModel,
+    LanguageModelError,
     SamplingSettings,
     TextFailure,
     TextRequest,

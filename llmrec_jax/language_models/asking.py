@@ -8,8 +8,13 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
-from llmrec_jax.language_models.language_model import LanguageModel, check_failures
-from llmrec_jax.language_models.request import TextFailure, TextRequest, TextResponse
+from llmrec_jax.language_models.language_model import (
+    LanguageModel,
+    TextFailure,
+    TextRequest,
+    TextResponse,
+    check_failures,
+)
 from llmrec_jax.language_models.usage import Prices, Usage
 
 LOG = logging.getLogger(__name__)

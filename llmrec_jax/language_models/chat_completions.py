@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from llmrec_jax.language_models.request import TextFailure, TextRequest, TextResponse
+from llmrec_jax.language_models.language_model import TextFailure, TextRequest, TextResponse
 
 # The reply to a refused text has no text, and asking again brings the same.
 WITHHELD = 'content_filter'

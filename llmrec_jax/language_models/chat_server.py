@@ -13,10 +13,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llmrec_jax.language_models import chat_completions, exchange
-from llmrec_jax.language_models.language_model import LanguageModel, LanguageModelError
-from llmrec_jax.language_models.pace import Pace
-from llmrec_jax.language_models.request import Answer, TextFailure, TextRequest, TextResponse
-from llmrec_jax.language_models.workers import results
+from llmrec_jax.language_models.language_model import (
+    Answer,
+    LanguageModel,
+    LanguageModelError,
+    TextFailure,
+    TextRequest,
+    TextResponse,
+)
+from llmrec_jax.language_models.workers import Pace, results
 
 LOG = logging.getLogger(__name__)
 # What may pass: timeouts, conflicts, rate limits and faults of the server. All else is the request's fault.

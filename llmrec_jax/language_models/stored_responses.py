@@ -1,11 +1,131 @@
-"""A language model whose responses are kept, so that the same text is asked for once in all runs."""
+"""A language model whose responses are kept, so that the same text is asked for once in all runs.
+
+They are an append-only file of JSON lines, keyed by a hash. A line is
+`{"key": ..., "text": ..., "finish": ..., "input_tokens": ..., "output_tokens": ..., "model": ...}`.
+Prompts are not in it: they tell of users, and the hash is enough to find the response again.
+"""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import fcntl
+import json
+import os
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
 
-from llmrec_jax.language_models.language_model import LanguageModel
-from llmrec_jax.language_models.request import Answer, TextFailure, TextRequest, TextResponse
-from llmrec_jax.language_models.response_file import ResponseFile
+from llmrec_jax.language_models.language_model import (
+    Answer,
+    LanguageModel,
+    TextFailure,
+    TextRequest,
+    TextResponse,
+)
+
+FIELDS = {field.name for field in dataclasses.fields(TextResponse)}
+
+
+class ResponseFile:
+    """The responses that were stored, in memory, and the open file that takes more.
+
+    One process at a time has it open: two that ask for the same text would both pay for it.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        """Opens the file, or begins it.
+
+        A line that a killed process did not complete is cut off.
+
+        Args:
+          path: of the file; folders above it are made.
+
+        Raises:
+          ValueError: naming the line that is no stored response.
+          BlockingIOError: when another process has the file open.
+          OSError: when it cannot be read or written.
+        """
+        self.path = pathlib.Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # Without a buffer, so that a failed write leaves nothing behind that closing would write again.
+        self._file = self.path.open('ab', buffering=0)
+        try:
+            self._lock()
+            self._responses, self._end = self._read()
+            self._file.truncate(self._end)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> 'ResponseFile':
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return len(self._responses)
+
+    def get(self, key: str) -> TextResponse | None:
+        """The response stored under a key (`TextRequest.key`); None where there is none."""
+        return self._responses.get(key)
+
+    def add(self, responses: Iterable[tuple[str, TextResponse]]) -> None:
+        """Stores responses under their keys; when it returns they are on the disk.
+
+        Raises:
+          OSError: naming the file, when it cannot be written.
+        """
+        added = dict(responses)
+        lines = [
+            json.dumps({'key': key, **dataclasses.asdict(response)}, ensure_ascii=False) + '\n'
+            for key, response in added.items()
+        ]
+        content = ''.join(lines).encode()
+        try:
+            written = 0
+            while written < len(content):
+                written += self._file.write(content[written:])
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self._file.truncate(self._end)
+            raise OSError(error.errno, f'cannot be written: {error.strerror}', str(self.path)) from error
+        self._end += len(content)
+        self._responses.update(added)
+
+    def close(self) -> None:
+        """Lets other processes have it."""
+        self._file.close()
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BlockingIOError(
+                error.errno,
+                'another process asks for the responses stored here; wait for it, or name another file',
+                str(self.path),
+            ) from error
+
+    def _read(self) -> tuple[dict[str, TextResponse], int]:
+        """The responses, and where the last whole line ends."""
+        responses: dict[str, TextResponse] = {}
+        end = 0
+        with self.path.open('rb') as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b'\n'):
+                    break
+                key, response = self._parse(number, line)
+                responses[key] = response
+                end += len(line)
+        return responses, end
+
+    def _parse(self, number: int, line: bytes) -> tuple[str, TextResponse]:
+        try:
+            record = json.loads(line)
+            return record['key'], TextResponse(**{name: record[name] for name in FIELDS})
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f'{self.path}, line {number}: no stored response ({error}); restore the file, or delete the '
+                'line, and its text will be asked for again'
+            ) from error
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from llmrec_jax.language_models.request import Answer, TextFailure
+from llmrec_jax.language_models.language_model import Answer, TextFailure
 
 
 @dataclasses.dataclass(frozen=True)

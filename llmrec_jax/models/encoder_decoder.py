@@ -96,7 +96,7 @@ class EncoderDecoderModel(EncoderDecoderInference, SummedLossModel):
         converter = self._plain_converter()
         if self.seen_items == KEPT:
             return converter
-        from llmrec_jax.models.seen_features import with_seen
+        from llmrec_jax.models.feature_converters import with_seen
 
         return with_seen(converter)
 
@@ -104,7 +104,7 @@ class EncoderDecoderModel(EncoderDecoderInference, SummedLossModel):
         if self.feature_converter_cls is not None:
             return self.feature_converter_cls
         if self.whole_words is not None:
-            from llmrec_jax.models.whole_word_features import whole_word_feature_converter
+            from llmrec_jax.models.feature_converters import whole_word_feature_converter
 
             config = self.module.config
             return whole_word_feature_converter(

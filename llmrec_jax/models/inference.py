@@ -48,7 +48,7 @@ class DecodeFn(Protocol):
 
 @runtime_checkable
 class TextDecoder(DecodeFn, Protocol):
-    """Generates token sequences that end where the model ends them, e.g. `decoding.greedy.Greedy`."""
+    """Generates token sequences that end where the model ends them, e.g. `decoding.sampling.Greedy`."""
 
     @property
     def max_length(self) -> int:

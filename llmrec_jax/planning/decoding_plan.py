@@ -5,8 +5,7 @@ import dataclasses
 import numpy as np
 
 from llmrec_jax.planning.collectives import Collective
-from llmrec_jax.planning.compilation import OutOfMemory, ProgramMemory, compile_program
-from llmrec_jax.planning.memory import sharded_bytes
+from llmrec_jax.planning.compilation import OutOfMemory, ProgramMemory, compile_program, sharded_bytes
 from llmrec_jax.planning.roofline import Roofline, roofline
 from llmrec_jax.planning.settings import Setting
 from llmrec_jax.planning.topology import Topology

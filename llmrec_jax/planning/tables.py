@@ -1,11 +1,28 @@
 """A plan as tables for a terminal."""
 
+from collections.abc import Sequence
+
 from llmrec_jax.planning.compilation import OutOfMemory
 from llmrec_jax.planning.decoding_plan import DecodingPlan
 from llmrec_jax.planning.report import Report, sent_bytes
-from llmrec_jax.planning.text_table import text_table
 from llmrec_jax.planning.topology import Topology
 from llmrec_jax.planning.training_plan import TrainingPlan
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell; the first is left-aligned, the others right-aligned."""
+    lines = [header, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    aligned = [
+        '  '.join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+    aligned.insert(1, '  '.join('-' * width for width in widths))
+    return '\n'.join(aligned)
+
 
 GIB, GB, TERA = 2**30, 1e9, 1e12
 UNKNOWN = '-'

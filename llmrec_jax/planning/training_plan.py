@@ -8,8 +8,14 @@ import jax
 import numpy as np
 
 from llmrec_jax.planning.collectives import Collective
-from llmrec_jax.planning.compilation import CompiledProgram, OutOfMemory, compile_program
-from llmrec_jax.planning.memory import MemorySplit, sharded_bytes, training_memory
+from llmrec_jax.planning.compilation import (
+    CompiledProgram,
+    MemorySplit,
+    OutOfMemory,
+    compile_program,
+    sharded_bytes,
+    training_memory,
+)
 from llmrec_jax.planning.roofline import Roofline, roofline
 from llmrec_jax.planning.settings import Setting
 from llmrec_jax.planning.topology import Topology

@@ -6,15 +6,15 @@ import jax
 import numpy as np
 
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
+from llmrec_jax.models.sequential.item_encoder import CatalogueFacts
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
 from llmrec_jax.models.t5.flops import weights_met
 from llmrec_jax.planning.decoding_programs import CatalogueScores, CatalogueSearch, DecodingProgram, TextStep
 from llmrec_jax.planning.shapes import full_features, parameter_count
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
+from llmrec_jax.training.profiling import CountsFlops
 from llmrec_jax.training.train_state import TrainableModel
 from llmrec_jax.training.trainer import Trainer
-from llmrec_jax.training.utilization import CountsFlops
 
 USERS = 256
 

@@ -10,8 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float, Int
 
-from llmrec_jax.retrieval.requests import Requests
-from llmrec_jax.retrieval.search_result import ABSENT, SearchResult, check_k
+from llmrec_jax.retrieval.retriever import ABSENT, Requests, SearchResult, check_k
 
 WORD = re.compile(r'\w+')
 # Scores of a batch of requests stand in memory together, at most so many.

@@ -1,4 +1,7 @@
-"""Exact search: every item is scored, a block of the catalogue at a time, on the default device."""
+"""Exact search: every item is scored, a block of the catalogue at a time, on the default device.
+
+It tells how much of the truth an approximate index finds.
+"""
 
 import dataclasses
 import functools
@@ -12,7 +15,7 @@ from jaxtyping import Array, Float, Float32, Int
 
 from llmrec_jax.retrieval.index_files import checked_record, not_a_manifest, other_vectors, write_index
 from llmrec_jax.retrieval.item_vectors import ItemVectors, check_search, vectors_are
-from llmrec_jax.retrieval.search_result import SearchResult
+from llmrec_jax.retrieval.retriever import SearchResult, VectorIndex
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,3 +158,24 @@ def _top_k(
     firsts = jnp.arange(n_blocks, dtype=jnp.int32) * block
     (scores, rows), _ = jax.lax.scan(merge, start, (blocks, firsts))
     return scores, rows
+
+
+def recall_against_exact(
+    index: VectorIndex, exact: ExactSearch, queries: Float[np.ndarray, 'queries dim'], k: int
+) -> float:
+    """Share of the true `k` best items of the queries that `index` returns among its `k`.
+
+    Items are compared, never scores, so an index is not judged by its own arithmetic; an item that merely
+    ties with the k-th best counts as missed, which makes this a lower bound where vectors repeat.
+
+    Raises:
+      ValueError: there are no queries, or see `VectorIndex.search`.
+    """
+    if not len(queries):
+        raise ValueError('recall is not defined without queries')
+    return float(recall_by_query(exact.search(queries, k), index.search(queries, k)).mean())
+
+
+def recall_by_query(truth: SearchResult, found: SearchResult) -> Float[np.ndarray, 'queries']:
+    """Share of each query's true items that were found."""
+    return np.array([np.isin(t, f).mean() for t, f in zip(truth.items, found.items)])

@@ -3,9 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
-from llmrec_jax.retrieval.requests import Requests
-from llmrec_jax.retrieval.retriever import Retriever
-from llmrec_jax.retrieval.search_result import SearchResult
+from llmrec_jax.retrieval.retriever import Requests, Retriever, SearchResult
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

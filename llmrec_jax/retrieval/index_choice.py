@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 from jaxtyping import Float, Int
 
-from llmrec_jax.retrieval import exact, scann_files
+from llmrec_jax.retrieval import exact, scann_index
 from llmrec_jax.retrieval.exact import ExactSearch
 from llmrec_jax.retrieval.index_files import not_a_manifest, read_record
 from llmrec_jax.retrieval.scann_index import ScannIndex
@@ -69,7 +69,7 @@ def load_index(
       ValueError: it is damaged, or was made from other vectors.
     """
     directory = pathlib.Path(directory)
-    kinds = {exact.FORMAT: ExactSearch, scann_files.FORMAT: ScannIndex}
+    kinds = {exact.FORMAT: ExactSearch, scann_index.FORMAT: ScannIndex}
     found = read_record(directory).get('format')
     if found not in kinds:
         raise not_a_manifest(directory, f'format {found!r}, expected one of {", ".join(kinds)}')

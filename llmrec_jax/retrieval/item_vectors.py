@@ -6,7 +6,7 @@ import hashlib
 import numpy as np
 from jaxtyping import Float, Float32, Int, Int64
 
-from llmrec_jax.retrieval.search_result import check_k
+from llmrec_jax.retrieval.retriever import check_k
 
 # Products of two such values, summed over any sensible width, stay within float32.
 LARGEST_VALUE = 1e15

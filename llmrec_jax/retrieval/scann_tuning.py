@@ -8,11 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from llmrec_jax.retrieval.exact import ExactSearch
-from llmrec_jax.retrieval.recall import recall_by_query
-from llmrec_jax.retrieval.scann_index import ScannIndex
-from llmrec_jax.retrieval.scann_settings import ReachedRecall, ScannLayout, ScannSettings
-from llmrec_jax.retrieval.search_result import SearchResult
+from llmrec_jax.retrieval.exact import ExactSearch, recall_by_query
+from llmrec_jax.retrieval.retriever import SearchResult
+from llmrec_jax.retrieval.scann_index import ReachedRecall, ScannIndex, ScannLayout, ScannSettings
 
 LOG = logging.getLogger(__name__)
 # Partitions that are tried, as multiples of the square root of the number of items.

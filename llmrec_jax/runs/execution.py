@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from llmrec_jax import files
-from llmrec_jax.evaluation.peak_memory import PeakMemory
+from llmrec_jax.evaluation.serving import PeakMemory
 from llmrec_jax.runs.fingerprint import changes, describe, fingerprint
 from llmrec_jax.runs.record import StageRecord, load_record, record_path
 from llmrec_jax.runs.run import Run

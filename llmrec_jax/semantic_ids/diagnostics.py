@@ -1,12 +1,19 @@
-"""How good a set of semantic IDs is, before any model is trained on it."""
+"""How good a set of semantic IDs is, before any model is trained on it.
 
-from typing import TypedDict
+There are figures, examples of which items stand nearest by shared prefix, and one table over quantizers
+that were all given the same vectors.
+"""
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from llmrec_jax.semantic_ids.prefixes import collision_rate, prefix_groups, shares_prefix
-from llmrec_jax.semantic_ids.quantization import Quantization
+from llmrec_jax.semantic_ids.collisions import collision_rate, prefix_groups, resolve, shares_prefix
+from llmrec_jax.semantic_ids.quantization import Quantization, Quantizer
 
 
 class Diagnostics(TypedDict):
@@ -137,3 +144,90 @@ def _similarity_within(
     shift = rng.integers(1, size)
     second = order[starts[group[first]] + (position[first] + shift) % size]
     return float(np.einsum('pd,pd->p', unit[first], unit[second]).mean())
+
+
+@dataclasses.dataclass(frozen=True)
+class PrefixNeighbours:
+    """An item and those that share the longest prefix of its codes with it.
+
+    Attributes:
+      item: its index.
+      codes: its codes.
+      shared_levels: how many leading codes the nearest others share with it; 0 if nobody shares the first.
+      neighbours: their indices, in order, cut to as many as were asked for; empty where `shared_levels` is 0.
+      n_neighbours: how many there are in all.
+    """
+
+    item: int
+    codes: tuple[int, ...]
+    shared_levels: int
+    neighbours: tuple[int, ...]
+    n_neighbours: int
+
+
+def prefix_neighbours(codes: Int[np.ndarray, 'items levels'], item: int, limit: int = 5) -> PrefixNeighbours:
+    """The items that share the longest prefix with `item`.
+
+    Args:
+      codes: learned levels, or all.
+      item: whose neighbours.
+      limit: neighbours listed.
+    """
+    shared = np.cumprod(codes == codes[item][None, :], axis=1).sum(axis=1)
+    shared[item] = 0
+    longest = int(shared.max(initial=0))
+    others = np.flatnonzero(shared == longest) if longest else np.zeros(0, np.int64)
+    return PrefixNeighbours(
+        item=item,
+        codes=tuple(int(code) for code in codes[item]),
+        shared_levels=longest,
+        neighbours=tuple(int(other) for other in others[:limit]),
+        n_neighbours=len(others),
+    )
+
+
+def example_neighbours(
+    codes: Int[np.ndarray, 'items levels'], *, examples: int = 12, limit: int = 5, seed: int = 0
+) -> list[PrefixNeighbours]:
+    """`prefix_neighbours` of items drawn at random, in the order of their indices."""
+    items = np.random.default_rng(seed).choice(len(codes), min(examples, len(codes)), replace=False)
+    return [prefix_neighbours(codes, int(item), limit) for item in np.sort(items)]
+
+
+def compare_quantizers(
+    quantizers: Mapping[str, Quantizer], vectors: Float[np.ndarray, 'items dim'], seed: int
+) -> list[dict[str, Any]]:
+    """Quantizes the vectors with each and measures the result.
+
+    Returns:
+      A row a quantizer, in the given order: `quantizer`, `seconds`, `levels`, `lowest_usage` and
+      `lowest_perplexity` over the levels, `shared_1`, `shared_2`, ... (share of items with so many first
+      codes in common with another), `collision_rate`, `nearest_collision_rate`,
+      `collision_level_size`, `identical_vectors`, `reconstruction_error`,
+      `similarity_1`, ... (mean cosine within a shared prefix) and `random_similarity`.
+    """
+    rows = []
+    for name, quantizer in quantizers.items():
+        start = time.perf_counter()
+        quantization = quantizer.quantize(vectors, seed)
+        seconds = time.perf_counter() - start
+        figures = diagnose(quantization, vectors, seed=seed)
+        _, sizes = resolve(quantization.codes, quantization.codebook_sizes)
+        rows.append(
+            {
+                'quantizer': name,
+                'seconds': seconds,
+                'levels': len(figures['codebook_sizes']),
+                'lowest_usage': min(figures['usage']),
+                'lowest_perplexity': min(figures['perplexity']),
+                **{f'shared_{n}': share for n, share in enumerate(figures['shared_prefix'], start=1)},
+                'collision_rate': figures['collision_rate'],
+                'nearest_collision_rate': figures['nearest_collision_rate'],
+                'collision_level_size': sizes[-1],
+                'identical_vectors': figures['identical_vectors'],
+                'reconstruction_error': figures['reconstruction_error'],
+                **{f'similarity_{n}': value for n, value in enumerate(figures['prefix_similarity'], start=1)},
+                'random_similarity': figures['random_similarity'],
+            }
+        )
+    return rows

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from llmrec_jax import files
-from llmrec_jax.semantic_ids.prefixes import shares_prefix
+from llmrec_jax.semantic_ids.collisions import shares_prefix
 from llmrec_jax.semantic_ids.product_quantization import ProductCodebooks
 from llmrec_jax.semantic_ids.quantization import check_codes
 

@@ -6,13 +6,12 @@ from typing import Any, ClassVar
 
 from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource, identity
-from llmrec_jax.evaluation.floors.all_floors import fit_floors
+from llmrec_jax.evaluation.baselines.counted import fit_baselines
 from llmrec_jax.evaluation.protocol import SPLITS
 from llmrec_jax.evaluation.recommender import Recommender
 from llmrec_jax.evaluation.retrieval_recommender import RetrievalRecommender
 from llmrec_jax.evaluation.serving import built_index
-from llmrec_jax.retrieval.query_encoders import HistoryVectors
-from llmrec_jax.retrieval.vector_retriever import VectorRetriever
+from llmrec_jax.retrieval.vector_retriever import HistoryVectors, VectorRetriever
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
 from llmrec_jax.stages.corpus import CATALOGUE, CaseDraw
@@ -36,7 +35,7 @@ class MeasureBaselines(RankStage):
 
     def systems(self, run: Run) -> tuple[Mapping[str, Recommender], dict[str, Any]]:
         """See `RankStage.systems`."""
-        return fit_floors(run[CORPUS_SPLITS].train, len(run[CATALOGUE])), {}
+        return fit_baselines(run[CORPUS_SPLITS].train, len(run[CATALOGUE])), {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +54,7 @@ class MeasureContent(RankStage):
     def systems(self, run: Run) -> tuple[Mapping[str, Recommender], dict[str, Any]]:
         """See `RankStage.systems`."""
         # ScaNN's kernels are loaded here, because a run of other stages needs none of them.
-        from llmrec_jax.retrieval.exact import ExactSearch
-        from llmrec_jax.retrieval.recall import recall_against_exact
+        from llmrec_jax.retrieval.exact import ExactSearch, recall_against_exact
         from llmrec_jax.retrieval.scann_index import ScannIndex
 
         vectors, k = run[ITEM_VECTORS], self.list_length

@@ -18,7 +18,7 @@ from llmrec_jax.evaluation.protocol import SEEN_ITEMS, one_position
 from llmrec_jax.evaluation.recommendations import ABSENT, Recommendations
 from llmrec_jax.evaluation.recommender import DenseRecommender
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel, padded_left
-from llmrec_jax.retrieval.requests import Requests
+from llmrec_jax.retrieval.retriever import Requests
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run
 from llmrec_jax.stages.length_batches import length_batches

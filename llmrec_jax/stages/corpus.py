@@ -7,8 +7,7 @@ import numpy as np
 
 from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource, identity
-from llmrec_jax.corpora.split_files import load_splits, save_splits
-from llmrec_jax.corpora.splits import RankingCases, Splits, leave_last_out
+from llmrec_jax.corpora.splits import RankingCases, Splits, leave_last_out, load_splits, save_splits
 from llmrec_jax.runs.artifact import Artifact, json_artifact
 from llmrec_jax.runs.record import facts_of
 from llmrec_jax.runs.run import Run

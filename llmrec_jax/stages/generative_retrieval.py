@@ -13,14 +13,13 @@ from jaxtyping import Array, Int, PyTree
 
 from llmrec_jax import marks
 from llmrec_jax.corpora.splits import RankingCases
-from llmrec_jax.decoding.beams import Beams, invalid_rate
+from llmrec_jax.decoding.beam_search import Beams, invalid_rate
 from llmrec_jax.evaluation.recommendations import Recommendations, from_ranked_lists
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run
 from llmrec_jax.semantic_ids.code_table import CodeTable
-from llmrec_jax.semantic_ids.history_encoding import encode_histories
-from llmrec_jax.semantic_ids.token_layout import TokenLayout
+from llmrec_jax.semantic_ids.token_layout import TokenLayout, encode_histories
 from llmrec_jax.semantic_ids.trie import Trie
 from llmrec_jax.stages.corpus import USER_IDS
 from llmrec_jax.stages.length_batches import length_batches

@@ -14,7 +14,7 @@ from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
 from llmrec_jax.stages import corpus
 from llmrec_jax.stages.corpus import CORPUS_FACTS
-from llmrec_jax.text.encoder import TextEncoder
+from llmrec_jax.text.text_encoder import TextEncoder
 
 # Row `i` embeds the text of item `i`; float32 [items, dim].
 ITEM_VECTORS: Artifact[np.ndarray] = array_artifact('item_vectors.npy')

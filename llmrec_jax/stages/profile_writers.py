@@ -5,8 +5,13 @@ import dataclasses
 from typing import Any, Protocol, runtime_checkable
 
 from llmrec_jax.language_models.asking import ask_all
-from llmrec_jax.language_models.language_model import LanguageModel
-from llmrec_jax.language_models.request import SamplingSettings, TextFailure, TextRequest, TextResponse
+from llmrec_jax.language_models.language_model import (
+    LanguageModel,
+    SamplingSettings,
+    TextFailure,
+    TextRequest,
+    TextResponse,
+)
 from llmrec_jax.language_models.stored_responses import StoredResponses
 from llmrec_jax.language_models.usage import Prices
 from llmrec_jax.prompts.palr.profile_prompt import profile_prompt

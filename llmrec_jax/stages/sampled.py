@@ -9,12 +9,10 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from llmrec_jax.evaluation.baselines.counted import fit_baselines, item_counts
 from llmrec_jax.evaluation.bootstrap import Bootstrap
-from llmrec_jax.evaluation.floors.all_floors import fit_floors
-from llmrec_jax.evaluation.floors.counts import item_counts
 from llmrec_jax.evaluation.recommender import DenseRecommender
-from llmrec_jax.evaluation.sampled_metrics import sampled_record
-from llmrec_jax.evaluation.sampled_protocol import SampledProtocol
+from llmrec_jax.evaluation.sampled_protocol import SampledProtocol, sampled_record
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
@@ -72,7 +70,7 @@ class MeasureSampledBaselines(SampledStage):
 
     def systems(self, run: Run) -> Mapping[str, DenseRecommender]:
         """See `SampledStage.systems`."""
-        return fit_floors(run[SPLITS].train, len(run[CATALOGUE]))
+        return fit_baselines(run[SPLITS].train, len(run[CATALOGUE]))
 
 
 @dataclasses.dataclass(frozen=True)

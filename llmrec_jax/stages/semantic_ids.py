@@ -11,10 +11,8 @@ from llmrec_jax.runs.artifact import Artifact, json_artifact, place
 from llmrec_jax.runs.record import facts_of
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
-from llmrec_jax.semantic_ids.build import build_code_table
-from llmrec_jax.semantic_ids.code_table import CodeTable
-from llmrec_jax.semantic_ids.diagnostics import check_health, diagnose
-from llmrec_jax.semantic_ids.neighbours import example_neighbours
+from llmrec_jax.semantic_ids.code_table import CodeTable, build_code_table
+from llmrec_jax.semantic_ids.diagnostics import check_health, diagnose, example_neighbours
 from llmrec_jax.semantic_ids.quantization import Quantization, Quantizer
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
 from llmrec_jax.semantic_ids.trie import Trie, build_trie

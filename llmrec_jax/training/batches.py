@@ -3,15 +3,16 @@
 The position in the input is the number of steps made, which the checkpoint holds with the parameters: a run
 goes on with the very next batch, on any number of hosts. What a step trains on does not depend on how many
 hosts there are; a host reads the lengths of all examples of the batch, which decide where each goes, and
-the tokens of its own rows alone.
+the tokens of its own rows alone. Batches are made in the background, ahead of the device.
 """
 
 import dataclasses
 import functools
 import itertools
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
+import grain
 import grain.experimental
 import numpy as np
 from jaxtyping import Int
@@ -203,3 +204,17 @@ class Batches:
 def _epoch_seed(seed: int, epoch: int) -> int:
     """A seed for each epoch of each seed; Grain adds the two, so that its streams repeat one another."""
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+
+
+T = TypeVar('T')
+AHEAD = 2
+
+
+def prefetched(make: Callable[[int], T], first: int, last: int) -> Any:
+    """Yields `make(first), make(first + 1), ... make(last - 1)`, made by another thread up to `AHEAD` early.
+
+    Since `make` depends on the step alone, being ahead changes nothing but the waiting. It is an iterator of
+    Grain's; close it to stop the thread.
+    """
+    steps = grain.MapDataset.range(first, last).map(make)
+    return iter(steps.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=AHEAD)))

@@ -17,10 +17,9 @@ from typing import Any
 
 import orbax.checkpoint as ocp
 
-from llmrec_jax.training.checkpoint_errors import CheckpointError, first_line
+from llmrec_jax.training.checkpoint_layouts import CheckpointError, first_line
 from llmrec_jax.training.parameter_restore import restore_state
-from llmrec_jax.training.state_tree import to_tree
-from llmrec_jax.training.train_state import TrainState
+from llmrec_jax.training.train_state import TrainState, to_tree
 
 STEP_PREFIX = 'checkpoint'
 ITEM = 'state'

@@ -22,9 +22,18 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from llmrec_jax.training.checked_array import ArrayInMemory
-from llmrec_jax.training.column_files import DTYPES, OFFSETS, VALUES, ColumnError, local_folder, read_manifest
-from llmrec_jax.training.column_shards import Shard, bounds, open_shard
+from llmrec_jax.training.column_files import (
+    DTYPES,
+    OFFSETS,
+    VALUES,
+    ArrayInMemory,
+    ColumnError,
+    Shard,
+    bounds,
+    local_folder,
+    open_shard,
+    read_manifest,
+)
 from llmrec_jax.training.column_writer import Block, ColumnWriter
 
 __all__ = ['ColumnError', 'ColumnStore', 'write_columns']

@@ -13,16 +13,14 @@ import jax
 from jaxtyping import Array, PyTree
 
 from llmrec_jax.training import processes
+from llmrec_jax.training.batches import prefetched
 from llmrec_jax.training.checkpoints import Checkpoints
 from llmrec_jax.training.early_stopping import BestMetric, EarlyStopping
-from llmrec_jax.training.metrics_log import MetricsLog
+from llmrec_jax.training.metrics_log import MetricsLog, Progress
 from llmrec_jax.training.optimizers import Optimizer
-from llmrec_jax.training.prefetch import prefetched
-from llmrec_jax.training.progress import Progress
+from llmrec_jax.training.profiling import FlopsCounter, StepProfile
 from llmrec_jax.training.step import TrainStep
-from llmrec_jax.training.step_profile import StepProfile
 from llmrec_jax.training.train_state import TrainState
-from llmrec_jax.training.utilization import FlopsCounter
 
 Feed = list[tuple[Hashable, Mapping[str, Array]]]
 Validate = Callable[[PyTree[Array], int], Mapping[str, float]]

@@ -15,12 +15,17 @@ import numpy as np
 from flax import traverse_util
 from jaxtyping import PyTree
 
-from llmrec_jax.training.checkpoint_errors import CheckpointError, reading
-from llmrec_jax.training.checkpoint_layouts import COPY_AGAIN, PARAMETERS, StoredTree, open_checkpoint
+from llmrec_jax.training.checkpoint_layouts import (
+    COPY_AGAIN,
+    PARAMETERS,
+    CheckpointError,
+    StoredTree,
+    open_checkpoint,
+    reading,
+)
 from llmrec_jax.training.layer_arrangements import Source, sources
-from llmrec_jax.training.state_tree import from_tree, to_tree
 from llmrec_jax.training.stored_arrays import Index, ReadableArray
-from llmrec_jax.training.train_state import TrainState
+from llmrec_jax.training.train_state import TrainState, from_tree, to_tree
 
 LOG = logging.getLogger(__name__)
 # Arrays read at once: hides a bucket's latency, and bounds what a host holds beside the finished parameters.

@@ -1,4 +1,7 @@
-"""What a run carries from step to step."""
+"""What a run carries from step to step, and the tree in which checkpoints hold it.
+
+The tree is T5X's, so that either engine goes on with the other's checkpoints.
+"""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -11,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import serialization, traverse_util
 from flax.linen import partitioning
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Key, PyTree
@@ -242,3 +246,30 @@ def _variables(
     shapes = {name: array.shape for name, array in features.items()}
     types = {name: array.dtype for name, array in features.items()}
     return model.get_initial_variables(jax.random.key(seed), shapes, types)
+
+
+def to_tree(state: TrainState) -> dict[str, Any]:
+    """`{'target': params, 'state': {'step': ..., 'param_states': ...}}`, dictionaries all the way down.
+
+    The parts of optax's state go by their place or name, and those that hold nothing are left out, as T5X
+    does because it cannot restore an empty mapping.
+    """
+    carried = {'step': state.step, 'param_states': serialization.to_state_dict(state.opt_state)}
+    return {
+        'target': state.params,
+        'state': traverse_util.unflatten_dict(traverse_util.flatten_dict(carried)),
+    }
+
+
+def from_tree(tree: dict[str, Any], like: TrainState) -> TrainState:
+    """The state that `to_tree` made `tree` of, in the types of `like`."""
+    held = traverse_util.flatten_dict(tree['state'])
+    optimizer = traverse_util.flatten_dict(
+        {'param_states': serialization.to_state_dict(like.opt_state)}, keep_empty_nodes=True
+    )
+    filled = traverse_util.unflatten_dict({path: held.get(path, empty) for path, empty in optimizer.items()})
+    return TrainState(
+        step=tree['state']['step'],
+        params=tree['target'],
+        opt_state=serialization.from_state_dict(like.opt_state, filled.get('param_states', {})),
+    )

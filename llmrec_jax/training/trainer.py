@@ -30,8 +30,8 @@ from llmrec_jax.training.mesh import (
 from llmrec_jax.training.metrics_log import MetricsLog
 from llmrec_jax.training.optimizers import Optimizer
 from llmrec_jax.training.parameter_restore import fresh_paths, restore_params
+from llmrec_jax.training.profiling import FlopsCounter, StepProfile
 from llmrec_jax.training.step import compile_step
-from llmrec_jax.training.step_profile import StepProfile
 from llmrec_jax.training.train_state import (
     PARAMETERS,
     TrainableModel,
@@ -41,7 +41,6 @@ from llmrec_jax.training.train_state import (
     fresh_state,
     initial_state,
 )
-from llmrec_jax.training.utilization import FlopsCounter
 
 CHECKPOINTS = 'checkpoints'
 INPUT = 'training_input.json'

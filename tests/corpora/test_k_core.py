@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given
 
-from llmrec_jax.corpora.k_core import k_core
+from llmrec_jax.corpora.raw_events import k_core
 
 edges = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=9)
 

@@ -3,8 +3,7 @@ import zipfile
 
 import pytest
 
-from llmrec_jax.corpora.archives import find_archive
-from llmrec_jax.corpora.raw_files import existing_file, json_line, numbered_lines, well_formed
+from llmrec_jax.corpora.raw_files import existing_file, find_archive, json_line, numbered_lines, well_formed
 
 
 def test_plain_and_gzip_files_give_the_same_numbered_lines(tmp_path):

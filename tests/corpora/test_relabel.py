@@ -2,7 +2,7 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given
 
-from llmrec_jax.corpora.relabel import relabel
+from llmrec_jax.corpora.raw_events import relabel
 from llmrec_jax.corpora.sequence_files import SequenceFiles
 from llmrec_jax.corpora.splits import Splits, leave_last_out
 from tests.corpora.test_splits import corpus_of, ragged

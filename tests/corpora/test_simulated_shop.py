@@ -10,10 +10,9 @@ import sys
 import numpy as np
 import pytest
 
-from llmrec_jax.corpora.simulated_shop.behaviour import Behaviour
+from llmrec_jax.corpora.simulated_shop.behaviour import SIZES, Behaviour, ShopSize
 from llmrec_jax.corpora.simulated_shop.histories import draw_histories
 from llmrec_jax.corpora.simulated_shop.reviews import SPOKEN_FACETS, facet_liking
-from llmrec_jax.corpora.simulated_shop.sizes import SIZES, ShopSize
 from llmrec_jax.corpora.simulated_shop.source import SimulatedShop
 from llmrec_jax.corpora.source import CorpusSource, identity
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from llmrec_jax.corpora.ties import TIES, time_order
+from llmrec_jax.corpora.raw_events import TIES, time_order
 
 USER = np.asarray([1, 0, 1, 1, 0, 1])
 TIME = np.asarray([5, 9, 2, 5, 9, 5])

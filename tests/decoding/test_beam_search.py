@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from llmrec_jax.decoding.beam_search import beam_search, take_beams
-from llmrec_jax.decoding.candidates import candidate_continuations
 from llmrec_jax.decoding.continuations import trie_continuations
+from llmrec_jax.decoding.semantic_id_search import candidate_continuations
 from llmrec_jax.semantic_ids.trie import build_trie, restrict
 from tests.decoding.recurrent_model import RecurrentModel, random_tokens
 

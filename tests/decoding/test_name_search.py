@@ -7,8 +7,7 @@ import pytest
 
 from llmrec_jax.decoding.name_search import NameSearch
 from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
-from llmrec_jax.semantic_ids.name_trie import name_trie
-from llmrec_jax.semantic_ids.trie import build_trie, restrict
+from llmrec_jax.semantic_ids.trie import build_trie, name_trie, restrict
 from tests.decoding.recurrent_model import RecurrentModel, python_beam_search, random_tokens
 
 END = 1

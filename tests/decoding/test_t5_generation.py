@@ -11,7 +11,7 @@ from llmrec_jax.decoding.name_search import NameSearch
 from llmrec_jax.decoding.sampling import Sampling
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.t5 import Transformer
-from llmrec_jax.semantic_ids.name_trie import name_trie
+from llmrec_jax.semantic_ids.trie import name_trie
 from tests.decoding.t5_problem import t5_problem
 
 ROWS = 8

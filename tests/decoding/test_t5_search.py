@@ -7,7 +7,7 @@ import pytest
 from jax import export
 from jax.sharding import NamedSharding, PartitionSpec
 
-from llmrec_jax.decoding.beams import invalid_rate
+from llmrec_jax.decoding.beam_search import invalid_rate
 from llmrec_jax.decoding.exhaustive import rank_items
 from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel

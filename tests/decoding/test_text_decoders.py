@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from llmrec_jax.decoding.beam import Beam, DiverseBeam
-from llmrec_jax.decoding.generated import Generated
-from llmrec_jax.decoding.greedy import Greedy
-from llmrec_jax.decoding.sampling import Sampling
+from llmrec_jax.decoding.generation import Generated
+from llmrec_jax.decoding.sampling import Greedy, Sampling
 from tests.decoding import text_searches
 from tests.decoding.recurrent_model import RecurrentModel
 from tests.decoding.text_searches import END

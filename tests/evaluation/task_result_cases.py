@@ -2,8 +2,8 @@
 
 from llmrec_jax.evaluation.answer_kinds.all_kinds import answer_kind
 from llmrec_jax.evaluation.bootstrap import Bootstrap
-from llmrec_jax.evaluation.item_name_metrics import catalogue_tally
-from llmrec_jax.evaluation.measured import Measured
+from llmrec_jax.evaluation.item_name_metrics import catalogue_estimates
+from llmrec_jax.evaluation.metric_estimates import Measured
 from llmrec_jax.evaluation.task_results import TaskResult
 
 BOOTSTRAP = Bootstrap(resamples=50)
@@ -25,7 +25,7 @@ def task(template, family, group, answer, measured, floors, held_out=False):
 
 def text_task(template, family, group, answer, targets, predictions, floors, held_out=False):
     def measured(given):
-        return answer_kind(answer).text_tally(targets, given).measured(BOOTSTRAP)
+        return answer_kind(answer).text_estimates(targets, given).measured(BOOTSTRAP)
 
     of_floors = {name: measured(given) for name, given in floors.items()}
     return task(template, family, group, answer, measured(predictions), of_floors, held_out)
@@ -40,7 +40,7 @@ def mixture():
     stars = ['5.0', '4.0', '2.0', '5.0']
     means = {'global_mean': ['4.0'] * 4, 'user_mean': ['4.5', '4.5', '2.5', '4.5']}
     names = [f'item_{row}' for row in range(8)]
-    beams = catalogue_tally(names[:3], [names[:3], names[:3], names[4:]], names, ks=(1, 5)).measured(
+    beams = catalogue_estimates(names[:3], [names[:3], names[:3], names[4:]], names, ks=(1, 5)).measured(
         BOOTSTRAP
     )
     popularity = {'popularity': plain(hit_rate__1=0.1, hit_rate__5=0.2, ndcg__1=0.1, ndcg__5=0.15)}

@@ -6,7 +6,7 @@ from sklearn.metrics import roc_auc_score
 
 from llmrec_jax.evaluation.answer_kinds.words import Like, YesNo
 from llmrec_jax.evaluation.bootstrap import Bootstrap
-from llmrec_jax.evaluation.choice_metrics import area_under_curve, choice_tally, parse_choice
+from llmrec_jax.evaluation.text_metrics import area_under_curve, choice_estimates, parse_choice
 
 
 def test_a_choice_is_one_of_two_words_in_any_case():
@@ -19,13 +19,13 @@ def test_a_choice_is_one_of_two_words_in_any_case():
 
 
 def test_an_answer_that_is_no_choice_is_wrong():
-    found = choice_tally(['yes', 'no', 'yes', 'no'], ['yes', 'yes', 'maybe', 'no'], YesNo.words).metrics()
+    found = choice_estimates(['yes', 'no', 'yes', 'no'], ['yes', 'yes', 'maybe', 'no'], YesNo.words).metrics()
     assert found == {'accuracy': 0.5, 'accuracy_of_parsed': pytest.approx(2 / 3), 'parse_rate': 0.75}
 
 
 def test_the_area_equals_one_worked_by_hand():
     # Pairs of a yes (.9, .4) and a no (.4, .1): three won, one tied.
-    found = choice_tally(
+    found = choice_estimates(
         ['yes', 'yes', 'no', 'no'], ['yes'] * 4, YesNo.words, np.array([0.9, 0.4, 0.4, 0.1])
     ).measured(Bootstrap(resamples=10))
     assert found.metrics['auc'] == 3.5 / 4
@@ -37,7 +37,7 @@ def test_the_same_score_everywhere_is_worth_a_half():
 
 
 def test_where_all_targets_are_alike_there_is_no_area():
-    assert 'auc' not in choice_tally(['yes'], ['yes'], YesNo.words, np.array([0.5])).metrics()
+    assert 'auc' not in choice_estimates(['yes'], ['yes'], YesNo.words, np.array([0.5])).metrics()
     with pytest.raises(ValueError, match='needs positive and negative examples'):
         area_under_curve(np.array([True]), np.array([0.5]))
 
@@ -74,4 +74,4 @@ def test_the_area_is_the_one_that_others_compute_in_any_order(pairs, random):
 )
 def test_what_cannot_be_judged_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        choice_tally(*arguments)
+        choice_estimates(*arguments)

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from llmrec_jax.evaluation.item_name_metrics import scored_candidates_tally
+from llmrec_jax.evaluation.item_name_metrics import scored_candidates_estimates
 from llmrec_jax.evaluation.report.family_tables import family_tables
 from llmrec_jax.evaluation.report.family_text import aligned, families_text, glance_text
 from llmrec_jax.evaluation.report.metric_names import formatted, leads, ranking_metrics, title, which_is_best
@@ -122,7 +122,7 @@ def test_a_bar_in_a_name_does_not_break_a_row():
 
 def test_metrics_out_of_candidates_are_shown_under_their_names():
     scores = np.eye(4)
-    measured = scored_candidates_tally(scores, np.arange(4), ks=(1, 5, 10)).measured(BOOTSTRAP)
+    measured = scored_candidates_estimates(scores, np.arange(4), ks=(1, 5, 10)).measured(BOOTSTRAP)
     block = family_tables({'p5': [task('5-1', 'direct', 'yes_no', 'yes_no_ranking', measured, {})]})[
         0
     ].blocks[0]

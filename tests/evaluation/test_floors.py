@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from llmrec_jax.evaluation.floors.all_floors import FLOORS, fit_floors
-from llmrec_jax.evaluation.floors.markov import BACK_OFF, DecayedMarkov, Markov
+from llmrec_jax.evaluation.baselines.counted import BACK_OFF, BASELINES, DecayedMarkov, Markov, fit_baselines
 from tests.evaluation.ranking_cases import ranking_cases, sequences
 
 N_ITEMS = 5
@@ -14,12 +13,12 @@ COUNTS = np.array([2.0, 4.0, 2.0, 1.0, 0.0])
 
 
 def test_popularity_counts_training_events():
-    scores = fit_floors(TRAIN, N_ITEMS)['popularity'].scores(sequences([[4], []]))
+    scores = fit_baselines(TRAIN, N_ITEMS)['popularity'].scores(sequences([[4], []]))
     assert scores.tolist() == [COUNTS.tolist()] * 2
 
 
 def test_item_knn_sums_cosines_over_the_history():
-    scores = fit_floors(TRAIN, N_ITEMS)['item_knn'].scores(sequences([[0, 3]]))
+    scores = fit_baselines(TRAIN, N_ITEMS)['item_knn'].scores(sequences([[0, 3]]))
     # Users by item: 0 {a, b}, 1 {a, b, d, e}, 2 {a, d}, 3 {e}.
     from_0 = np.array([0, 2 / np.sqrt(2 * 4), 1 / 2, 0, 0])
     from_3 = np.array([0, 1 / np.sqrt(4), 0, 0, 0])
@@ -27,14 +26,14 @@ def test_item_knn_sums_cosines_over_the_history():
 
 
 def test_item_knn_counts_a_user_once_however_often_an_item_was_had():
-    once = fit_floors(sequences([[0, 1], [0]]), 2)['item_knn']
-    often = fit_floors(sequences([[0, 1, 0, 1], [0]]), 2)['item_knn']
+    once = fit_baselines(sequences([[0, 1], [0]]), 2)['item_knn']
+    often = fit_baselines(sequences([[0, 1, 0, 1], [0]]), 2)['item_knn']
     history = sequences([[0]])
     np.testing.assert_allclose(often.scores(history), once.scores(history))
 
 
 def test_markov_counts_what_followed_the_last_item_and_never_across_histories():
-    scores = fit_floors(TRAIN, N_ITEMS)['markov'].scores(sequences([[0, 1], [2]]))
+    scores = fit_baselines(TRAIN, N_ITEMS)['markov'].scores(sequences([[0, 1], [2]]))
     back_off = BACK_OFF * COUNTS / 4
     np.testing.assert_allclose(scores[0], np.array([0, 0, 2, 0, 0]) + back_off, atol=1e-12)
     # Nothing followed item 2 within a history, so popularity alone speaks.
@@ -42,7 +41,7 @@ def test_markov_counts_what_followed_the_last_item_and_never_across_histories():
 
 
 def test_decayed_markov_halves_the_weight_of_each_item_further_back():
-    scores = fit_floors(TRAIN, N_ITEMS)['decayed_markov'].scores(sequences([[3, 0, 1]]))
+    scores = fit_baselines(TRAIN, N_ITEMS)['decayed_markov'].scores(sequences([[3, 0, 1]]))
     expected = np.array([0, 0.25 + 0.5 * 2, 2, 0, 0]) + BACK_OFF * COUNTS / 4
     np.testing.assert_allclose(scores[0], expected, atol=1e-12)
 
@@ -56,9 +55,9 @@ def test_without_decay_weight_markov_is_left():
     )
 
 
-@pytest.mark.parametrize('name', FLOORS)
+@pytest.mark.parametrize('name', BASELINES)
 def test_every_floor_ranks_every_case(name):
-    found = fit_floors(TRAIN, N_ITEMS)[name].recommend(
+    found = fit_baselines(TRAIN, N_ITEMS)[name].recommend(
         ranking_cases([[0], [2, 1], []], [1, 2, 3]), 3, seen_items='kept'
     )
     assert found.items.shape == (3, 3)
@@ -67,8 +66,8 @@ def test_every_floor_ranks_every_case(name):
 
 def test_bad_training_histories_are_refused():
     with pytest.raises(ValueError, match='no training events'):
-        fit_floors(sequences([[]]), 3)
+        fit_baselines(sequences([[]]), 3)
     with pytest.raises(ValueError, match='item 7, but the catalogue has 3'):
-        fit_floors(sequences([[1, 7]]), 3)
+        fit_baselines(sequences([[1, 7]]), 3)
     with pytest.raises(ValueError, match=r'decay is 1\.5'):
         DecayedMarkov(TRAIN, N_ITEMS, decay=1.5)

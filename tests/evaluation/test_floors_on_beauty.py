@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from llmrec_jax.evaluation.floors.all_floors import fit_floors
+from llmrec_jax.evaluation.baselines.counted import fit_baselines
 from llmrec_jax.evaluation.metrics import case_metrics
 from tests.evaluation.amazon_beauty import splits_or_skip
 
@@ -19,7 +19,7 @@ SEEN_REMOVED = {
 @pytest.fixture(scope='module')
 def beauty():
     splits, n_items = splits_or_skip()
-    return fit_floors(splits.train, n_items), splits.test
+    return fit_baselines(splits.train, n_items), splits.test
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmrec_jax.evaluation.floors.frequent_text import FrequentText
+from llmrec_jax.evaluation.baselines.fitted import FrequentText
 
 
 def test_the_most_frequent_text_answers_everything_and_a_key_has_its_own():

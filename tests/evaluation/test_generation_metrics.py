@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
 from llmrec_jax.evaluation.bootstrap import Bootstrap
-from llmrec_jax.evaluation.generation_metrics import generation_tally
+from llmrec_jax.evaluation.text_metrics import generation_estimates
 
 TARGETS = [
     'The strings stay in tune and sound bright.',
@@ -27,7 +27,7 @@ METRICS = {'bleu1', 'bleu2', 'bleu3', 'bleu4', 'sacrebleu', 'rouge1', 'rouge2', 
 
 def test_scores_equal_those_worked_by_hand():
     # Six words answer seven. Matching: 6 of 6 words, 4 of 5 pairs (not 'c e'), 2 of 4 triples, 1 of 3 fours.
-    found = generation_tally(['a b c d e f g'], ['a b c d f g']).metrics()
+    found = generation_estimates(['a b c d e f g'], ['a b c d f g']).metrics()
     brevity = math.exp(1 - 7 / 6)
     assert found['bleu1'] == pytest.approx(100 * brevity * 6 / 6)
     assert found['bleu2'] == pytest.approx(100 * brevity * (6 / 6 * 4 / 5) ** (1 / 2))
@@ -40,7 +40,7 @@ def test_scores_equal_those_worked_by_hand():
 
 
 def test_the_corpus_figures_are_those_of_sacrebleu_and_rouge_score():
-    found = generation_tally(TARGETS, ANSWERS).metrics()
+    found = generation_estimates(TARGETS, ANSWERS).metrics()
     for order in range(1, 5):
         bleu = sacrebleu.BLEU(tokenize='none', smooth_method='none', max_ngram_order=order)
         assert found[f'bleu{order}'] == pytest.approx(bleu.corpus_score(ANSWERS, [TARGETS]).score)
@@ -56,27 +56,27 @@ def test_the_corpus_figures_are_those_of_sacrebleu_and_rouge_score():
 @given(st.lists(st.tuples(SENTENCES, SENTENCES), min_size=1, max_size=6), st.randoms())
 def test_any_corpus_scores_within_bounds_as_sacrebleu_scores_it_in_any_order(pairs, random):
     targets, answers = map(list, zip(*pairs))
-    found = generation_tally(targets, answers).metrics()
+    found = generation_estimates(targets, answers).metrics()
     assert found.keys() == METRICS
     assert all(0 <= value <= 100 + 1e-6 for value in found.values())
     for order in (1, 2, 4):
         bleu = sacrebleu.BLEU(tokenize='none', smooth_method='none', max_ngram_order=order)
         assert found[f'bleu{order}'] == pytest.approx(bleu.corpus_score(answers, [targets]).score)
     random.shuffle(pairs)
-    shuffled = generation_tally(*map(list, zip(*pairs))).metrics()
+    shuffled = generation_estimates(*map(list, zip(*pairs))).metrics()
     assert shuffled == pytest.approx(found)
 
 
 def test_the_users_own_sentences_score_a_hundred_and_silence_nothing():
-    perfect = generation_tally(TARGETS, [f' {target} ' for target in TARGETS]).metrics()
+    perfect = generation_estimates(TARGETS, [f' {target} ' for target in TARGETS]).metrics()
     # Of a single word there is no pair, so 'good' has no ROUGE-2.
     assert perfect == pytest.approx({name: 100.0 for name in METRICS} | {'exact_match': 1.0, 'rouge2': 75.0})
-    assert set(generation_tally(TARGETS, [''] * 4).metrics().values()) == {0.0}
+    assert set(generation_estimates(TARGETS, [''] * 4).metrics().values()) == {0.0}
 
 
 def test_intervals_are_of_the_corpus_figure():
     pairs = list(zip(TARGETS, ANSWERS)) * 50
-    measured = generation_tally(*map(list, zip(*pairs))).measured(Bootstrap(resamples=100))
+    measured = generation_estimates(*map(list, zip(*pairs))).measured(Bootstrap(resamples=100))
     for name in METRICS - {'sacrebleu', 'exact_match'}:
         low, high = measured.intervals[name]
         assert low < measured.metrics[name] < high
@@ -89,4 +89,4 @@ def test_intervals_are_of_the_corpus_figure():
 )
 def test_what_cannot_be_judged_is_refused(targets, predictions, message):
     with pytest.raises(ValueError, match=message):
-        generation_tally(targets, predictions)
+        generation_estimates(targets, predictions)

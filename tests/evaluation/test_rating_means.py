@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmrec_jax.evaluation.floors.rating_means import (
+from llmrec_jax.evaluation.baselines.rating_means import (
     Ratings,
     least_squares_means,
-    rating_floors,
+    rating_baselines,
     user_item_means,
 )
 
@@ -20,7 +20,7 @@ TRIPLES = [(0, 0, 5), (0, 1, 4), (1, 0, 3), (1, 1, 1), (1, 2, 2)]
 
 
 def test_means_equal_those_worked_by_hand():
-    floors = rating_floors(_ratings(TRIPLES))
+    floors = rating_baselines(_ratings(TRIPLES))
     user, item = np.array([0, 1, 2, -1]), np.array([0, 2, 3, -1])
     assert floors['global_mean'].stars(user, item).tolist() == [3, 3, 3, 3]
     np.testing.assert_allclose(floors['user_mean'].stars(user, item), [4.5, 2, 3, 3])
@@ -65,7 +65,7 @@ def _error(floor, test):
 
 def test_where_users_and_items_lean_the_mean_of_both_finds_it():
     train, test = _planted(0)
-    errors = {name: _error(floor, test) for name, floor in rating_floors(train).items()}
+    errors = {name: _error(floor, test) for name, floor in rating_baselines(train).items()}
     assert errors['user_item_mean'] < min(errors['item_mean'], errors['user_mean']) < errors['global_mean']
     # The noise alone is 0.6; twelve ratings a user leave some doubt about each.
     assert errors['user_item_mean'] < 0.68
@@ -73,7 +73,7 @@ def test_where_users_and_items_lean_the_mean_of_both_finds_it():
 
 def test_where_nobody_leans_the_strength_that_is_chosen_leaves_the_global_mean():
     train, test = _planted(1, spread=0.0)
-    errors = {name: _error(floor, test) for name, floor in rating_floors(train).items()}
+    errors = {name: _error(floor, test) for name, floor in rating_baselines(train).items()}
     assert errors['user_item_mean'] < errors['global_mean'] + 0.005
     assert errors['user_mean'] > errors['global_mean'] + 0.01
 

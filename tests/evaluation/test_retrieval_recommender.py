@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 
 from llmrec_jax.evaluation.recommender import DenseRecommender
-from llmrec_jax.evaluation.recommender_retriever import RecommenderRetriever
-from llmrec_jax.evaluation.retrieval_recommender import RetrievalRecommender
+from llmrec_jax.evaluation.retrieval_recommender import RecommenderRetriever, RetrievalRecommender
 from llmrec_jax.retrieval.exact import ExactSearch
-from llmrec_jax.retrieval.history_queries import last_item_queries, mean_queries
-from llmrec_jax.retrieval.query_encoders import HistoryVectors
-from llmrec_jax.retrieval.vector_retriever import VectorRetriever
+from llmrec_jax.retrieval.vector_retriever import (
+    HistoryVectors,
+    VectorRetriever,
+    last_item_queries,
+    mean_queries,
+)
 from tests.evaluation.ranking_cases import ranking_cases
 
 N_ITEMS = 50

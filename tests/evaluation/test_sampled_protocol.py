@@ -6,13 +6,14 @@ from hypothesis import strategies as st
 from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.recommender import DenseRecommender
-from llmrec_jax.evaluation.sampled_metrics import (
+from llmrec_jax.evaluation.sampled_protocol import (
+    NegativeSampler,
+    SampledProtocol,
     joined_records,
     sampled_metrics,
     sampled_ranks,
     sampled_record,
 )
-from llmrec_jax.evaluation.sampled_protocol import NegativeSampler, SampledProtocol
 from tests.evaluation.ranking_cases import ranking_cases, sequences
 
 N_ITEMS, USERS = 40, 12

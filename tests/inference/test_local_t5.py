@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
-from llmrec_jax.decoding.greedy import Greedy
+from llmrec_jax.decoding.sampling import Greedy
 from llmrec_jax.inference.local_t5 import LocalT5
-from llmrec_jax.language_models.language_model import LanguageModelError
-from llmrec_jax.language_models.request import SamplingSettings, TextFailure, TextRequest
+from llmrec_jax.language_models.language_model import (
+    LanguageModelError,
+    SamplingSettings,
+    TextFailure,
+    TextRequest,
+)
 from llmrec_jax.language_models.stored_responses import StoredResponses
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.t5 import T5Config, Transformer

@@ -23,7 +23,7 @@ from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.system import System
 from llmrec_jax.text.hf_tokenizer import tokenizer_files
 from llmrec_jax.text.text_vocabulary import TextVocabulary
-from llmrec_jax.training.checkpoint_errors import CheckpointError
+from llmrec_jax.training.checkpoint_layouts import CheckpointError
 from llmrec_jax.training.checkpoints import Checkpoints
 from llmrec_jax.training.parameter_restore import load_params
 from llmrec_jax.training.train_state import TrainState

@@ -4,7 +4,7 @@ import signal
 import sys
 
 from llmrec_jax.language_models.chat_server import ChatServer
-from llmrec_jax.language_models.request import SamplingSettings, TextRequest
+from llmrec_jax.language_models.language_model import SamplingSettings, TextRequest
 from llmrec_jax.language_models.stored_responses import StoredResponses
 
 

@@ -8,8 +8,13 @@ import pytest
 from llmrec_jax.language_models.chat_completions import NonsenseError, read_reply
 from llmrec_jax.language_models.chat_server import ChatServer
 from llmrec_jax.language_models.exchange import _seconds as retry_seconds
-from llmrec_jax.language_models.language_model import LanguageModelError
-from llmrec_jax.language_models.request import SamplingSettings, TextFailure, TextRequest, TextResponse
+from llmrec_jax.language_models.language_model import (
+    LanguageModelError,
+    SamplingSettings,
+    TextFailure,
+    TextRequest,
+    TextResponse,
+)
 from tests.language_models.local_chat_server import (
     PATH,
     chat_server,

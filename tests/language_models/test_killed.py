@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from llmrec_jax.language_models.request import SamplingSettings, TextRequest
+from llmrec_jax.language_models.language_model import SamplingSettings, TextRequest
 from tests.language_models.local_chat_server import chat_server, prompts_asked
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]

@@ -6,16 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrec_jax.language_models.asking import ask_all
-from llmrec_jax.language_models.language_model import LanguageModel, LanguageModelError
-from llmrec_jax.language_models.request import (
+from llmrec_jax.language_models.language_model import (
     Answer,
+    LanguageModel,
+    LanguageModelError,
     SamplingSettings,
     TextFailure,
     TextRequest,
     TextResponse,
 )
-from llmrec_jax.language_models.response_file import ResponseFile
-from llmrec_jax.language_models.stored_responses import OfflineModel, StoredResponses
+from llmrec_jax.language_models.stored_responses import OfflineModel, ResponseFile, StoredResponses
 from llmrec_jax.language_models.usage import Prices
 
 GREEDY = SamplingSettings(max_tokens=8)

@@ -17,7 +17,7 @@ from llmrec_jax.prompts.naming.numbers import RandomNumbers, SequentialNumbers
 from llmrec_jax.prompts.p5.data import P5
 from llmrec_jax.prompts.p5.groups import TEMPLATES, P5Prompts
 from llmrec_jax.prompts.records.words import tables_for
-from llmrec_jax.semantic_ids.name_trie import name_trie
+from llmrec_jax.semantic_ids.trie import name_trie
 from llmrec_jax.text.vocabulary_sources import TrainedVocabulary
 from llmrec_jax.training.columns import write_columns
 from llmrec_jax.training.early_stopping import BestMetric

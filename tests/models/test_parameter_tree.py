@@ -10,7 +10,7 @@ from flax import traverse_util
 from flax.linen import partitioning
 
 from llmrec_jax.models.t5 import T5Config, Transformer
-from llmrec_jax.models.t5.layer_stacking import stack_layers, unstack_layers
+from llmrec_jax.models.t5.layer_stack import stack_layers, unstack_layers
 
 ATTENTION = {
     'query': ('embed', 'joined_kv'),

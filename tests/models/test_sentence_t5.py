@@ -11,7 +11,7 @@ import sentencepiece
 
 from llmrec_jax.models.sentence_t5 import SentenceT5, SentenceTransformersFolder, T5xCheckpoint
 from llmrec_jax.models.t5 import T5Config, Transformer
-from llmrec_jax.text.encoder import TextEncoder
+from llmrec_jax.text.text_encoder import TextEncoder
 
 CONFIG = T5Config(
     vocab_size=96, emb_dim=16, num_heads=2, head_dim=4, mlp_dim=32, num_encoder_layers=1, num_decoder_layers=1

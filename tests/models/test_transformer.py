@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from llmrec_jax.models.t5 import Transformer
-from llmrec_jax.models.t5.layer_stacking import stack_layers, unstack_layers
-from llmrec_jax.models.t5.relative_position import relative_position_buckets
+from llmrec_jax.models.t5.layer_stack import stack_layers, unstack_layers
+from llmrec_jax.models.t5.layers import relative_position_buckets
 
 
 def logits_of(model, params, batch):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from llmrec_jax.decoding.beam import Beam
-from llmrec_jax.decoding.greedy import Greedy
+from llmrec_jax.decoding.sampling import Greedy
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.hf_weights import load_hf
 from llmrec_jax.models.t5 import Transformer

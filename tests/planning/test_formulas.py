@@ -6,11 +6,10 @@ import pytest
 
 from llmrec_jax.planning.collectives import Collective
 from llmrec_jax.planning.compilation import ProgramMemory, read_out_of_memory
-from llmrec_jax.planning.cost import Price
+from llmrec_jax.planning.report import Price
 from llmrec_jax.planning.roofline import group_bandwidth, roofline
-from llmrec_jax.planning.text_table import text_table
-from llmrec_jax.planning.topology import Topology
-from llmrec_jax.planning.topology_names import parse_topology
+from llmrec_jax.planning.tables import text_table
+from llmrec_jax.planning.topology import Topology, parse_topology
 from llmrec_jax.training.chips import TPUS
 
 GIB = 2**30

@@ -4,8 +4,7 @@ import pytest
 
 from llmrec_jax.planning.collectives import replica_groups
 from llmrec_jax.planning.hlo_text import parse_module
-from llmrec_jax.planning.matrix_flops import meeting_positions
-from llmrec_jax.planning.program_costs import program_costs
+from llmrec_jax.planning.program_costs import meeting_positions, program_costs
 
 # A loop of the counter 0, 2, … below 8, whose body holds an asynchronous all-reduce and a batched product
 # that is written as a dilated convolution; before it, an all-gather that is spread over two fusions.

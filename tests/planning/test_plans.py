@@ -7,12 +7,10 @@ import math
 import jax
 import pytest
 
-from llmrec_jax.planning.compilation import OutOfMemory, ProgramMemory
-from llmrec_jax.planning.cost import Price
+from llmrec_jax.planning.compilation import OutOfMemory, ProgramMemory, sharded_bytes, training_memory
 from llmrec_jax.planning.decoding_plan import plan_decoding
 from llmrec_jax.planning.decoding_programs import beams_at, catalogue_trie
-from llmrec_jax.planning.memory import sharded_bytes, training_memory
-from llmrec_jax.planning.report import Report
+from llmrec_jax.planning.report import Price, Report
 from llmrec_jax.planning.roofline import Roofline
 from llmrec_jax.planning.settings import Grid
 from llmrec_jax.planning.tables import report_text

@@ -8,7 +8,7 @@ import pytest
 
 from llmrec_jax.corpora.splits import Sequences
 from llmrec_jax.retrieval.bm25 import BM25, Bm25Settings, words
-from llmrec_jax.retrieval.requests import Requests
+from llmrec_jax.retrieval.retriever import Requests
 
 TEXTS = ['red nail polish', 'Red RED lipstick for dry lips', 'nail file', 'crème de jour 50ml', '']
 

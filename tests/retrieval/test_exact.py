@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from llmrec_jax.retrieval.exact import ExactSearch, ExactSettings
-from llmrec_jax.retrieval.vector_index import VectorIndex
+from llmrec_jax.retrieval.retriever import VectorIndex
 
 
 def sorted_by_score(vectors, queries, k):

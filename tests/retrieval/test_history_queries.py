@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from llmrec_jax.corpora.splits import Sequences
-from llmrec_jax.retrieval.history_queries import last_item_queries, mean_queries
+from llmrec_jax.retrieval.vector_retriever import last_item_queries, mean_queries
 
 VECTORS = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
 HISTORIES = Sequences(np.array([0, 1, 1, 2, 0, 2]), np.array([0, 3, 4, 6]))

@@ -7,9 +7,9 @@ import pytest
 
 from llmrec_jax.retrieval.exact import ExactSearch
 from llmrec_jax.retrieval.index_choice import IndexChoice, load_index
+from llmrec_jax.retrieval.retriever import VectorIndex
 from llmrec_jax.retrieval.scann_index import ScannIndex
 from llmrec_jax.retrieval.scann_tuning import ScannTuning
-from llmrec_jax.retrieval.vector_index import VectorIndex
 
 RNG = np.random.default_rng(0)
 VECTORS = RNG.normal(size=(2000, 8)).astype(np.float32)

@@ -4,17 +4,14 @@ import numpy as np
 import pytest
 
 from llmrec_jax.corpora.splits import Sequences
-from llmrec_jax.evaluation.floors.markov import DecayedMarkov
-from llmrec_jax.evaluation.recommender_retriever import RecommenderRetriever
+from llmrec_jax.evaluation.baselines.counted import DecayedMarkov
+from llmrec_jax.evaluation.retrieval_recommender import RecommenderRetriever
 from llmrec_jax.retrieval.bm25 import BM25
 from llmrec_jax.retrieval.exact import ExactSearch
 from llmrec_jax.retrieval.history_as_text import HistoryAsText
-from llmrec_jax.retrieval.query_encoders import HistoryVectors, TextVectors
-from llmrec_jax.retrieval.requests import Requests
-from llmrec_jax.retrieval.retriever import Retriever
+from llmrec_jax.retrieval.retriever import ABSENT, Requests, Retriever
 from llmrec_jax.retrieval.scann_index import ScannIndex
-from llmrec_jax.retrieval.search_result import ABSENT
-from llmrec_jax.retrieval.vector_retriever import VectorRetriever
+from llmrec_jax.retrieval.vector_retriever import HistoryVectors, TextVectors, VectorRetriever
 
 N_ITEMS = 40
 VECTORS = np.random.default_rng(0).normal(size=(N_ITEMS, 8)).astype(np.float32)

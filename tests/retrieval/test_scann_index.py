@@ -7,11 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from llmrec_jax.retrieval.exact import ExactSearch
-from llmrec_jax.retrieval.recall import recall_against_exact
-from llmrec_jax.retrieval.scann_index import ScannIndex
-from llmrec_jax.retrieval.scann_settings import ScannSettings
-from llmrec_jax.retrieval.vector_index import VectorIndex
+from llmrec_jax.retrieval.exact import ExactSearch, recall_against_exact
+from llmrec_jax.retrieval.retriever import VectorIndex
+from llmrec_jax.retrieval.scann_index import ScannIndex, ScannSettings
 
 TREE = ScannSettings(brute_force_below=0)
 

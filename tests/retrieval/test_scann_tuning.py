@@ -5,10 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from llmrec_jax.retrieval.exact import ExactSearch
-from llmrec_jax.retrieval.recall import recall_against_exact
-from llmrec_jax.retrieval.scann_index import ScannIndex
-from llmrec_jax.retrieval.scann_settings import ScannSettings
+from llmrec_jax.retrieval.exact import ExactSearch, recall_against_exact
+from llmrec_jax.retrieval.scann_index import ScannIndex, ScannSettings
 from llmrec_jax.retrieval.scann_tuning import ScannTuning, bytes_read, tuned_index
 
 K = 10

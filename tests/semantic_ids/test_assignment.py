@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 
-from llmrec_jax.semantic_ids.assignment import assign_codes, separated_last_codes
+from llmrec_jax.semantic_ids.residual_kmeans import assign_codes, separated_last_codes
 
 
 def residual_points(seed, items=200, dim=6, sizes=(4, 5, 8)):

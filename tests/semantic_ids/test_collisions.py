@@ -3,8 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrec_jax.semantic_ids.collisions import resolve
-from llmrec_jax.semantic_ids.prefixes import collision_rate, shares_prefix
+from llmrec_jax.semantic_ids.collisions import collision_rate, resolve, shares_prefix
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), min_size=1, max_size=12), st.booleans())

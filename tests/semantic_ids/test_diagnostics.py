@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from llmrec_jax.semantic_ids import pictures
-from llmrec_jax.semantic_ids.diagnostics import check_health, diagnose
-from llmrec_jax.semantic_ids.neighbours import example_neighbours, prefix_neighbours
+from llmrec_jax.semantic_ids.diagnostics import check_health, diagnose, example_neighbours, prefix_neighbours
 from llmrec_jax.semantic_ids.quantization import Quantization
 
 CODES = np.array([[0, 0], [0, 0], [0, 1], [1, 2], [2, 0], [2, 3], [2, 0], [2, 1]], np.int32)

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from llmrec_jax.semantic_ids.name_trie import name_trie
-from llmrec_jax.semantic_ids.trie import find_items
+from llmrec_jax.semantic_ids.trie import find_items, name_trie
 
 
 def test_every_name_is_found_by_its_pieces_its_end_and_padding():

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from llmrec_jax.semantic_ids.additive_decoder import additive_reconstruction
 from llmrec_jax.semantic_ids.item_codes import ItemCodes, code_items
 from llmrec_jax.semantic_ids.product_quantization import OptimizedProductQuantizer, balanced_axes
 from llmrec_jax.semantic_ids.quantization import Quantizer
+from llmrec_jax.semantic_ids.untrained_quantizers import additive_reconstruction
 from tests.semantic_ids.planted import gaussian_tree
 
 QUANTIZER = OptimizedProductQuantizer(parts=4, codewords=8, iterations=12)

@@ -3,12 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from llmrec_jax.semantic_ids.build import build_code_table
-from llmrec_jax.semantic_ids.compare import compare_quantizers
-from llmrec_jax.semantic_ids.lsh import Lsh
-from llmrec_jax.semantic_ids.random_codes import RandomCodes
+from llmrec_jax.semantic_ids.code_table import build_code_table
+from llmrec_jax.semantic_ids.diagnostics import compare_quantizers
 from llmrec_jax.semantic_ids.residual_kmeans import ResidualKMeans
 from llmrec_jax.semantic_ids.rq_vae.quantizer import RqVae
+from llmrec_jax.semantic_ids.untrained_quantizers import Lsh, RandomCodes
 from tests.semantic_ids.planted import gaussian_tree, purity
 
 SIZES = (8, 8, 8)

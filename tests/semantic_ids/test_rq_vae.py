@@ -8,11 +8,9 @@ import pytest
 
 from llmrec_jax.semantic_ids.diagnostics import check_health, diagnose
 from llmrec_jax.semantic_ids.residual_kmeans import residual_codebooks
-from llmrec_jax.semantic_ids.rq_vae.dead_codewords import revive
-from llmrec_jax.semantic_ids.rq_vae.loss import rq_vae_loss
-from llmrec_jax.semantic_ids.rq_vae.network import RqVaeNetwork, residual_codes
-from llmrec_jax.semantic_ids.rq_vae.optimizer import Optimizer
+from llmrec_jax.semantic_ids.rq_vae.network import RqVaeNetwork, residual_codes, rq_vae_loss
 from llmrec_jax.semantic_ids.rq_vae.quantizer import RqVae
+from llmrec_jax.semantic_ids.rq_vae.training import Optimizer, revive
 from tests.semantic_ids.planted import gaussian_tree
 
 NETWORK = RqVaeNetwork(dim=10, hidden_sizes=(12, 8), latent_dim=4, codebook_sizes=(6, 5, 7))

@@ -9,10 +9,8 @@ import pytest
 
 from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits
 from llmrec_jax.evaluation.recommendations import from_dense
-from llmrec_jax.evaluation.sampled_metrics import sampled_ranks
-from llmrec_jax.evaluation.sampled_protocol import NegativeSampler, SampledProtocol
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
-from llmrec_jax.models.sequential.item_encoder import ItemTable
+from llmrec_jax.evaluation.sampled_protocol import NegativeSampler, SampledProtocol, sampled_ranks
+from llmrec_jax.models.sequential.item_encoder import CatalogueFacts, ItemTable
 from llmrec_jax.models.sequential.losses import FullSoftmax
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel, padded_left
 from llmrec_jax.models.sequential.sasrec import SASRecConfig, SASRecEncoder

@@ -7,14 +7,13 @@ import pytest
 
 from llmrec_jax.corpora.splits import RankingCases, Sequences
 from llmrec_jax.evaluation.retrieval_recommender import RetrievalRecommender
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
+from llmrec_jax.models.sequential.item_encoder import CatalogueFacts
 from llmrec_jax.models.sequential.network import Scoring
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
-from llmrec_jax.models.two_tower.history_tower import HistoryTower
 from llmrec_jax.models.two_tower.in_batch_softmax import InBatchSoftmax
-from llmrec_jax.models.two_tower.item_tower import ItemTower
+from llmrec_jax.models.two_tower.towers import HistoryTower, ItemTower
 from llmrec_jax.retrieval.exact import ExactSearch
-from llmrec_jax.retrieval.requests import Requests
+from llmrec_jax.retrieval.retriever import Requests
 from llmrec_jax.retrieval.vector_retriever import VectorRetriever
 from llmrec_jax.stages.catalogue_ranking import CatalogueRecommender
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape

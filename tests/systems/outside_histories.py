@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from llmrec_jax import infer
-from llmrec_jax.corpora.split_files import load_splits
+from llmrec_jax.corpora.splits import load_splits
 from llmrec_jax.evaluation.per_user import PerUserResults
 
 K, USERS = 4, 30

@@ -13,28 +13,24 @@ from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.sequential.bert4rec import BERT4RecConfig, BERT4RecEncoder
 from llmrec_jax.models.sequential.caser import CaserConfig, CaserEncoder
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
-from llmrec_jax.models.sequential.cloze import Cloze
 from llmrec_jax.models.sequential.gru import GRUConfig, GRUEncoder
-from llmrec_jax.models.sequential.item_encoder import ItemTable
+from llmrec_jax.models.sequential.item_encoder import CatalogueFacts, ItemTable
 from llmrec_jax.models.sequential.losses import BinaryCrossEntropy, FullSoftmax
 from llmrec_jax.models.sequential.network import Scoring
+from llmrec_jax.models.sequential.objective import Cloze
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
 from llmrec_jax.models.sequential.sasrec import SASRecConfig, SASRecEncoder
 from llmrec_jax.models.t5 import T5Config, Transformer
+from llmrec_jax.models.transfer.adaptors import MixtureAdaptor, UniversalEmbedding
 from llmrec_jax.models.transfer.code_items import CodeItemEncoder
 from llmrec_jax.models.transfer.frozen_tables import CODES as CODES_TABLE
 from llmrec_jax.models.transfer.frozen_tables import TEXT, filled_table
 from llmrec_jax.models.transfer.hierarchical import HierarchicalModel
-from llmrec_jax.models.transfer.mixture_adaptor import MixtureAdaptor
 from llmrec_jax.models.transfer.pretraining import ContrastivePretraining, Contrasts
 from llmrec_jax.models.transfer.text_items import TextItemEncoder
-from llmrec_jax.models.transfer.universal_embedding import UniversalEmbedding
-from llmrec_jax.models.two_tower.history_tower import HistoryTower
 from llmrec_jax.models.two_tower.in_batch_softmax import InBatchSoftmax
-from llmrec_jax.models.two_tower.item_tower import ItemTower
 from llmrec_jax.models.two_tower.text_query_model import TextQueryModel
-from llmrec_jax.models.two_tower.text_tower import TextTower
+from llmrec_jax.models.two_tower.towers import HistoryTower, ItemTower, TextTower
 from llmrec_jax.models.whole_words import WholeWords
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
 from llmrec_jax.semantic_ids.trie import build_trie

@@ -21,15 +21,13 @@ from llmrec_jax.evaluation.evaluator import Evaluator
 from llmrec_jax.evaluation.protocol import SEEN_ITEMS, Protocol
 from llmrec_jax.evaluation.recommendations import from_dense, from_ranked_lists
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
 from llmrec_jax.models.sequential.gru import GRUConfig, GRUEncoder
-from llmrec_jax.models.sequential.item_encoder import ItemTable
+from llmrec_jax.models.sequential.item_encoder import CatalogueFacts, ItemTable
 from llmrec_jax.models.sequential.losses import FullSoftmax
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
 from llmrec_jax.models.t5 import T5Config, Transformer
 from llmrec_jax.semantic_ids.code_table import CodeTable
-from llmrec_jax.semantic_ids.history_encoding import encode_histories
-from llmrec_jax.semantic_ids.token_layout import TokenLayout
+from llmrec_jax.semantic_ids.token_layout import TokenLayout, encode_histories
 from llmrec_jax.semantic_ids.trie import build_trie
 from llmrec_jax.t5x.partitioner import MeshPartitioner
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape

@@ -13,8 +13,7 @@ from t5x import utils
 from t5x.eval import InferenceEvaluator
 
 from llmrec_jax.decoding.beam import Beam
-from llmrec_jax.decoding.greedy import Greedy
-from llmrec_jax.decoding.sampling import Sampling
+from llmrec_jax.decoding.sampling import Greedy, Sampling
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.t5 import T5Config, Transformer
 from llmrec_jax.t5x.partitioner import MeshPartitioner

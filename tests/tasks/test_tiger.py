@@ -12,8 +12,7 @@ from llmrec_jax.corpora.splits import leave_last_out
 from llmrec_jax.evaluation import metrics
 from llmrec_jax.semantic_ids.code_table import CodeTable
 from llmrec_jax.semantic_ids.collisions import resolve
-from llmrec_jax.semantic_ids.history_encoding import encode_histories
-from llmrec_jax.semantic_ids.token_layout import TokenLayout
+from llmrec_jax.semantic_ids.token_layout import TokenLayout, encode_histories
 from llmrec_jax.stages.materialise import materialise
 from tasks.ranking_metrics import beam_ranks
 from tasks.tiger import TigerMixture, TigerTask

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from llmrec_jax.text.kept_vectors import KeptVectors
+from llmrec_jax.text.text_encoder import KeptVectors
 
 
 @dataclasses.dataclass

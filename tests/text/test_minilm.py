@@ -11,12 +11,11 @@ import pytest
 import safetensors.numpy
 import tokenizers
 
-from llmrec_jax.text.encoder import TextEncoder
 from llmrec_jax.text.minilm import MiniLM
-from llmrec_jax.text.minilm.batches import length_batches
 from llmrec_jax.text.minilm.bert import Bert, sentence_vectors
-from llmrec_jax.text.minilm.directory import PACKAGE
-from llmrec_jax.text.minilm.weights import read_config, read_parameters
+from llmrec_jax.text.minilm.encoder import length_batches
+from llmrec_jax.text.minilm.files import PACKAGE, read_config, read_parameters
+from llmrec_jax.text.text_encoder import TextEncoder
 
 TEXTS = [
     'red polish',

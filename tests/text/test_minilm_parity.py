@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from llmrec_jax.text.minilm import MiniLM
-from llmrec_jax.text.minilm.directory import model_directory as published_directory
+from llmrec_jax.text.minilm.files import model_directory as published_directory
 
 pytestmark = pytest.mark.parity
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from llmrec_jax.text.encoder import TextEncoder
+from llmrec_jax.text.text_encoder import TextEncoder
 from llmrec_jax.text.tfidf import TfidfSvd
 
 NOUNS = ['lotion', 'polish', 'shampoo', 'brush', 'mirror']

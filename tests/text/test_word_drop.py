@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from llmrec_jax.text.word_drop import drop_words
+from llmrec_jax.text.item_text import drop_words
 
 
 def test_words_are_dropped_but_never_all():

@@ -10,7 +10,7 @@ import orbax.checkpoint as ocp
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
-from llmrec_jax.training.checkpoint_errors import CheckpointError
+from llmrec_jax.training.checkpoint_layouts import CheckpointError
 from llmrec_jax.training.checkpoints import Checkpoints
 from llmrec_jax.training.mesh import MeshShape
 from llmrec_jax.training.parameter_restore import load_params

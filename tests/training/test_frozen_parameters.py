@@ -3,9 +3,8 @@ import numpy as np
 import pytest
 
 from llmrec_jax.training.columns import write_columns
-from llmrec_jax.training.frozen_parameters import PartlyFrozen
 from llmrec_jax.training.mesh import MeshShape
-from llmrec_jax.training.optimizers import AdamW
+from llmrec_jax.training.optimizers import AdamW, PartlyFrozen
 from llmrec_jax.training.parameter_restore import load_params
 from llmrec_jax.training.schedules import Constant
 from llmrec_jax.training.trainer import Trainer

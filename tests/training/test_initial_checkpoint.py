@@ -8,7 +8,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from llmrec_jax.training.checkpoint_errors import CheckpointError
+from llmrec_jax.training.checkpoint_layouts import CheckpointError
 from llmrec_jax.training.columns import write_columns
 from llmrec_jax.training.mesh import MeshShape
 from llmrec_jax.training.optimizers import AdamW

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from jax.sharding import NamedSharding, PartitionSpec
 
 from llmrec_jax.models.t5 import Transformer
-from llmrec_jax.models.t5.layer_stacking import stack_layers
-from llmrec_jax.training.checkpoint_errors import CheckpointError
+from llmrec_jax.models.t5.layer_stack import stack_layers
+from llmrec_jax.training.checkpoint_layouts import CheckpointError
 from llmrec_jax.training.mesh import (
     STANDARD_RULES,
     MeshShape,
@@ -29,8 +29,7 @@ from llmrec_jax.training.mesh import (
 from llmrec_jax.training.optimizers import AdamW
 from llmrec_jax.training.parameter_restore import load_params, restore_params, restore_state
 from llmrec_jax.training.schedules import Constant
-from llmrec_jax.training.state_tree import to_tree
-from llmrec_jax.training.train_state import TrainState
+from llmrec_jax.training.train_state import TrainState, to_tree
 from tests.small_t5 import GATED as CONFIG
 from tests.training.bucket_server import BucketServer
 from tests.training.t5x_files import write_t5x

@@ -16,9 +16,9 @@ from llmrec_jax.training.columns import write_columns
 from llmrec_jax.training.mesh import MeshShape
 from llmrec_jax.training.metrics_log import read_json_lines
 from llmrec_jax.training.optimizers import AdamW
+from llmrec_jax.training.profiling import FlopsCounter
 from llmrec_jax.training.schedules import Constant
 from llmrec_jax.training.trainer import Trainer
-from llmrec_jax.training.utilization import FlopsCounter
 from tests.training.small_model import VOCABULARY, SmallModel, examples
 
 TRAINER = Trainer(

@@ -9,7 +9,7 @@ import pytest
 from flax import core
 
 from llmrec_jax.models.t5 import Transformer
-from llmrec_jax.training.checkpoint_errors import CheckpointError
+from llmrec_jax.training.checkpoint_layouts import CheckpointError
 from llmrec_jax.training.checkpoints import Checkpoints
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape, optimizer_shardings, parameter_shardings
 from llmrec_jax.training.optimizers import Adafactor, AdamW
@@ -20,8 +20,7 @@ from llmrec_jax.training.parameter_restore import (
     restore_state,
 )
 from llmrec_jax.training.schedules import Constant
-from llmrec_jax.training.state_tree import to_tree
-from llmrec_jax.training.train_state import TrainState
+from llmrec_jax.training.train_state import TrainState, to_tree
 from tests.small_t5 import GATED as CONFIG
 from tests.training.t5x_files import write_t5x
 

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from llmrec_jax.training.checkpoint_errors import CheckpointError
+from llmrec_jax.training.checkpoint_layouts import CheckpointError
 from llmrec_jax.training.columns import write_columns
 from llmrec_jax.training.early_stopping import BestMetric, EarlyStopping
 from llmrec_jax.training.loop import DivergedError, TrainingInterrupted

@@ -12,8 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from llmrec_jax.corpora.simulated_shop import words
-from llmrec_jax.corpora.simulated_shop.behaviour import Behaviour
-from llmrec_jax.corpora.simulated_shop.sizes import SMALLEST_LEAF, ShopSize
+from llmrec_jax.corpora.simulated_shop.behaviour import SMALLEST_LEAF, Behaviour, ShopSize
 
 BRANDS_PER_SECTION = 2
 PRICE_TIERS = ('budget', 'mid-range', 'premium')

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Int
 
+from llmrec_jax.corpora.simulated_shop.behaviour import ShopSize
 from llmrec_jax.corpora.simulated_shop.law import NextItemLaw
-from llmrec_jax.corpora.simulated_shop.sizes import ShopSize
 
 
 def draw_lengths(size: ShopSize, rng: np.random.Generator) -> Int[np.ndarray, 'users']:

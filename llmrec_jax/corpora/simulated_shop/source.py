@@ -7,12 +7,11 @@ import numpy as np
 from jaxtyping import Int
 
 from llmrec_jax.corpora.corpus import Corpus, Events, Users
-from llmrec_jax.corpora.simulated_shop.behaviour import Behaviour
+from llmrec_jax.corpora.simulated_shop.behaviour import Behaviour, shop_size
 from llmrec_jax.corpora.simulated_shop.catalogue import Catalogue, draw_catalogue
 from llmrec_jax.corpora.simulated_shop.histories import draw_histories, draw_lengths
 from llmrec_jax.corpora.simulated_shop.law import NextItemLaw, draw_law
 from llmrec_jax.corpora.simulated_shop.reviews import Reviewer, draw_ratings
-from llmrec_jax.corpora.simulated_shop.sizes import shop_size
 from llmrec_jax.corpora.simulated_shop.taste import Taste, draw_taste
 from llmrec_jax.corpora.simulated_shop.text import describe
 

@@ -17,13 +17,13 @@ from llmrec_jax.evaluation.answer_kinds.kind import (
     Predictor,
     Predictors,
 )
-from llmrec_jax.evaluation.floors.ranking_floors import candidate_floor_tallies, catalogue_floor_tallies
+from llmrec_jax.evaluation.baselines.item_names import candidate_baselines, catalogue_baselines
 from llmrec_jax.evaluation.item_name_metrics import (
-    candidates_tally,
-    catalogue_tally,
-    scored_candidates_tally,
+    candidates_estimates,
+    catalogue_estimates,
+    scored_candidates_estimates,
 )
-from llmrec_jax.evaluation.measured import Tally, plain_means
+from llmrec_jax.evaluation.metric_estimates import MetricEstimates, plain_means
 from llmrec_jax.evaluation.report.metric_names import deepest_hit_rate, ranking_metrics
 
 UNCONSTRAINED = 'unconstrained_'
@@ -46,9 +46,9 @@ class CatalogueKind(ItemKind):
 
     names_items: ClassVar[bool] = True
 
-    def baselines(self, asked: AskedExamples, source: BaselineSource, ks: Ks) -> dict[str, Tally]:
+    def baselines(self, asked: AskedExamples, source: BaselineSource, ks: Ks) -> dict[str, MetricEstimates]:
         """See `AnswerKind.baselines`; under both positions of the seen-items switch."""
-        return catalogue_floor_tallies(source.ranking(), source.cases(asked.columns['user']), ks)
+        return catalogue_baselines(source.ranking(), source.cases(asked.columns['user']), ks)
 
 
 class Item(CatalogueKind):
@@ -65,17 +65,19 @@ class Item(CatalogueKind):
         """See `AnswerKind.decided_by`."""
         return decoding.items, decoding.unconstrained, decoding.seed
 
-    def tally(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> Tally:
-        """See `AnswerKind.tally`; metrics of the beams over all texts have names of their own."""
+    def estimates(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> MetricEstimates:
+        """See `AnswerKind.estimates`; metrics of the beams over all texts have names of their own."""
         targets = _names(items, asked.columns['target'])
         found = [_names(items, answer['items']) for answer in answers]
-        tally = catalogue_tally(targets, found, items.names, ks, [answer['scores'] for answer in answers])
+        estimates = catalogue_estimates(
+            targets, found, items.names, ks, [answer['scores'] for answer in answers]
+        )
         if 'texts' not in answers[0]:
-            return tally
+            return estimates
         written = [items.as_names(answer['texts']) for answer in answers]
-        free = catalogue_tally(targets, written, items.names, ks)
+        free = catalogue_estimates(targets, written, items.names, ks)
         columns = {f'{UNCONSTRAINED}{name}': column for name, column in free.columns.items()}
-        return Tally({**tally.columns, **columns}, plain_means)
+        return MetricEstimates({**estimates.columns, **columns}, plain_means)
 
 
 class ItemList(CatalogueKind):
@@ -92,10 +94,10 @@ class ItemList(CatalogueKind):
         """See `AnswerKind.decided_by`."""
         return decoding.text_decoder(task.template), decoding.seed
 
-    def tally(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> Tally:
-        """See `AnswerKind.tally`."""
+    def estimates(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> MetricEstimates:
+        """See `AnswerKind.estimates`."""
         listed = [items.listed(answer['answer']) for answer in answers]
-        return catalogue_tally(_names(items, asked.columns['target']), listed, items.names, ks)
+        return catalogue_estimates(_names(items, asked.columns['target']), listed, items.names, ks)
 
 
 class ItemOfCandidates(ItemKind):
@@ -114,9 +116,9 @@ class ItemOfCandidates(ItemKind):
         """See `AnswerKind.decided_by`."""
         return decoding.items, decoding.candidates
 
-    def tally(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> Tally:
-        """See `AnswerKind.tally`."""
-        return candidates_tally(
+    def estimates(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> MetricEstimates:
+        """See `AnswerKind.estimates`."""
+        return candidates_estimates(
             _names(items, asked.columns['target']),
             [_names(items, answer['items']) for answer in answers],
             [_names(items, offered[offered >= 0]) for offered in asked.candidates],
@@ -124,10 +126,10 @@ class ItemOfCandidates(ItemKind):
             [answer['scores'] for answer in answers],
         )
 
-    def baselines(self, asked: AskedExamples, source: BaselineSource, ks: Ks) -> dict[str, Tally]:
+    def baselines(self, asked: AskedExamples, source: BaselineSource, ks: Ks) -> dict[str, MetricEstimates]:
         """See `AnswerKind.baselines`."""
         cases = source.cases(asked.columns['user'])
-        return candidate_floor_tallies(source.ranking(), cases, asked.candidates.astype(np.int64), ks)
+        return candidate_baselines(source.ranking(), cases, asked.candidates.astype(np.int64), ks)
 
 
 class YesNoRanking(ItemKind):
@@ -149,19 +151,19 @@ class YesNoRanking(ItemKind):
         """See `AnswerKind.decided_by`; the probability of the first word is the network's alone."""
         return ()
 
-    def tally(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> Tally:
-        """See `AnswerKind.tally`."""
+    def estimates(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> MetricEstimates:
+        """See `AnswerKind.estimates`."""
         cases = (-1, asked.group_size)
         scores = np.asarray([answer['preference'] for answer in answers], np.float64).reshape(cases)
         right = asked.columns['answer'].reshape(cases).argmax(axis=1)
-        return scored_candidates_tally(scores, right, ks)
+        return scored_candidates_estimates(scores, right, ks)
 
-    def baselines(self, asked: AskedExamples, source: BaselineSource, ks: Ks) -> dict[str, Tally]:
+    def baselines(self, asked: AskedExamples, source: BaselineSource, ks: Ks) -> dict[str, MetricEstimates]:
         """See `AnswerKind.baselines`."""
         size = asked.group_size
         offered = asked.columns['target'].reshape(-1, size).astype(np.int64)
         cases = source.cases(asked.columns['user'][::size])
-        return candidate_floor_tallies(source.ranking(), cases, offered, ks)
+        return candidate_baselines(source.ranking(), cases, offered, ks)
 
 
 def _names(items: NamedItems, rows: Sequence[int] | Int[np.ndarray, 'items']) -> list[str]:

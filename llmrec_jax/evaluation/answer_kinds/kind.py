@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Int
 
 from llmrec_jax.corpora.splits import RankingCases
-from llmrec_jax.evaluation.floors.fitted_baselines import FittedBaselines
-from llmrec_jax.evaluation.measured import Tally
+from llmrec_jax.evaluation.baselines.fitted import FittedBaselines
+from llmrec_jax.evaluation.metric_estimates import MetricEstimates
 from llmrec_jax.evaluation.recommender import DenseRecommender
 
 Scale = tuple[float, float]
@@ -172,7 +172,7 @@ class AnswerKind(abc.ABC):
         """What of a `DecodingConfig` decides the answers to a task, for their fingerprint."""
 
     @abc.abstractmethod
-    def tally(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> Tally:
+    def estimates(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> MetricEstimates:
         """The metrics.
 
         Args:
@@ -186,7 +186,7 @@ class AnswerKind(abc.ABC):
         """
 
     @abc.abstractmethod
-    def baselines(self, asked: AskedExamples, source: BaselineSource, ks: Ks) -> dict[str, Tally]:
+    def baselines(self, asked: AskedExamples, source: BaselineSource, ks: Ks) -> dict[str, MetricEstimates]:
         """Metrics of each baseline on the same examples; of what training knows nothing like, none."""
 
     @abc.abstractmethod

@@ -20,13 +20,16 @@ from llmrec_jax.evaluation.answer_kinds.kind import (
     Scale,
     TrainingAnswers,
 )
-from llmrec_jax.evaluation.choice_metrics import choice_tally
-from llmrec_jax.evaluation.floors.fitted_baselines import FittedBaselines, RatingBaselines, TextBaselines
-from llmrec_jax.evaluation.floors.frequent_text import FrequentText
-from llmrec_jax.evaluation.floors.rating_means import Ratings, rating_floors
-from llmrec_jax.evaluation.generation_metrics import generation_tally
-from llmrec_jax.evaluation.measured import Tally
-from llmrec_jax.evaluation.rating_metrics import expected_rating_tally, rating_tally, true_stars
+from llmrec_jax.evaluation.baselines.fitted import (
+    FittedBaselines,
+    FrequentText,
+    RatingBaselines,
+    TextBaselines,
+)
+from llmrec_jax.evaluation.baselines.rating_means import Ratings, rating_baselines
+from llmrec_jax.evaluation.metric_estimates import MetricEstimates
+from llmrec_jax.evaluation.rating_metrics import expected_rating_estimates, rating_estimates, true_stars
+from llmrec_jax.evaluation.text_metrics import choice_estimates, generation_estimates
 
 DEFAULT_SCALE = (1.0, 5.0)
 
@@ -44,7 +47,9 @@ class WordKind(AnswerKind):
     most_frequent: ClassVar[str] = 'most_frequent_sentence'
 
     @abc.abstractmethod
-    def text_tally(self, targets: Sequence[str], texts: Sequence[str], scale: Scale = DEFAULT_SCALE) -> Tally:
+    def text_estimates(
+        self, targets: Sequence[str], texts: Sequence[str], scale: Scale = DEFAULT_SCALE
+    ) -> MetricEstimates:
         """Judges texts alone.
 
         Args:
@@ -72,11 +77,11 @@ class WordKind(AnswerKind):
         """See `AnswerKind.decided_by`."""
         return decoding.text_decoder(task.template), decoding.seed, task.scale
 
-    def tally(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> Tally:
-        """See `AnswerKind.tally`."""
-        return self.text_tally(asked.references, [answer['answer'] for answer in answers])
+    def estimates(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> MetricEstimates:
+        """See `AnswerKind.estimates`."""
+        return self.text_estimates(asked.references, [answer['answer'] for answer in answers])
 
-    def baselines(self, asked: AskedExamples, source: BaselineSource, ks: Ks) -> dict[str, Tally]:
+    def baselines(self, asked: AskedExamples, source: BaselineSource, ks: Ks) -> dict[str, MetricEstimates]:
         """See `AnswerKind.baselines`."""
         fitted = source.fitted()
         if fitted is None:
@@ -89,7 +94,7 @@ class WordKind(AnswerKind):
         targets: Sequence[str],
         user: Int[np.ndarray, 'asked'],
         item: Int[np.ndarray, 'asked'],
-    ) -> dict[str, Tally]:
+    ) -> dict[str, MetricEstimates]:
         """Metrics of baselines that were fitted for this kind.
 
         Args:
@@ -100,7 +105,7 @@ class WordKind(AnswerKind):
         """
         del user
         given = fitted.answers(self.most_frequent, item.tolist())
-        return {name: self.text_tally(targets, texts) for name, texts in given.items()}
+        return {name: self.text_estimates(targets, texts) for name, texts in given.items()}
 
     def main_metric(self, rows: Sequence[Mapping[str, float]]) -> str:
         """See `AnswerKind.main_metric`."""
@@ -118,15 +123,17 @@ class Stars(WordKind):
     label: ClassVar[str] = 'Stars'
     shown: ClassVar = ('rmse', 'mae', 'parse_rate', 'rmse_of_expectation', 'rmse_of_parsed')
 
-    def text_tally(self, targets: Sequence[str], texts: Sequence[str], scale: Scale = DEFAULT_SCALE) -> Tally:
-        """See `WordKind.text_tally`."""
-        return rating_tally(targets, texts, *scale)
+    def text_estimates(
+        self, targets: Sequence[str], texts: Sequence[str], scale: Scale = DEFAULT_SCALE
+    ) -> MetricEstimates:
+        """See `WordKind.text_estimates`."""
+        return rating_estimates(targets, texts, *scale)
 
     def fit_baselines(self, answers: TrainingAnswers) -> FittedBaselines:
         """See `WordKind.fit_baselines`."""
         stars = true_stars(answers.texts, *answers.scale)
         ratings = Ratings(answers.user, answers.item, stars, answers.users, answers.items)
-        return RatingBaselines(rating_floors(ratings), answers.scale)
+        return RatingBaselines(rating_baselines(ratings), answers.scale)
 
     def load_baselines(self, content: Mapping[str, Any]) -> FittedBaselines:
         """See `WordKind.load_baselines`."""
@@ -136,11 +143,11 @@ class Stars(WordKind):
         """See `AnswerKind.predictor`."""
         return predictors.stars(task.template, task.scale)
 
-    def tally(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> Tally:
-        """See `AnswerKind.tally`."""
+    def estimates(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> MetricEstimates:
+        """See `AnswerKind.estimates`."""
         expected = np.asarray([answer['expected'] for answer in answers], np.float64)
         texts = [answer['answer'] for answer in answers]
-        return expected_rating_tally(asked.references, texts, expected, *asked.scale)
+        return expected_rating_estimates(asked.references, texts, expected, *asked.scale)
 
     def of_fitted(
         self,
@@ -148,9 +155,9 @@ class Stars(WordKind):
         targets: Sequence[str],
         user: Int[np.ndarray, 'asked'],
         item: Int[np.ndarray, 'asked'],
-    ) -> dict[str, Tally]:
+    ) -> dict[str, MetricEstimates]:
         """See `WordKind.of_fitted`."""
-        return fitted.tallies(targets, user, item)
+        return fitted.estimates(targets, user, item)
 
 
 class Choice(WordKind):
@@ -164,19 +171,21 @@ class Choice(WordKind):
     most_frequent: ClassVar[str] = 'majority'
     words: ClassVar[tuple[str, str]]
 
-    def text_tally(self, targets: Sequence[str], texts: Sequence[str], scale: Scale = DEFAULT_SCALE) -> Tally:
-        """See `WordKind.text_tally`."""
-        return choice_tally(targets, texts, self.words)
+    def text_estimates(
+        self, targets: Sequence[str], texts: Sequence[str], scale: Scale = DEFAULT_SCALE
+    ) -> MetricEstimates:
+        """See `WordKind.text_estimates`."""
+        return choice_estimates(targets, texts, self.words)
 
     def predictor(self, predictors: Predictors, task: AskedTask) -> Predictor:
         """See `AnswerKind.predictor`."""
         return predictors.choice(task.template, self.words)
 
-    def tally(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> Tally:
-        """See `AnswerKind.tally`."""
+    def estimates(self, asked: AskedExamples, answers: Answers, items: NamedItems, ks: Ks) -> MetricEstimates:
+        """See `AnswerKind.estimates`."""
         preference = np.asarray([answer['preference'] for answer in answers], np.float64)
         texts = [answer['answer'] for answer in answers]
-        return choice_tally(asked.references, texts, self.words, preference)
+        return choice_estimates(asked.references, texts, self.words, preference)
 
 
 class YesNo(Choice):
@@ -202,6 +211,8 @@ class Sentence(WordKind):
     label: ClassVar[str] = 'Sentences'
     shown: ClassVar = ('bleu4', 'bleu2', 'rouge1', 'rouge2', 'rougeL', 'exact_match')
 
-    def text_tally(self, targets: Sequence[str], texts: Sequence[str], scale: Scale = DEFAULT_SCALE) -> Tally:
-        """See `WordKind.text_tally`."""
-        return generation_tally(targets, texts)
+    def text_estimates(
+        self, targets: Sequence[str], texts: Sequence[str], scale: Scale = DEFAULT_SCALE
+    ) -> MetricEstimates:
+        """See `WordKind.text_estimates`."""
+        return generation_estimates(targets, texts)

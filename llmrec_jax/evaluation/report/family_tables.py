@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmrec_jax.evaluation.answer_kinds.all_kinds import answer_kind
-from llmrec_jax.evaluation.measured import Measured
+from llmrec_jax.evaluation.metric_estimates import Measured
 from llmrec_jax.evaluation.report.metric_names import leads, which_is_best
 from llmrec_jax.evaluation.task_results import TaskResult
 

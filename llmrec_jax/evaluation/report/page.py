@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmrec_jax import files
-from llmrec_jax.evaluation.report.cold_start_tables import cold_start
-from llmrec_jax.evaluation.report.document import document
 from llmrec_jax.evaluation.report.examples import examples_markup
 from llmrec_jax.evaluation.report.headline import comparisons, headline, protocol
 from llmrec_jax.evaluation.report.line_chart import line_chart
 from llmrec_jax.evaluation.report.markup import (
     Markup,
+    document,
     facts,
     grouped,
     join,
@@ -23,8 +22,7 @@ from llmrec_jax.evaluation.report.markup import (
     tag,
 )
 from llmrec_jax.evaluation.report.report_data import Picture, ReportData
-from llmrec_jax.evaluation.report.sampled_tables import sampled
-from llmrec_jax.evaluation.report.systems_table import catalogue_table, systems_table
+from llmrec_jax.evaluation.report.systems_table import catalogue_table, cold_start, sampled, systems_table
 
 TABLE_NOTE = 'Small numbers are bootstrap intervals over users; bold marks the best measured system.'
 CATALOGUE_NOTE = (

@@ -1,9 +1,13 @@
-"""The systems side by side: how often they are right, and what their lists do to the catalogue."""
+"""The systems side by side: how often they are right, and what their lists do to the catalogue.
+
+Two more tables stand apart: recall in slices of rare and frequent items and of new and regular users, and
+figures of protocols with sampled candidates.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llmrec_jax.evaluation.report.markup import Markup, grouped, join, row, table, tag
+from llmrec_jax.evaluation.report.markup import Markup, facts, grouped, join, row, section, table, tag
 from llmrec_jax.evaluation.report.report_data import PublishedRow, ReportData
 from llmrec_jax.evaluation.results import BOUNDS, CANDIDATE_CAP, CEILING
 
@@ -132,3 +136,120 @@ def _published(published: PublishedRow, metrics: Sequence[str], main: str, scale
     bar = _bar(published.metrics, main, scale, published.system) if has_bar else '–'
     cells = [_number(published.metrics, metric) for metric in metrics]
     return row([name, bar, *cells, '–'], class_='published')
+
+
+TITLES = {
+    'items': 'By training events of the item that came next',
+    'users': 'By training events of the user',
+}
+SLICES_NOTE = (
+    'Below a slice, its number of users; small numbers are bootstrap intervals over these users alone.'
+)
+
+
+def cold_start(data: ReportData) -> Markup:
+    """A table for items and one for users; nothing where no slices were measured."""
+    systems = data.results.cold_start
+    if not systems:
+        return Markup('')
+    metric = f'recall@{data.results.protocol["ks"][-1]}'
+    tables = []
+    for sliced_by, title in TITLES.items():
+        tables += [
+            tag('h3', title),
+            _slices_table(data, metric, {name: systems[name][sliced_by] for name in systems}),
+        ]
+    return section('Rare items, new users', 'cold-start', *tables, tag('p', SLICES_NOTE, class_='note'))
+
+
+def _slices_table(data: ReportData, metric: str, systems: Mapping[str, Mapping[str, Any]]) -> Markup:
+    slices = next(iter(systems.values()))
+    counts = [tag('small', grouped(measured['examples'])) for measured in slices.values()]
+    head = ['System', *(join((name, ' ', count)) for name, count in zip(slices, counts))]
+    known = [
+        name
+        for name in ordered(data.results.systems.get('test', {}), metric, data.headline)
+        if name in systems
+    ]
+    rows = [
+        row(
+            [
+                tag('strong', data.label(name)),
+                *(_slices_cell(systems[name][where], metric) for where in slices),
+            ],
+            class_=kind(name, data),
+        )
+        for name in known
+    ]
+    return join((tag('p', column_title(metric), class_='note'), table(head, rows)))
+
+
+def _slices_cell(measured: Mapping[str, Any], metric: str) -> Markup:
+    low, high = measured['intervals'][metric]
+    return join((f'{measured[metric]:.4f}', tag('small', f'{low:.4f}–{high:.4f}')))
+
+
+SAMPLED_NOTE = (
+    'Each target is ranked among so many drawn items, not among the catalogue: these figures compare with '
+    'papers of the same protocol and with nothing else on this page. Systems that do not score every item '
+    'are left out.'
+)
+DRAWN = {
+    'uniform': 'any item of the catalogue as likely as another',
+    'popularity': 'in proportion to training events; items without any never',
+}
+NEVER_DRAWN = {
+    'nothing': 'the target',
+    'history': "the target and the user's history",
+    'training': "the target and the user's items in training",
+    'sequence': 'the target and all items of the user, held-out ones too',
+}
+
+
+def sampled(data: ReportData) -> Markup:
+    """A table a protocol; nothing where none was asked for."""
+    records = data.results.sampled
+    if not records:
+        return Markup('')
+    tables = [
+        part
+        for record in records
+        for part in (tag('h3', _sampled_title(record)), facts(_how(record)), _sampled_table(data, record))
+    ]
+    return section('Sampled candidates', 'sampled', tag('p', SAMPLED_NOTE, class_='note'), *tables)
+
+
+def _sampled_title(record: Mapping[str, Any]) -> str:
+    protocol = record['protocol']
+    drawn = 'all other items' if protocol['negatives'] is None else f'{protocol["negatives"]} drawn items'
+    return f'{protocol["split"].capitalize()} split: the target among {drawn}'
+
+
+def _how(record: Mapping[str, Any]) -> dict[str, Any]:
+    protocol = record['protocol']
+    return {
+        'drawn': DRAWN[protocol['drawn']],
+        'never drawn': NEVER_DRAWN[protocol['excluded']],
+        'users': next(iter(record['systems'].values()))['examples'],
+        'seed': protocol['seed'],
+        'ties': 'count against the target',
+    }
+
+
+def _sampled_table(data: ReportData, record: Mapping[str, Any]) -> Markup:
+    suffix, ks = record['suffix'], record['protocol']['ks']
+    metrics = [f'{name}@{k}{suffix}' for k in ks for name in ('recall', 'ndcg')]
+    systems = record['systems']
+    rows = [
+        row(
+            [tag('strong', data.label(name)), *(_sampled_cell(systems[name], metric) for metric in metrics)],
+            class_=kind(name, data),
+        )
+        for name in sorted(systems, key=lambda name: -systems[name][metrics[-2]])
+    ]
+    return table(['System', *metrics], rows)
+
+
+def _sampled_cell(measured: Mapping[str, Any], metric: str) -> Markup:
+    low, high = measured['intervals'][metric]
+    return join((f'{measured[metric]:.4f}', tag('small', f'{low:.4f}–{high:.4f}')))

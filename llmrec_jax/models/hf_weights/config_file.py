@@ -5,7 +5,7 @@ import pathlib
 from typing import Any
 
 from llmrec_jax.models.t5.config import T5Config
-from llmrec_jax.models.t5.relative_position import BUCKETS, MAX_DISTANCE
+from llmrec_jax.models.t5.layers import BUCKETS, MAX_DISTANCE
 
 CONFIG = 'config.json'
 # What this network has no choice of.

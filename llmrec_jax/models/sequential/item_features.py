@@ -6,7 +6,7 @@ from typing import ClassVar
 import seqio
 import tensorflow as tf
 
-from llmrec_jax.models.seen_features import with_seen
+from llmrec_jax.models.feature_converters import with_seen
 from llmrec_jax.models.sequential import ITEMS, USER
 
 _SPEC = seqio.FeatureConverter.FeatureSpec

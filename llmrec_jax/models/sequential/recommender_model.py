@@ -23,12 +23,10 @@ from llmrec_jax.models.ranked_catalogue import (
     target_log_probs,
 )
 from llmrec_jax.models.sequential import ITEMS
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
-from llmrec_jax.models.sequential.item_encoder import PADDING, ItemEncoder
+from llmrec_jax.models.sequential.item_encoder import PADDING, CatalogueFacts, ItemEncoder
 from llmrec_jax.models.sequential.losses import SequenceLoss
-from llmrec_jax.models.sequential.network import Scoring, SequentialNetwork
+from llmrec_jax.models.sequential.network import Scoring, SequenceEncoder, SequentialNetwork
 from llmrec_jax.models.sequential.objective import NextItem, Objective
-from llmrec_jax.models.sequential.sequence_encoder import SequenceEncoder
 
 # Of what a loss draws where T5X evaluates it: always the same, so that evaluations compare.
 EVALUATION_SEED = 0

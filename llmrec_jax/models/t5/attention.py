@@ -9,8 +9,8 @@ from flax.linen import partitioning
 from jaxtyping import Array, Bool, Float, Int
 
 from llmrec_jax.models.t5.config import FUSED, T5Config
-from llmrec_jax.models.t5.dense import Dense
 from llmrec_jax.models.t5.fused_attention import fused_attention, is_worth_fusing
+from llmrec_jax.models.t5.layers import Dense
 from llmrec_jax.models.t5.masks import Visibility
 
 # Far below any score, yet finite: a row without a single key to attend to stays a number.

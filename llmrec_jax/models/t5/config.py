@@ -45,7 +45,7 @@ class T5Config:
         gradient is faster than a scatter) rather than by a gather.
       remat_policy: 'none', 'minimal' (keep the weight multiplications) or 'full' (keep a layer's input only).
       scan_layers: whether layers are one scanned body with parameters stacked along a leading 'layers' axis,
-        which keeps compilation time constant in the depth. `layer_stacking` converts between the two trees.
+        which keeps compilation time constant in the depth. `layer_stack` converts between the two trees.
 
     Raises:
       ValueError: for a size that is not positive or a name that does not exist.

@@ -10,14 +10,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 from llmrec_jax.models.t5.attention import Attention, KeysValues
 from llmrec_jax.models.t5.config import T5Config
-from llmrec_jax.models.t5.dense import Dense
-from llmrec_jax.models.t5.embedding import Embed
 from llmrec_jax.models.t5.encoder import RESIDUAL_AXES
-from llmrec_jax.models.t5.feed_forward import FeedForward
 from llmrec_jax.models.t5.layer_stack import run_layers
+from llmrec_jax.models.t5.layers import Dense, Embed, FeedForward, RelativePositionBias, RMSNorm
 from llmrec_jax.models.t5.masks import Visibility
-from llmrec_jax.models.t5.normalization import RMSNorm
-from llmrec_jax.models.t5.relative_position import RelativePositionBias
 
 # One entry a layer; with scanned layers one entry, with a layer axis after the leading axes named below.
 LayerCaches = list[KeysValues] | KeysValues

@@ -7,12 +7,9 @@ from jaxtyping import Array, Float, Int
 
 from llmrec_jax.models.t5.attention import Attention
 from llmrec_jax.models.t5.config import T5Config
-from llmrec_jax.models.t5.embedding import Embed
-from llmrec_jax.models.t5.feed_forward import FeedForward
 from llmrec_jax.models.t5.layer_stack import run_layers
+from llmrec_jax.models.t5.layers import Embed, FeedForward, RelativePositionBias, RMSNorm
 from llmrec_jax.models.t5.masks import Visibility
-from llmrec_jax.models.t5.normalization import RMSNorm
-from llmrec_jax.models.t5.relative_position import RelativePositionBias
 
 RESIDUAL_AXES = ('batch', 'length', 'embed')
 

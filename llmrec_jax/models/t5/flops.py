@@ -9,7 +9,7 @@ of a scan once.
 """
 
 from llmrec_jax.models.t5.config import T5Config
-from llmrec_jax.models.t5.relative_position import BUCKETS
+from llmrec_jax.models.t5.layers import BUCKETS
 
 # For each product of the forward pass, the backward pass has two: for its inputs and for its weights.
 FORWARD_AND_BACKWARD = 3

@@ -6,8 +6,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from llmrec_jax.models.t5.config import T5Config
 from llmrec_jax.models.t5.decoder import SELF_LAYER_AXIS, Decoder, LayerCaches
-from llmrec_jax.models.t5.embedding import Embed
 from llmrec_jax.models.t5.encoder import Encoder
+from llmrec_jax.models.t5.layers import Embed
 from llmrec_jax.models.t5.masks import Visibility, decoder_visibility, encoder_visibility
 
 

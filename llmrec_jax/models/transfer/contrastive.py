@@ -1,8 +1,14 @@
-"""In-batch contrastive loss in which one item is never its own negative (UniSRec, section 2.2)."""
+"""In-batch contrastive loss in which one item is never its own negative (UniSRec, section 2.2).
+
+Its views and negatives: sequences with items dropped (UniSRec, section 2.2.2), and semi-synthetic items,
+true items some of whose codes are others (VQ-Rec, section 3.3).
+"""
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from llmrec_jax.models.sequential.item_encoder import PADDING
 
 
 def contrastive_losses(
@@ -57,3 +63,37 @@ def unit(vectors: Float[Array, '*batch dim']) -> Float[Array, '*batch dim']:
     """The vectors at length 1; the zero vector, as padding has, stays, and its gradient is finite."""
     squares = jnp.sum(jnp.square(vectors), axis=-1, keepdims=True)
     return vectors * jax.lax.rsqrt(jnp.maximum(squares, 1e-12))
+
+
+def semi_synthetic_codes(
+    codes: Int[Array, '*batch digits'], key: Key[Array, ''], codewords: int, probability: float = 0.75
+) -> Int[Array, '*batch digits']:
+    """Replaces each code, with `probability`, by one drawn uniformly from the codewords of its digit.
+
+    Args:
+      codes: of true items.
+      key: of the draws.
+      codewords: of each digit.
+      probability: of a replacement, which may draw the code that was there.
+    """
+    choice_key, code_key = jax.random.split(key)
+    replaced = jax.random.bernoulli(choice_key, probability, codes.shape)
+    return jnp.where(replaced, jax.random.randint(code_key, codes.shape, 0, codewords), codes)
+
+
+def drop_items(
+    tokens: Int[Array, 'batch length'], key: Key[Array, ''], probability: float
+) -> Int[Array, 'batch length']:
+    """Takes each item out of its sequence with `probability`; what is left closes up to the right.
+
+    A sequence keeps its newest item where it would lose all.
+
+    Args:
+      tokens: padded on the left.
+      key: of the draws.
+      probability: of dropping an item.
+    """
+    kept = ~jax.random.bernoulli(key, probability, tokens.shape) & (tokens != PADDING)
+    kept = kept.at[:, -1].set(kept[:, -1] | ~jnp.any(kept, axis=1))
+    order = jnp.argsort(kept, axis=1, stable=True)
+    return jnp.take_along_axis(jnp.where(kept, tokens, PADDING), order, axis=1)

@@ -2,7 +2,7 @@
 
 They are parameters, so that their rows can lie over the mesh's model axis as an item table's do and a
 checkpoint holds them. What they hold is not drawn: it comes with the checkpoint that training starts from
-(`systems.transfer.starting_parameters`), and `training.frozen_parameters` keeps it as it is. A network
+(`systems.transfer.starting_parameters`), and `training.optimizers.PartlyFrozen` keeps it as it is. A network
 whose tables were not filled gives NaN, at which training stops.
 """
 

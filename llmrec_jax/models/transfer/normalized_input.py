@@ -5,7 +5,7 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Float
 
 from llmrec_jax.models.sequential.layers import LayerNorm
-from llmrec_jax.models.sequential.sequence_encoder import SequenceEncoder
+from llmrec_jax.models.sequential.network import SequenceEncoder
 
 
 class NormalizedInput(nn.Module):

@@ -16,18 +16,14 @@ from llmrec_jax import marks
 from llmrec_jax.models.model_protocol import Batch, Params, SummedLossModel, Sums, two_keys
 from llmrec_jax.models.model_protocol import Key as AnyKey
 from llmrec_jax.models.ranked_catalogue import KEPT
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
-from llmrec_jax.models.sequential.item_encoder import PADDING, ItemEncoder
+from llmrec_jax.models.sequential.item_encoder import PADDING, CatalogueFacts, ItemEncoder
 from llmrec_jax.models.sequential.losses import FullSoftmax
-from llmrec_jax.models.sequential.network import Scoring
+from llmrec_jax.models.sequential.network import Scoring, SequenceEncoder
 from llmrec_jax.models.sequential.objective import NextItem
 from llmrec_jax.models.sequential.recommender_model import ITEMS, SequentialRecommenderModel
-from llmrec_jax.models.sequential.sequence_encoder import SequenceEncoder
 from llmrec_jax.models.transfer.code_items import CodeItemEncoder
-from llmrec_jax.models.transfer.code_negatives import semi_synthetic_codes
-from llmrec_jax.models.transfer.contrastive import contrastive_losses
+from llmrec_jax.models.transfer.contrastive import contrastive_losses, drop_items, semi_synthetic_codes
 from llmrec_jax.models.transfer.text_items import TextItemEncoder
-from llmrec_jax.models.transfer.views import drop_items
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,8 +8,7 @@ from flax import linen as nn
 from flax.linen import partitioning
 from jaxtyping import Array, Float, Int
 
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
-from llmrec_jax.models.sequential.item_encoder import PADDING
+from llmrec_jax.models.sequential.item_encoder import PADDING, CatalogueFacts
 from llmrec_jax.models.transfer.frozen_tables import DROPPED_TEXT, TEXT, declare_table, rows_of, table_rows
 
 

@@ -13,13 +13,12 @@ from jaxtyping import Array, Float, Int
 from llmrec_jax import marks
 from llmrec_jax.models.model_protocol import Batch, Key, Params, SummedLossModel, Sums
 from llmrec_jax.models.ranked_catalogue import best_items, target_log_probs
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
-from llmrec_jax.models.sequential.item_encoder import ItemEncoder
+from llmrec_jax.models.sequential.item_encoder import CatalogueFacts, ItemEncoder
 from llmrec_jax.models.sequential.losses import Predictions, SumAndWeight
 from llmrec_jax.models.sequential.network import Scoring, SequentialNetwork
 from llmrec_jax.models.two_tower import ITEM, QUERY
 from llmrec_jax.models.two_tower.in_batch_softmax import InBatchSoftmax
-from llmrec_jax.models.two_tower.text_tower import TextTower
+from llmrec_jax.models.two_tower.towers import TextTower
 
 
 class TextQueryNetwork(SequentialNetwork):

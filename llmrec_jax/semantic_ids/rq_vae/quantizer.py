@@ -5,11 +5,10 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
-from llmrec_jax.semantic_ids.assignment import assign_codes
 from llmrec_jax.semantic_ids.quantization import Progress, Quantization, check_vectors
+from llmrec_jax.semantic_ids.residual_kmeans import assign_codes
 from llmrec_jax.semantic_ids.rq_vae.network import RqVaeNetwork
-from llmrec_jax.semantic_ids.rq_vae.optimizer import Optimizer
-from llmrec_jax.semantic_ids.rq_vae.training import TrainingSettings, decode_all, encode_all, train
+from llmrec_jax.semantic_ids.rq_vae.training import Optimizer, TrainingSettings, decode_all, encode_all, train
 
 
 @dataclasses.dataclass(frozen=True)

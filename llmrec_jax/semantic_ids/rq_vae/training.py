@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +11,65 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from llmrec_jax.semantic_ids.kmeans import ASSIGNMENT_CHUNK
+from llmrec_jax.semantic_ids.kmeans import ASSIGNMENT_CHUNK, squared_distances
 from llmrec_jax.semantic_ids.quantization import Progress
 from llmrec_jax.semantic_ids.residual_kmeans import residual_codebooks
-from llmrec_jax.semantic_ids.rq_vae.dead_codewords import revive
-from llmrec_jax.semantic_ids.rq_vae.loss import rq_vae_loss
-from llmrec_jax.semantic_ids.rq_vae.network import RqVaeNetwork, residual_codes
-from llmrec_jax.semantic_ids.rq_vae.optimizer import Optimizer
+from llmrec_jax.semantic_ids.rq_vae.network import RqVaeNetwork, residual_codes, rq_vae_loss
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """AdamW with a cosine decay, or the paper's Adagrad at a constant rate.
+
+    Attributes:
+      name: which of the two; TIGER's paper has 'adagrad' with learning rate .4 and 20,000 epochs.
+      learning_rate: at its highest.
+      warmup_steps: AdamW's rate rises linearly over so many.
+      weight_decay: of AdamW, on the layers' matrices alone: decay would pull codewords away from their items.
+    """
+
+    name: Literal['adamw', 'adagrad'] = 'adamw'
+    learning_rate: float = 1e-3
+    warmup_steps: int = 100
+    weight_decay: float = 1e-4
+
+    def build(self, steps: int) -> optax.GradientTransformation:
+        """The transformation, for a training of so many steps."""
+        if self.name == 'adagrad':
+            return optax.adagrad(self.learning_rate)
+        schedule = optax.warmup_cosine_decay_schedule(
+            0.0, self.learning_rate, min(self.warmup_steps, steps // 2), steps
+        )
+        return optax.adamw(schedule, weight_decay=self.weight_decay, mask=_matrices)
+
+
+def _matrices(params: optax.Params) -> optax.Params:
+    return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == 'kernel', params)
+
+
+def revive(
+    codebook: Float[Array, 'codewords latent'],
+    residuals: Float[Array, 'sample latent'],
+    dead_share: float | Float[Array, ''],
+    key: PRNGKeyArray,
+) -> Float[Array, 'codewords latent']:
+    """Moves dead codewords onto residuals drawn without replacement, far ones more often.
+
+    Args:
+      codebook: of one level.
+      residuals: what the level is given, at least as many as there are codewords.
+      dead_share: a codeword is dead if at most this share of the average codeword's residuals have it.
+      key: for the draw.
+    """
+    all_distances = squared_distances(residuals, codebook)
+    uses = jnp.zeros(len(codebook)).at[jnp.argmin(all_distances, axis=1)].add(1)
+    dead = uses <= dead_share * jnp.mean(uses)
+    distances = jnp.min(all_distances, axis=1)
+    # The top of log-weights plus Gumbel noise is a draw without replacement in proportion to the weights.
+    scores = jnp.log(distances + 1e-12) + jax.random.gumbel(key, distances.shape)
+    chosen = residuals[jax.lax.top_k(scores, len(codebook))[1]]
+    return jnp.where(dead[:, None], chosen[jnp.cumsum(dead) - 1], codebook)
+
 
 # The start need not be exact: training moves the codewords at once.
 KMEANS_ITERATIONS = 20

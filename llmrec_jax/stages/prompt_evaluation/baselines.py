@@ -12,8 +12,8 @@ from jaxtyping import Int
 
 from llmrec_jax.corpora.splits import RankingCases, Sequences
 from llmrec_jax.evaluation.answer_kinds.all_kinds import answer_kind
-from llmrec_jax.evaluation.floors.all_floors import fit_floors
-from llmrec_jax.evaluation.floors.fitted_baselines import FittedBaselines
+from llmrec_jax.evaluation.baselines.counted import fit_baselines
+from llmrec_jax.evaluation.baselines.fitted import FittedBaselines
 from llmrec_jax.evaluation.recommender import DenseRecommender
 from llmrec_jax.stages.prompt_evaluation.evaluation_task import EvaluationTask
 
@@ -48,7 +48,7 @@ class Baselines:
     @functools.cached_property
     def ranking(self) -> dict[str, DenseRecommender]:
         """The systems that only count, fitted once for all tasks."""
-        return fit_floors(self.train, self.n_items)
+        return fit_baselines(self.train, self.n_items)
 
     @functools.cached_property
     def _of_histories(self) -> str:

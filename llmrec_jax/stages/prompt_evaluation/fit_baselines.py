@@ -14,7 +14,7 @@ import numpy as np
 from llmrec_jax import marks
 from llmrec_jax.evaluation.answer_kinds.all_kinds import answer_kind
 from llmrec_jax.evaluation.answer_kinds.kind import TrainingAnswers
-from llmrec_jax.evaluation.floors.fitted_baselines import FittedBaselines
+from llmrec_jax.evaluation.baselines.fitted import FittedBaselines
 from llmrec_jax.runs.artifact import Artifact, json_artifact
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage

@@ -8,8 +8,7 @@ import numpy as np
 from jaxtyping import Int
 
 from llmrec_jax.prompts.palr.answers import TitleIndex, written_titles
-from llmrec_jax.semantic_ids.name_trie import name_trie
-from llmrec_jax.semantic_ids.trie import Trie
+from llmrec_jax.semantic_ids.trie import Trie, name_trie
 from llmrec_jax.text.text_vocabulary import TextVocabulary
 
 

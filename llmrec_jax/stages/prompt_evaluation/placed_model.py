@@ -12,7 +12,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Float, Int, PyTree
 
-from llmrec_jax.decoding.beams import Beams
+from llmrec_jax.decoding.beam_search import Beams
 from llmrec_jax.decoding.name_search import NameSearch
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.inference import GeneratedText

@@ -142,7 +142,7 @@ class TaskEvaluator:
         answers, ks = load_predictions(folder), self.predictors.decoding.ks
         examples = task.asked(rows)
         baselines = task.kind.baselines(examples, self.baselines.of(task), ks)
-        tally = task.kind.tally(examples, answers, self.predictors.catalogue, ks)
+        estimates = task.kind.estimates(examples, answers, self.predictors.catalogue, ks)
         result = TaskResult(
             task=task.name,
             family=task.facts['family'],
@@ -150,7 +150,7 @@ class TaskEvaluator:
             template=task.template,
             held_out=task.facts['held_out'],
             answer=task.kind.name,
-            measured=tally.measured(self.bootstrap),
+            measured=estimates.measured(self.bootstrap),
             floors={name: baseline.measured(self.bootstrap) for name, baseline in baselines.items()},
             seconds=seconds,
         ).as_dict()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from llmrec_jax import marks
-from llmrec_jax.decoding.greedy import Greedy
+from llmrec_jax.decoding.sampling import Greedy
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.whole_words import WholeWords
 from llmrec_jax.planning.workload import DecodingSizes, Workload, text_workload

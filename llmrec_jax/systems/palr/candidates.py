@@ -11,16 +11,13 @@ import numpy as np
 from llmrec_jax import marks
 from llmrec_jax.corpora.raw_files import file_sha256
 from llmrec_jax.corpora.splits import RankingCases, Splits
-from llmrec_jax.evaluation.floors.all_floors import FLOORS
+from llmrec_jax.evaluation.baselines.counted import BASELINES
 from llmrec_jax.evaluation.metrics import mean_over_cases, recall_at_k
 from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.evaluation.recommender import Recommender
-from llmrec_jax.evaluation.recommender_retriever import RecommenderRetriever
-from llmrec_jax.evaluation.retrieval_recommender import RetrievalRecommender
+from llmrec_jax.evaluation.retrieval_recommender import RecommenderRetriever, RetrievalRecommender
 from llmrec_jax.evaluation.serving import built_index
-from llmrec_jax.retrieval.requests import Requests
-from llmrec_jax.retrieval.retriever import Retriever
-from llmrec_jax.retrieval.search_result import ABSENT, SearchResult, check_k
+from llmrec_jax.retrieval.retriever import ABSENT, Requests, Retriever, SearchResult, check_k
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase
@@ -52,7 +49,7 @@ class FloorCandidates:
     """A system that only counts training histories; what it costs is seconds, and it is hard to beat.
 
     Attributes:
-      floor: one of `evaluation.floors.all_floors.FLOORS`.
+      floor: one of `evaluation.baselines.counted.BASELINES`.
 
     Raises:
       ValueError: when there is no such floor.
@@ -61,8 +58,8 @@ class FloorCandidates:
     floor: str = 'decayed_markov'
 
     def __post_init__(self):
-        if self.floor not in FLOORS:
-            raise ValueError(f'FloorCandidates.floor={self.floor!r} must be one of {", ".join(FLOORS)}')
+        if self.floor not in BASELINES:
+            raise ValueError(f'FloorCandidates.floor={self.floor!r} must be one of {", ".join(BASELINES)}')
 
     def identity(self) -> Any:
         """See `CandidateSource`."""
@@ -70,7 +67,7 @@ class FloorCandidates:
 
     def retriever(self, splits: Splits, n_items: int) -> Retriever:
         """See `CandidateSource`."""
-        return RecommenderRetriever(FLOORS[self.floor](splits.train, n_items), n_items)
+        return RecommenderRetriever(BASELINES[self.floor](splits.train, n_items), n_items)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,8 +17,7 @@ from llmrec_jax.prompts.palr.forms import FollowingItemsOfRetrieved
 from llmrec_jax.prompts.palr.templates import TEMPLATES, profile_text
 from llmrec_jax.prompts.prompt_group import PromptGroup
 from llmrec_jax.prompts.records.words import tables_for
-from llmrec_jax.retrieval.requests import Requests
-from llmrec_jax.retrieval.retriever import Retriever
+from llmrec_jax.retrieval.retriever import Requests, Retriever
 from llmrec_jax.stages.prompt_evaluation.decoding_config import DecodingConfig
 from llmrec_jax.stages.prompt_evaluation.item_names import ItemNames
 from llmrec_jax.stages.prompt_evaluation.placed_model import PlacedModel, on_every_process

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.candidate_choice import accuracy_by_position, choice_accuracy, choices_of_lists
-from llmrec_jax.evaluation.measured import Means, Tally
+from llmrec_jax.evaluation.metric_estimates import Means, MetricEstimates
 from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.evaluation.recommendations import ABSENT, Recommendations, from_ranked_lists
 from llmrec_jax.evaluation.serving import Serving, timed_requests
@@ -251,7 +251,7 @@ def _rates(
             **{name: means[name] for name in others},
         }
 
-    return Tally(columns, of_means).measured(bootstrap).as_dict()
+    return MetricEstimates(columns, of_means).measured(bootstrap).as_dict()
 
 
 def _choices(

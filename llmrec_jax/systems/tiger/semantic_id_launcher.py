@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from llmrec_jax import files
 from llmrec_jax.runs import command_line
 from llmrec_jax.runs.run import Run
-from llmrec_jax.semantic_ids.compare import compare_quantizers
-from llmrec_jax.semantic_ids.lsh import Lsh
+from llmrec_jax.semantic_ids.diagnostics import compare_quantizers
 from llmrec_jax.semantic_ids.quantization import Quantizer
-from llmrec_jax.semantic_ids.random_codes import RandomCodes
 from llmrec_jax.semantic_ids.residual_kmeans import ResidualKMeans
 from llmrec_jax.semantic_ids.rq_vae.quantizer import RqVae
+from llmrec_jax.semantic_ids.untrained_quantizers import Lsh, RandomCodes
 from llmrec_jax.stages.item_vectors import ITEM_VECTORS
 from llmrec_jax.stages.semantic_ids import CODE_TABLE, PICTURES, SEMANTIC_ID_FACTS
 from llmrec_jax.systems.tiger.system import Tiger

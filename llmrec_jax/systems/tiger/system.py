@@ -39,7 +39,7 @@ from llmrec_jax.stages.ranking_report import RankingReport
 from llmrec_jax.stages.semantic_ids import CODE_TABLE, SEMANTIC_ID_FACTS, LearnSemanticIds, pictures, trie_of
 from llmrec_jax.stages.tasks import MaterialiseTask
 from llmrec_jax.stages.train import Train
-from llmrec_jax.text.encoder import TextEncoder
+from llmrec_jax.text.text_encoder import TextEncoder
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.trainer import Trainer
 from tasks.tiger import TigerTask

@@ -31,8 +31,8 @@ from llmrec_jax.semantic_ids.product_quantization import OptimizedProductQuantiz
 from llmrec_jax.stages import corpus, tasks
 from llmrec_jax.stages.corpus import CORPUS_FACTS
 from llmrec_jax.stages.item_vectors import ITEM_VECTORS
-from llmrec_jax.text.encoder import TextEncoder
-from llmrec_jax.text.word_drop import drop_words
+from llmrec_jax.text.item_text import drop_words
+from llmrec_jax.text.text_encoder import TextEncoder
 from llmrec_jax.training.columns import ColumnStore, write_columns
 
 LOG = logging.getLogger(__name__)

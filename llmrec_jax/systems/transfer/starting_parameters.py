@@ -11,13 +11,10 @@ import jax
 import numpy as np
 from jaxtyping import Float, PyTree
 
-from llmrec_jax.models.transfer.code_items import EMBEDDING, RENAMING
+from llmrec_jax.models.transfer.adaptors import MixtureAdaptor, UniversalEmbedding, whitening_of
+from llmrec_jax.models.transfer.code_items import EMBEDDING, RENAMING, nearest_permutation
 from llmrec_jax.models.transfer.frozen_tables import TABLES, filled_table
-from llmrec_jax.models.transfer.mixture_adaptor import MixtureAdaptor
-from llmrec_jax.models.transfer.sinkhorn import nearest_permutation
 from llmrec_jax.models.transfer.text_items import TextItemEncoder
-from llmrec_jax.models.transfer.universal_embedding import UniversalEmbedding
-from llmrec_jax.models.transfer.whitening import whitening_of
 from llmrec_jax.training import processes
 from llmrec_jax.training.checkpoints import Checkpoints
 from llmrec_jax.training.train_state import TrainableModel, TrainState

@@ -41,7 +41,7 @@ from llmrec_jax.stages.item_vectors import ITEM_VECTORS
 from llmrec_jax.stages.train import Train
 from llmrec_jax.systems.transfer import source_stages, training_stages
 from llmrec_jax.systems.transfer.training_stages import PRETRAINING, RENAMING
-from llmrec_jax.text.encoder import TextEncoder
+from llmrec_jax.text.text_encoder import TextEncoder
 from llmrec_jax.training.trainer import Trainer
 
 

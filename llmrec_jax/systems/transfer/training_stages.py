@@ -11,7 +11,7 @@ from jaxtyping import Array, Int, PyTree
 from llmrec_jax import marks
 from llmrec_jax.evaluation.recommender import Recommender
 from llmrec_jax.models.sequential import ITEMS
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
+from llmrec_jax.models.sequential.item_encoder import CatalogueFacts
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
 from llmrec_jax.models.transfer.frozen_tables import CODES, TEXT
 from llmrec_jax.models.transfer.hierarchical import HierarchicalModel

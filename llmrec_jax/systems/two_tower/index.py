@@ -12,9 +12,8 @@ from llmrec_jax.evaluation.recommendations import Recommendations
 from llmrec_jax.evaluation.retrieval_recommender import RetrievalRecommender
 from llmrec_jax.evaluation.serving import built_index
 from llmrec_jax.retrieval.index_choice import IndexChoice, load_index
-from llmrec_jax.retrieval.requests import Requests
+from llmrec_jax.retrieval.retriever import Requests, VectorIndex
 from llmrec_jax.retrieval.scann_index import ScannIndex
-from llmrec_jax.retrieval.vector_index import VectorIndex
 from llmrec_jax.retrieval.vector_retriever import VectorRetriever
 from llmrec_jax.runs.artifact import Artifact, array_artifact, place
 from llmrec_jax.runs.run import Run

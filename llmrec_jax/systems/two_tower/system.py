@@ -29,7 +29,7 @@ from llmrec_jax.stages.corpus import PrepareCorpus
 from llmrec_jax.stages.item_vectors import ITEM_VECTORS, EmbedItems
 from llmrec_jax.stages.train import Train
 from llmrec_jax.systems.two_tower.index import BuildIndex, IndexRetrieval
-from llmrec_jax.text.encoder import TextEncoder
+from llmrec_jax.text.text_encoder import TextEncoder
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

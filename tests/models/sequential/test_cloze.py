@@ -10,11 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrec_jax.models.sequential.bert4rec import BERT4RecConfig, BERT4RecEncoder
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
-from llmrec_jax.models.sequential.cloze import Cloze
-from llmrec_jax.models.sequential.item_encoder import ItemTable
+from llmrec_jax.models.sequential.item_encoder import CatalogueFacts, ItemTable
 from llmrec_jax.models.sequential.losses import FullSoftmax
-from llmrec_jax.models.sequential.objective import HIDDEN
+from llmrec_jax.models.sequential.objective import HIDDEN, Cloze
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
 
 ITEMS, WIDTH = 9, 6

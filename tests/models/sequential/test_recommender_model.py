@@ -10,8 +10,7 @@ import pytest
 from flax.linen import partitioning
 from hypothesis import given
 
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
-from llmrec_jax.models.sequential.item_encoder import ItemTable
+from llmrec_jax.models.sequential.item_encoder import CatalogueFacts, ItemTable
 from llmrec_jax.models.sequential.losses import BinaryCrossEntropy, FullSoftmax
 from llmrec_jax.models.sequential.network import Scoring
 from llmrec_jax.models.sequential.objective import NextItem

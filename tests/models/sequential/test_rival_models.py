@@ -8,13 +8,11 @@ from flax import traverse_util
 
 from llmrec_jax.models.sequential.bert4rec import BERT4RecConfig, BERT4RecEncoder
 from llmrec_jax.models.sequential.caser import CaserConfig, CaserEncoder
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
-from llmrec_jax.models.sequential.cloze import Cloze
 from llmrec_jax.models.sequential.gru import GRUConfig, GRUEncoder
-from llmrec_jax.models.sequential.item_encoder import ItemTable
+from llmrec_jax.models.sequential.item_encoder import CatalogueFacts, ItemTable
 from llmrec_jax.models.sequential.losses import FullSoftmax
 from llmrec_jax.models.sequential.network import Scoring
-from llmrec_jax.models.sequential.objective import NextItem
+from llmrec_jax.models.sequential.objective import Cloze, NextItem
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
 from llmrec_jax.training.mesh import FSDP_RULES, STANDARD_RULES, MeshShape
 from llmrec_jax.training.train_state import abstract_params

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
-from llmrec_jax.models.sequential.item_encoder import ItemTable
+from llmrec_jax.models.sequential.item_encoder import CatalogueFacts, ItemTable
 from llmrec_jax.models.sequential.losses import FullSoftmax
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
 from llmrec_jax.models.sequential.sasrec import BLOCK_ORDERS, SASRecConfig, SASRecEncoder

@@ -3,8 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from llmrec_jax.models.transfer.mixture_adaptor import MixtureAdaptor
-from llmrec_jax.models.transfer.whitening import ParametricWhitening, whitening_of
+from llmrec_jax.models.transfer.adaptors import MixtureAdaptor, ParametricWhitening, whitening_of
 
 
 @pytest.fixture(scope='module')

@@ -2,8 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from llmrec_jax.models.transfer.code_negatives import semi_synthetic_codes
-from llmrec_jax.models.transfer.contrastive import contrastive_losses
+from llmrec_jax.models.transfer.contrastive import contrastive_losses, semi_synthetic_codes
 
 TEMPERATURE = 0.5
 RNG = np.random.default_rng(0)

@@ -8,10 +8,10 @@ import pytest
 from llmrec_jax.models.sequential.losses import FullSoftmax
 from llmrec_jax.models.sequential.network import Scoring
 from llmrec_jax.models.sequential.recommender_model import ITEMS
+from llmrec_jax.models.transfer.adaptors import UniversalEmbedding
 from llmrec_jax.models.transfer.code_items import CodeItemEncoder
 from llmrec_jax.models.transfer.hierarchical import USER, HierarchicalModel
 from llmrec_jax.models.transfer.text_items import TextItemEncoder
-from llmrec_jax.models.transfer.universal_embedding import UniversalEmbedding
 from tests.models.transfer.planted_domains import LAW, planted_domain
 from tests.models.transfer.trained import (
     CHANCE,

@@ -3,13 +3,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
+from llmrec_jax.models.sequential.item_encoder import CatalogueFacts
+from llmrec_jax.models.transfer.adaptors import MixtureAdaptor, ParametricWhitening, UniversalEmbedding
 from llmrec_jax.models.transfer.code_items import CodeItemEncoder
 from llmrec_jax.models.transfer.frozen_tables import filled_table
-from llmrec_jax.models.transfer.mixture_adaptor import MixtureAdaptor
 from llmrec_jax.models.transfer.text_items import TextItemEncoder
-from llmrec_jax.models.transfer.universal_embedding import UniversalEmbedding
-from llmrec_jax.models.transfer.whitening import ParametricWhitening
 
 RNG = np.random.default_rng(0)
 VECTORS = RNG.standard_normal((5, 6)).astype(np.float32)

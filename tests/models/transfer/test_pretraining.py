@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from flax.linen import partitioning
 
+from llmrec_jax.models.transfer.adaptors import MixtureAdaptor
 from llmrec_jax.models.transfer.code_items import CodeItemEncoder
-from llmrec_jax.models.transfer.mixture_adaptor import MixtureAdaptor
+from llmrec_jax.models.transfer.contrastive import drop_items
 from llmrec_jax.models.transfer.pretraining import ContrastivePretraining, Contrasts
 from llmrec_jax.models.transfer.text_items import TextItemEncoder
-from llmrec_jax.models.transfer.views import drop_items
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape, batch_sharding, place
 from tests.models.transfer.planted_domains import LAW, OTHER_LAW, TOPICS, planted_domain
 from tests.models.transfer.trained import (

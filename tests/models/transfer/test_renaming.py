@@ -6,13 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
+from llmrec_jax.models.sequential.item_encoder import CatalogueFacts
 from llmrec_jax.models.transfer.code_items import CodeItemEncoder
 from llmrec_jax.models.transfer.frozen_tables import filled_table
 from llmrec_jax.models.transfer.pretraining import ContrastivePretraining, Contrasts
 from llmrec_jax.systems.transfer.starting_parameters import renamed
-from llmrec_jax.training.frozen_parameters import PartlyFrozen
-from llmrec_jax.training.optimizers import AdamW
+from llmrec_jax.training.optimizers import AdamW, PartlyFrozen
 from llmrec_jax.training.schedules import Constant
 from tests.models.transfer.planted_domains import LAW, TOPICS, planted_domain
 from tests.models.transfer.trained import (

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from llmrec_jax.models.transfer.sinkhorn import gumbel_sinkhorn, hard_rows, nearest_permutation, sinkhorn
+from llmrec_jax.models.transfer.code_items import gumbel_sinkhorn, hard_rows, nearest_permutation, sinkhorn
 
 LOGITS = jnp.asarray(np.random.default_rng(0).standard_normal((2, 6, 6)), jnp.float32)
 

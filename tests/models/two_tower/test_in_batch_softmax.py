@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
+from llmrec_jax.models.sequential.item_encoder import CatalogueFacts
 from llmrec_jax.models.sequential.losses import Predictions, SequenceLoss
 from llmrec_jax.models.two_tower.in_batch_softmax import InBatchSoftmax, draw_positions, in_batch_losses
 

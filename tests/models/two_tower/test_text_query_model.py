@@ -7,16 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
+from llmrec_jax.models.sequential.item_encoder import CatalogueFacts
 from llmrec_jax.models.sequential.network import Scoring
 from llmrec_jax.models.two_tower.in_batch_softmax import InBatchSoftmax
-from llmrec_jax.models.two_tower.item_tower import ItemTower
 from llmrec_jax.models.two_tower.text_query_model import TextQueryModel
-from llmrec_jax.models.two_tower.text_tower import TextTower
+from llmrec_jax.models.two_tower.towers import ItemTower, TextTower
 from llmrec_jax.retrieval.exact import ExactSearch
-from llmrec_jax.retrieval.query_encoders import TextVectors
-from llmrec_jax.retrieval.requests import Requests
-from llmrec_jax.retrieval.vector_retriever import VectorRetriever
+from llmrec_jax.retrieval.retriever import Requests
+from llmrec_jax.retrieval.vector_retriever import TextVectors, VectorRetriever
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.mesh import MeshShape
 from llmrec_jax.training.optimizers import AdamW

@@ -7,14 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
-from llmrec_jax.models.sequential.item_encoder import ItemEncoder
-from llmrec_jax.models.sequential.network import Scoring
+from llmrec_jax.models.sequential.item_encoder import CatalogueFacts, ItemEncoder
+from llmrec_jax.models.sequential.network import Scoring, SequenceEncoder
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
-from llmrec_jax.models.sequential.sequence_encoder import SequenceEncoder
-from llmrec_jax.models.two_tower.history_tower import HistoryTower
 from llmrec_jax.models.two_tower.in_batch_softmax import InBatchSoftmax
-from llmrec_jax.models.two_tower.item_tower import ItemTower
+from llmrec_jax.models.two_tower.towers import HistoryTower, ItemTower
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.mesh import MeshShape
 from llmrec_jax.training.metrics_log import read_json_lines

@@ -11,15 +11,18 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from llmrec_jax.corpora.split_files import save_splits
-from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits
+from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits, save_splits
 from llmrec_jax.decoding.beam import Beam
-from llmrec_jax.decoding.greedy import Greedy
 from llmrec_jax.decoding.name_search import NameSearch
+from llmrec_jax.decoding.sampling import Greedy
 from llmrec_jax.evaluation.answer_kinds.all_kinds import answer_kind
-from llmrec_jax.evaluation.floors.fitted_baselines import FittedBaselines, RatingBaselines, TextBaselines
-from llmrec_jax.evaluation.floors.frequent_text import FrequentText
-from llmrec_jax.evaluation.floors.rating_means import Ratings, rating_floors
+from llmrec_jax.evaluation.baselines.fitted import (
+    FittedBaselines,
+    FrequentText,
+    RatingBaselines,
+    TextBaselines,
+)
+from llmrec_jax.evaluation.baselines.rating_means import Ratings, rating_baselines
 from llmrec_jax.files import write_json
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.t5.config import T5Config
@@ -185,7 +188,7 @@ def _fitted(answer: str, rng: np.random.Generator) -> FittedBaselines:
         return TextBaselines(FrequentText.fit(['yes' if answer == 'yes_no' else 'like'], [0]))
     user, item = np.divmod(np.arange(QUESTIONS * len(ITEMS)), len(ITEMS))
     stars = rng.integers(1, 6, len(user)).astype(np.float64)
-    return RatingBaselines(rating_floors(Ratings(user, item, stars, QUESTIONS, len(ITEMS))))
+    return RatingBaselines(rating_baselines(Ratings(user, item, stars, QUESTIONS, len(ITEMS))))
 
 
 def _rows(answer: str, rng: np.random.Generator) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from llmrec_jax.decoding.beam import Beam
 from llmrec_jax.stages.prompt_evaluation.evaluate import MixtureResults, mixture_results
 from llmrec_jax.stages.prompt_evaluation.journal import Journal
-from llmrec_jax.training.checkpoint_errors import CheckpointError
+from llmrec_jax.training.checkpoint_layouts import CheckpointError
 from tests.stages.prompt_evaluation import small_shop
 
 ROOT = pathlib.Path(__file__).parents[3]

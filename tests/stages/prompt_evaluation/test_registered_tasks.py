@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from llmrec_jax.decoding.greedy import Greedy
+from llmrec_jax.decoding.sampling import Greedy
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.t5 import T5Config, Transformer
 from llmrec_jax.stages.prompt_evaluation.placed_model import PlacedModel

@@ -7,7 +7,7 @@ from llmrec_jax.corpora.splits import Splits
 from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.evaluation.recommendations import from_ranked_lists
 from llmrec_jax.evaluation.retrieval_recommender import RetrievalRecommender
-from llmrec_jax.retrieval.requests import Requests
+from llmrec_jax.retrieval.retriever import Requests
 from llmrec_jax.systems.palr.candidates import FloorCandidates, RunCandidates
 from tests.evaluation.ranking_cases import ranking_cases, sequences
 

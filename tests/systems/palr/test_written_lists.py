@@ -9,14 +9,14 @@ import pytest
 
 from llmrec_jax.corpora.simulated_shop.source import SimulatedShop
 from llmrec_jax.corpora.splits import Splits
-from llmrec_jax.decoding.greedy import Greedy
 from llmrec_jax.decoding.name_search import NameSearch
+from llmrec_jax.decoding.sampling import Greedy
 from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.evaluation.report.page import render
 from llmrec_jax.files import write_json, write_text
 from llmrec_jax.prompts.palr.data import Palr
 from llmrec_jax.prompts.palr.windows import WindowSettings
-from llmrec_jax.retrieval.search_result import SearchResult
+from llmrec_jax.retrieval.retriever import SearchResult
 from llmrec_jax.runs.record import StageRecord, record_path
 from llmrec_jax.runs.run import CONFIG, Run
 from llmrec_jax.stages.catalogue_file import ShownItems

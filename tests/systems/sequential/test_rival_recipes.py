@@ -4,9 +4,8 @@ import pytest
 
 from llmrec_jax.models.sequential.bert4rec import BERT4RecEncoder
 from llmrec_jax.models.sequential.caser import CaserEncoder
-from llmrec_jax.models.sequential.cloze import Cloze
 from llmrec_jax.models.sequential.gru import GRUEncoder
-from llmrec_jax.models.sequential.objective import NextItem
+from llmrec_jax.models.sequential.objective import Cloze, NextItem
 from tests.recipes import load_with_stand_ins
 
 ENCODERS = {'gru4rec': GRUEncoder, 'caser': CaserEncoder, 'bert4rec': BERT4RecEncoder}

@@ -3,13 +3,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
+from llmrec_jax.models.sequential.item_encoder import CatalogueFacts
 from llmrec_jax.models.sequential.losses import FullSoftmax
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
 from llmrec_jax.models.sequential.sasrec import SASRecConfig, SASRecEncoder
-from llmrec_jax.models.transfer.mixture_adaptor import MixtureAdaptor
+from llmrec_jax.models.transfer.adaptors import MixtureAdaptor, UniversalEmbedding
 from llmrec_jax.models.transfer.text_items import TextItemEncoder
-from llmrec_jax.models.transfer.universal_embedding import UniversalEmbedding
 from llmrec_jax.systems.transfer.starting_parameters import (
     drawn,
     renamed,

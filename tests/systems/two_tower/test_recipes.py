@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from llmrec_jax.models.sequential.catalogue import CatalogueFacts
+from llmrec_jax.models.sequential.item_encoder import CatalogueFacts
 from tests import recipes
 from tests.recipes import CONFIGS
 

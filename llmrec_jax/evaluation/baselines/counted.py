@@ -1,0 +1,163 @@
+"""Baselines of rankings that learn nothing but counts, which are sparse matrices of a training set.
+
+Popularity knows nothing of the user, Markov what comes after what, item-kNN which items go together.
+"""
+
+import numpy as np
+import scipy.sparse as sp
+from jaxtyping import Float
+
+from llmrec_jax.corpora.splits import Sequences
+from llmrec_jax.evaluation.recommender import DenseRecommender
+
+
+def item_counts(train: Sequences, n_items: int) -> Float[np.ndarray, 'items']:
+    """How often each item occurs."""
+    return np.bincount(train.values, minlength=n_items).astype(np.float64)
+
+
+def transition_counts(train: Sequences, n_items: int) -> sp.csr_array:
+    """[items, items]: how often the column's item came directly after the row's, within one history."""
+    followed = np.ones(max(len(train.values) - 1, 0), bool)
+    ends = train.offsets[1:-1]
+    followed[ends[(ends > 0) & (ends < len(train.values))] - 1] = False
+    return _sum_of_ones(train.values[:-1][followed], train.values[1:][followed], (n_items, n_items))
+
+
+def interactions(train: Sequences, n_items: int) -> sp.csr_array:
+    """[users, items]: 1 where the user had the item, however often."""
+    users = np.repeat(np.arange(len(train)), train.lengths)
+    matrix = _sum_of_ones(users, train.values, (len(train), n_items))
+    matrix.data[:] = 1.0
+    return matrix
+
+
+def history_weights(histories: Sequences, n_items: int, decay: float) -> sp.csr_array:
+    """[cases, items]: decay ** lag summed over an item's occurrences; the last item has lag 0."""
+    rows = np.repeat(np.arange(len(histories)), histories.lengths)
+    lag = np.repeat(histories.offsets[1:], histories.lengths) - 1 - np.arange(len(histories.values))
+    weights = np.power(float(decay), lag)
+    return sp.csr_array((weights, (rows, histories.values)), shape=(len(histories), n_items))
+
+
+def _sum_of_ones(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sp.csr_array:
+    matrix = sp.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
+    matrix.sum_duplicates()
+    return matrix
+
+
+class Popularity(DenseRecommender):
+    """Scores an item by how often it occurs in the training histories, the same for every user."""
+
+    def __init__(self, train: Sequences, n_items: int):
+        """Counts.
+
+        Args:
+          train: training histories.
+          n_items: size of the catalogue.
+        """
+        self.n_items = n_items
+        self._counts = item_counts(train, n_items)
+
+    def scores(self, histories: Sequences) -> Float[np.ndarray, 'cases items']:
+        """See `DenseRecommender.scores`."""
+        return np.tile(self._counts, (len(histories), 1))
+
+
+# Score of the most popular item where no transition is known. Small enough that popularity orders what the
+# transitions leave equal and overturns none of them: a transition 19 items back still weighs 0.5^19 = 2e-6.
+BACK_OFF = 1e-6
+
+
+class DecayedMarkov(DenseRecommender):
+    """Counts of the transitions from every item of the history; `lag` items before the last weigh decay^lag.
+
+    Where the transitions leave items equal, or say nothing, popularity decides.
+    """
+
+    def __init__(self, train: Sequences, n_items: int, decay: float = 0.5):
+        """Counts.
+
+        Args:
+          train: training histories.
+          n_items: size of the catalogue.
+          decay: weight of an item relative to the one after it.
+
+        Raises:
+          ValueError: when `decay` is not in 0..1.
+        """
+        if not 0 <= decay <= 1:
+            raise ValueError(f'DecayedMarkov.decay is {decay}; it must lie in 0..1')
+        self.n_items = n_items
+        self._decay = decay
+        self._transitions = transition_counts(train, n_items)
+        counts = item_counts(train, n_items)
+        self._back_off = BACK_OFF * counts / max(counts.max(initial=0.0), 1.0)
+
+    def scores(self, histories: Sequences) -> Float[np.ndarray, 'cases items']:
+        """See `DenseRecommender.scores`."""
+        weights = history_weights(histories, self.n_items, self._decay)
+        return (weights @ self._transitions).toarray() + self._back_off
+
+
+class Markov(DecayedMarkov):
+    """Counts of the transitions from the last item alone; popularity where they say nothing."""
+
+    def __init__(self, train: Sequences, n_items: int):
+        """Counts.
+
+        Args:
+          train: training histories.
+          n_items: size of the catalogue.
+        """
+        super().__init__(train, n_items, decay=0.0)
+
+
+class ItemKnn(DenseRecommender):
+    """Cosine of items over users, summed over the whole history.
+
+    With X the 0/1 matrix of users and items, the similarity of items i != j is
+    (X^T X)_ij / sqrt((X^T X)_ii (X^T X)_jj); an item is no neighbour of its own.
+    """
+
+    def __init__(self, train: Sequences, n_items: int):
+        """Computes all similarities that are not 0.
+
+        Args:
+          train: training histories.
+          n_items: size of the catalogue.
+        """
+        self.n_items = n_items
+        matrix = interactions(train, n_items)
+        norms = np.sqrt(matrix.sum(axis=0))
+        unit = matrix @ sp.diags_array(np.divide(1.0, norms, out=np.zeros(n_items), where=norms > 0))
+        similarity = sp.csr_array(unit.T @ unit)
+        similarity.setdiag(0.0)
+        similarity.eliminate_zeros()
+        self._similarity = similarity
+
+    def scores(self, histories: Sequences) -> Float[np.ndarray, 'cases items']:
+        """See `DenseRecommender.scores`."""
+        return (history_weights(histories, self.n_items, decay=1.0) @ self._similarity).toarray()
+
+
+BASELINES = {
+    'popularity': Popularity,
+    'item_knn': ItemKnn,
+    'markov': Markov,
+    'decayed_markov': DecayedMarkov,
+}
+
+
+def fit_baselines(train: Sequences, n_items: int) -> dict[str, DenseRecommender]:
+    """Every baseline, by its name in the results, fitted on the training histories.
+
+    Raises:
+      ValueError: when the training histories are empty or name an item outside the catalogue.
+    """
+    if not len(train.values):
+        raise ValueError('the baselines have no training events to count')
+    if train.values.min() < 0 or train.values.max() >= n_items:
+        outside = int(train.values.min()) if train.values.min() < 0 else int(train.values.max())
+        raise ValueError(f'the training histories name item {outside}, but the catalogue has {n_items} items')
+    return {name: baseline(train, n_items) for name, baseline in BASELINES.items()}
