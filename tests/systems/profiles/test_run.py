@@ -129,7 +129,11 @@ def load(*flags):
     return configured(['--gin.WORKDIR=runs/x', *flags])
 
 
-CHAT = ('overlays/language_models/chat_server', '--gin.BASE_URL=http://localhost:8000/v1', '--gin.SERVED_MODEL=m')
+CHAT = (
+    'overlays/language_models/chat_server',
+    '--gin.BASE_URL=http://localhost:8000/v1',
+    '--gin.SERVED_MODEL=m',
+)
 T5 = ('overlays/language_models/local_t5', '--gin_file=gin_configs/models/flan_t5_base.gin')
 MODELS = {
     ChatServer: CHAT,
