@@ -99,7 +99,7 @@ class NextItemQuestion:
     fields: ClassVar[frozenset[str]] = NextItemForm.fields | {'yes_no'}
 
     def __call__(self, record: Mapping[str, Array], tables: Mapping[str, Array], draws: Draws) -> Filling:
-        """See `prompt_group.Form`; the features are those of `NextItemForm`, `item` being the one asked about."""
+        """See `prompt_group.Form`; features as of `NextItemForm`, `item` being the one asked about."""
         ops = draws.ops
         texts, history, target = _history(record, tables, draws, self.max_history)
         yes = draws.coin('answer')
