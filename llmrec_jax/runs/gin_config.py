@@ -5,6 +5,7 @@ always typos, so here both are errors that name the nearest thing that exists.
 """
 
 import argparse
+import ast
 import contextlib
 import copy
 import dataclasses
@@ -18,6 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import gin
 from gin import config as gin_internals
 
+# What holds the packages llmrec_jax and gin_configs: the repository, or where both are installed.
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 MACRO = 'gin.macro'
 
@@ -219,9 +221,9 @@ def operative_config() -> str:
 
 @contextlib.contextmanager
 def _plain_files() -> Iterator[None]:
-    """Keeps gin from looking for included files in packages.
+    """Keeps gin from looking for included files in packages too.
 
-    From another working directory it would find this repository's `gin_configs`, which is none, and fail.
+    The search paths lead to all of them, and gin logs an error for every file that is in no package.
     """
     readers = gin_internals._FILE_READERS
     gin_internals._FILE_READERS = [(open, os.path.isfile)]
@@ -234,17 +236,17 @@ def _plain_files() -> Iterator[None]:
 def _quote_bare_text(binding: str) -> str:
     """Makes `WORKDIR=runs/beauty` what it means, so that a path needs no second quotes in the shell."""
     name, value = binding.split('=', 1)
-    bare = re.fullmatch(r'\s*[A-Za-z_./~][^\s\'"()@%]*\s*', value)
-    is_text = bare and value.strip() not in ('True', 'False', 'None')
-    return f'{name}={value.strip()!r}' if is_text and not _is_number(value) else binding
+    # '100k' is a text that begins with a number.
+    bare = re.fullmatch(r'\s*([A-Za-z_./~][^\s\'"()@%]*|\d+[A-Za-z][\w-]*)\s*', value)
+    return f'{name}={value.strip()!r}' if bare and not _is_literal(value.strip()) else binding
 
 
-def _is_number(value: str) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
+def _is_literal(value: str) -> bool:
+    for read in (float, ast.literal_eval):
+        with contextlib.suppress(ValueError, SyntaxError):
+            read(value)
+            return True
+    return False
 
 
 def _find(file: str, search_paths: Sequence[str]) -> pathlib.Path:

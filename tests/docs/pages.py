@@ -1,20 +1,34 @@
 """The pages, the blocks of code within them, and the commands that those show."""
 
+import importlib.util
 import pathlib
 import re
 import shlex
+import sys
+import types
 from collections.abc import Iterator, Sequence
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGES = (
     ROOT / 'README.md',
     ROOT / 'tasks' / 'README.md',
+    ROOT / 'gin_configs' / 'README.md',
     ROOT / 'tpu_scripts' / 'README.md',
     *sorted((ROOT / 'docs').glob('*.md')),
     *sorted((ROOT / 'docs' / 'systems').glob('*.md')),
 )
 BLOCK = re.compile(r'^```(\w+)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r'`([^`\n]+)`')
+
+
+def load_script(path: pathlib.Path) -> types.ModuleType:
+    """A script of docs/ as a module: docs/ is no package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look up the module that they are defined in.
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def blocks(page: pathlib.Path, language: str) -> list[str]:

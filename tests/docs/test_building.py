@@ -1,20 +1,11 @@
 """What the pages are built with: the API reference, docstrings, the figure."""
 
-import importlib.util
 import re
 
-from tests.docs.pages import ROOT
+from tests.docs.pages import ROOT, load_script
 
-
-def load(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-api_stubs = load(ROOT / 'docs' / 'api_stubs.py')
-docstrings = load(ROOT / 'docs' / 'docstrings.py')
+api_stubs = load_script(ROOT / 'docs' / 'api_stubs.py')
+docstrings = load_script(ROOT / 'docs' / 'docstrings.py')
 
 
 def test_a_page_for_each_room_that_exists(tmp_path):
@@ -66,7 +57,7 @@ def test_tables_and_code_of_docstrings():
 
 
 def test_the_figure_shows_the_table_of_the_quickstart():
-    figure = load(ROOT / 'docs' / 'figures' / 'quickstart.py')
+    figure = load_script(ROOT / 'docs' / 'figures' / 'quickstart.py')
     drawn = figure.FIGURE.read_text()
     recalls = figure.recalls(figure.PAGE.read_text())
     assert set(recalls) >= {'TIGER', 'popularity', 'ceiling'}

@@ -36,13 +36,13 @@ def test_files_and_bindings_configure_the_recipe(make):
     assert whole == sample_recipe.Whole(part=sample_recipe.Part(width=7), workdir='runs/a')
 
 
-@pytest.mark.parametrize('value', ['runs/a', './runs/a', '/data/runs-1.2/a', '~/runs', 'name'])
+@pytest.mark.parametrize('value', ['runs/a', './runs/a', '/data/runs-1.2/a', '~/runs', 'name', '100k', '1m'])
 def test_bare_text_needs_no_second_quotes(make, value):
     assert make(f'--gin.WORKDIR={value}').workdir == value
 
 
 @pytest.mark.parametrize(
-    ('text', 'value'), [('None', None), ('True', True), ('1e-3', 1e-3), ('(1, 2)', (1, 2))]
+    ('text', 'value'), [('None', None), ('True', True), ('1e-3', 1e-3), ('0x1f', 31), ('(1, 2)', (1, 2))]
 )
 def test_literals_stay_literals(make, text, value):
     assert make(f'--gin.WORKDIR={text}').workdir == value
