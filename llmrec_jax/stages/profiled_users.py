@@ -7,7 +7,7 @@ import numpy as np
 
 from llmrec_jax.corpora.splits import Sequences
 from llmrec_jax.prompts.naming.scheme import distinct
-from llmrec_jax.prompts.palr.profile_prompt import ShownItem
+from llmrec_jax.prompts.palr.profile_text import ShownItem
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -10,21 +10,25 @@ from jaxtyping import Int
 from llmrec_jax.corpora.corpus import Corpus
 from llmrec_jax.corpora.splits import RankingCases, Sequences, leave_last_out
 from llmrec_jax.prompts.naming.scheme import ItemNaming
+from llmrec_jax.prompts.naming.titles import ListedTitles
 from llmrec_jax.prompts.palr.forms import (
-    FollowingItems,
-    FollowingItemsOfCandidates,
-    FollowingItemsOfRetrieved,
-)
-from llmrec_jax.prompts.palr.hard_negatives import HardNegatives, with_hard_negatives
-from llmrec_jax.prompts.palr.templates import (
     RECOMMEND,
     RECOMMEND_DRAWN,
     RECOMMEND_RETRIEVAL,
     TEMPLATES,
+    FollowingItems,
+    FollowingItemsOfCandidates,
+    FollowingItemsOfRetrieved,
     profile_text,
 )
-from llmrec_jax.prompts.palr.titles import ListedTitles
-from llmrec_jax.prompts.palr.windows import Windows, WindowSettings, training_windows, windows_of_cases
+from llmrec_jax.prompts.palr.windows import (
+    HardNegatives,
+    Windows,
+    WindowSettings,
+    training_windows,
+    windows_of_cases,
+    with_hard_negatives,
+)
 from llmrec_jax.prompts.prompt_group import PromptGroup
 from llmrec_jax.prompts.records.record_table import Records
 
