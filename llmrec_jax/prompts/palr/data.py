@@ -117,7 +117,9 @@ class Palr:
         names = self.item_naming.item_names(corpus, splits.train)
         _check_names(names)
         negatives = HardNegatives.of(splits.train, corpus.items.categories)
-        validation = splits.validation.select(_drawn(len(splits.validation), self.validation_users, seed))
+        validation = splits.validation.select(
+            draw_rows(len(splits.validation), self.validation_users, (seed, 2))
+        )
         windows = {
             'train': training_windows(splits.train, n_items, self.windows, seed),
             'validation': windows_of_cases(validation, self.windows.max_history),
@@ -181,15 +183,9 @@ def _check_names(names: Sequence[str]) -> None:
     for item, name in enumerate(names):
         if '"' in name or '|' in name:
             raise ValueError(
-                f'item {item} is called {name!r}, which cannot be listed: use palr.titles.ListedTitles, or '
+                f'item {item} is called {name!r}, which cannot be listed: use naming.titles.ListedTitles, or '
                 'names without double quotes and |'
             )
-
-
-def _drawn(count: int, most: int | None, seed: int) -> Int[np.ndarray, 'drawn']:
-    if most is None or most >= count:
-        return np.arange(count)
-    return np.sort(np.random.default_rng((seed, 2)).permutation(count)[:most])
 
 
 def _cases_of(cases: RankingCases, users: Int[np.ndarray, 'users']) -> RankingCases:
