@@ -24,8 +24,8 @@ from llmrec_jax.corpora.source import identity
 from llmrec_jax.evaluation.answer_kinds.items import ItemList
 from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.prompts.palr.data import Palr
+from llmrec_jax.prompts.palr.forms import RECOMMEND, RECOMMEND_RETRIEVAL
 from llmrec_jax.prompts.palr.profiles import load_profiles
-from llmrec_jax.prompts.palr.templates import RECOMMEND, RECOMMEND_RETRIEVAL
 from tasks.prompt_tasks import PromptTask, TaskSet
 from tasks.task_names import in_letters
 

@@ -11,8 +11,7 @@ import tensorflow as tf
 
 from llmrec_jax.evaluation.answer_kinds.items import Item, ItemOfCandidates
 from llmrec_jax.prompts.records.words import tables_for
-from llmrec_jax.prompts.tf_ops import TENSORFLOW
-from llmrec_jax.prompts.tf_prompts import prompt_examples, records_dataset
+from llmrec_jax.prompts.tf_prompts import TENSORFLOW, prompt_examples, records_dataset
 from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.text.vocabulary_sources import MODEL
 from tasks.content_digest import content_digest

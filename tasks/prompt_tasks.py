@@ -17,6 +17,7 @@ from llmrec_jax.prompts.prompt_group import PromptGroup
 from llmrec_jax.prompts.records.record_table import Records
 from llmrec_jax.prompts.records.words import tables_for
 from llmrec_jax.prompts.template import Template
+from llmrec_jax.subsets import draw_rows
 
 # What forms call an item is the answer's row in the catalogue, or that of the item asked about.
 RENAMED = {'item': 'target'}
@@ -156,7 +157,4 @@ class TaskSet:
 
 def drawn(records: Records, most: int | None, seed: int) -> Records:
     """At most `most` of the records, drawn by `seed` and kept in their order; None for all."""
-    if most is None or len(records) <= most:
-        return records
-    chosen = np.random.default_rng(seed).permutation(len(records))[:most]
-    return records.take(np.sort(chosen))
+    return records.take(draw_rows(len(records), most, seed))

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from llmrec_jax.corpora.corpus import Corpus
 from llmrec_jax.corpora.splits import Sequences
-from llmrec_jax.prompts.naming.codes import CodeNames
+from llmrec_jax.prompts.naming.numbers import CodeNames
 from llmrec_jax.semantic_ids.code_table import CodeTable
 
 

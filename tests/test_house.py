@@ -1,4 +1,4 @@
-"""The house itself: names that stand once, files of a readable size, and no question of which system it is."""
+"""The house itself: names that stand once, files of a readable size, rooms that know no system."""
 
 import ast
 import collections

@@ -18,8 +18,8 @@ import tensorflow_datasets as tfds
 
 from llmrec_jax.corpora.builders import builder_class
 from llmrec_jax.corpora.corpus import Corpus, Events, Items, Users
-from llmrec_jax.corpora.source import CorpusSource, identity, needs_download, with_files
-from llmrec_jax.corpora.tfds_builder import SPLIT, TABLES, CorpusConfig, variant
+from llmrec_jax.corpora.source import CorpusSource, identity
+from llmrec_jax.corpora.tfds_builder import SPLIT, TABLES, CorpusConfig, needs_download, variant, with_files
 
 LOG = logging.getLogger(__name__)
 # SeqIO deals whole files out to hosts, so there must be at least as many as data-parallel hosts.

@@ -1,16 +1,9 @@
-"""What a corpus is made from: the interface of a source, and what identifies the corpus it gives.
-
-Files of a published data set come through TFDS's download manager.
-"""
+"""What a corpus is made from: the interface of a source, and what identifies the corpus it gives."""
 
 import dataclasses
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
-
-import tensorflow_datasets as tfds
 
 from llmrec_jax.corpora.corpus import Corpus
 from llmrec_jax.corpora.raw_files import file_sha256
@@ -86,26 +79,3 @@ def identity(source: CorpusSource) -> dict[str, Any]:
         },
         'files': {name: file_sha256(path) for name, path in files.items()},
     }
-
-
-def needs_download(source: CorpusSource) -> bool:
-    """Whether the source reads published files and names no directory that holds them."""
-    return isinstance(source, DownloadableSource) and source.manual_dir is None
-
-
-def with_files(source: CorpusSource, manager: tfds.download.DownloadManager) -> CorpusSource:
-    """`source` with its files at hand: itself, unless it needs a download.
-
-    Downloads are kept under their published names in `<download_dir>/<kind of source>/`, where the next call
-    finds them; a download that breaks off leaves nothing there.
-    """
-    if not needs_download(source):
-        return source
-    directory = Path(manager.download_dir) / source.name.split('/')[0]
-    directory.mkdir(parents=True, exist_ok=True)
-    missing = {name: url for name, url in source.urls().items() if not (directory / name).is_file()}
-    for name, path in manager.download(missing).items():
-        beside = directory / f'{name}.{os.getpid()}.part'
-        shutil.copyfile(path, beside)
-        os.replace(beside, directory / name)
-    return dataclasses.replace(source, manual_dir=str(directory))

@@ -23,6 +23,7 @@ from llmrec_jax.evaluation.metric_estimates import Measured, MetricEstimates, pl
 from llmrec_jax.evaluation.metrics import case_metrics
 from llmrec_jax.evaluation.protocol import SPLITS
 from llmrec_jax.evaluation.recommender import DenseRecommender
+from llmrec_jax.subsets import draw_rows
 
 DRAWN = ('uniform', 'popularity')
 EXCLUDED = ('nothing', 'history', 'training', 'sequence')
@@ -87,10 +88,7 @@ class SampledProtocol:
 
     def chosen(self, cases: RankingCases) -> RankingCases:
         """The cases that are asked about."""
-        if self.users is None or len(cases) <= self.users:
-            return cases
-        drawn = np.random.default_rng(self.seed).permutation(len(cases))[: self.users]
-        return cases.select(np.sort(drawn))
+        return cases.select(draw_rows(len(cases), self.users, self.seed))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -2,21 +2,22 @@
 
 import dataclasses
 import functools
-import hashlib
-import json
 import os
-import pathlib
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from llmrec_jax import files
 from llmrec_jax.semantic_ids.collisions import shares_prefix
 from llmrec_jax.semantic_ids.product_quantization import ProductCodebooks
-from llmrec_jax.semantic_ids.quantization import check_codes
+from llmrec_jax.semantic_ids.quantization import (
+    check_codes,
+    codes_fingerprint,
+    read_codes,
+    vectors_record,
+    write_codes,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,9 +50,7 @@ class ItemCodes:
     @functools.cached_property
     def fingerprint(self) -> str:
         """sha256 of the codes and the number of codewords."""
-        digest = hashlib.sha256(json.dumps([list(self.codes.shape), self.codewords]).encode())
-        digest.update(np.ascontiguousarray(self.codes, '<i4').tobytes())
-        return digest.hexdigest()
+        return codes_fingerprint(self.codes, self.codewords)
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes one `.npz` file; what was at `path` stays until the new file is complete."""
@@ -61,8 +60,7 @@ class ItemCodes:
             'provenance': dict(self.provenance),
             'fingerprint': self.fingerprint,
         }
-        with files.written_whole(path) as file:
-            np.savez_compressed(file, codes=self.codes.astype('<i4'), manifest=np.array(json.dumps(manifest)))
+        write_codes(path, self.codes, manifest)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> 'ItemCodes':
@@ -72,19 +70,11 @@ class ItemCodes:
           FileNotFoundError: if there is nothing.
           ValueError: if the file is cut short, is something else, or its codes are not those that were saved.
         """
-        path = pathlib.Path(path)
-        try:
-            with np.load(path, allow_pickle=False) as content:
-                manifest = json.loads(str(content['manifest']))
-                found = cls(content['codes'].astype(np.int32), manifest['codewords'], manifest['provenance'])
-            intact = found.fingerprint == manifest['fingerprint']
-        except FileNotFoundError:
-            raise
-        except (zipfile.BadZipFile, EOFError, KeyError, TypeError, ValueError, OSError) as error:
-            raise ValueError(f'{path} holds no complete item codes ({error}): make them anew') from error
-        if not intact:
-            raise ValueError(f'{path}: the codes are not those that were saved; make them anew')
-        return found
+        return read_codes(
+            path,
+            'item codes',
+            lambda codes, manifest: cls(codes, manifest['codewords'], manifest['provenance']),
+        )
 
 
 def code_items(
@@ -107,7 +97,6 @@ def code_items(
         codebooks.codewords.shape[1],
         {
             **(provenance or {}),
-            'vectors_sha256': hashlib.sha256(np.ascontiguousarray(vectors, '<f4').tobytes()).hexdigest(),
-            'vectors_shape': list(vectors.shape),
+            **vectors_record(vectors),
         },
     )

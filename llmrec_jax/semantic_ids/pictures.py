@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
 from llmrec_jax.semantic_ids.quantization import Quantization
+from llmrec_jax.subsets import draw_rows
 
 DOTS_PER_INCH = 110
 
@@ -47,7 +48,7 @@ def first_code_scatter(
     seed: int = 0,
 ) -> bytes:
     """The vectors' first two principal components, coloured by the first code."""
-    rows = np.sort(np.random.default_rng(seed).permutation(len(vectors))[:max_items])
+    rows = draw_rows(len(vectors), max_items, seed)
     plane = PCA(n_components=2, random_state=seed).fit_transform(vectors[rows])
     figure = Figure(figsize=(5.2, 4.6), layout='constrained')
     axis = figure.subplots()

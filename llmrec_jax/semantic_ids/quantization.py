@@ -1,11 +1,20 @@
-"""What every quantizer takes and returns: item vectors in, one code a level out."""
+"""What every quantizer takes and returns: item vectors in, one code a level out; and codes as files."""
 
 import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import zipfile
 from collections.abc import Callable, Mapping
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
+
+from llmrec_jax import files
+
+Codes = TypeVar('Codes')
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
 """Called with (units of work done, units in all, the latest figures)."""
@@ -86,3 +95,61 @@ def check_codes(codes: Int[np.ndarray, 'items levels'], codebook_sizes: tuple[in
             f'item {row} has code {int(codes[row, level])} at level {level}, '
             f'whose codebook has {codebook_sizes[level]} codewords'
         )
+
+
+def codes_fingerprint(codes: Int[np.ndarray, 'items levels'], sizes: Any) -> str:
+    """sha256 of the codes and the sizes of their codebooks, as JSON has these."""
+    digest = hashlib.sha256(json.dumps([list(codes.shape), sizes]).encode())
+    digest.update(np.ascontiguousarray(codes, '<i4').tobytes())
+    return digest.hexdigest()
+
+
+def vectors_record(vectors: Float[np.ndarray, 'items dim']) -> dict[str, Any]:
+    """What the provenance of codes says of the vectors that they were made from."""
+    digest = hashlib.sha256(np.ascontiguousarray(vectors, '<f4').tobytes()).hexdigest()
+    return {'vectors_sha256': digest, 'vectors_shape': list(vectors.shape)}
+
+
+def write_codes(
+    path: str | os.PathLike, codes: Int[np.ndarray, 'items levels'], manifest: Mapping[str, Any]
+) -> None:
+    """Writes codes as one `.npz` file; what was at `path` stays until the new file is complete.
+
+    Args:
+      path: of the file.
+      codes: one row an item.
+      manifest: JSON-able; its 'fingerprint' vouches for the codes.
+    """
+    with files.written_whole(path) as file:
+        np.savez_compressed(file, codes=codes.astype('<i4'), manifest=np.array(json.dumps(manifest)))
+
+
+def read_codes(
+    path: str | os.PathLike,
+    what: str,
+    make: Callable[[Int[np.ndarray, 'items levels'], Mapping[str, Any]], Codes],
+) -> Codes:
+    """Reads what `write_codes` wrote.
+
+    Args:
+      path: of the file.
+      what: the file's content, for errors.
+      make: from codes and manifest what the file holds, which has a `fingerprint`.
+
+    Raises:
+      FileNotFoundError: if there is none.
+      ValueError: if the file is cut short, is something else, or its codes are not those that were saved.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'there is no {what} at {path}: make it first')
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            manifest = json.loads(str(content['manifest']))
+            made = make(content['codes'].astype(np.int32), manifest)
+        intact = made.fingerprint == manifest['fingerprint']
+    except (zipfile.BadZipFile, EOFError, KeyError, TypeError, ValueError, OSError) as error:
+        raise ValueError(f'{path} holds no complete {what} ({error}): delete it and make it anew') from error
+    if not intact:
+        raise ValueError(f'{path}: the codes are not those that were saved; delete it and make it anew')
+    return made

@@ -106,10 +106,6 @@ class TokenLayout:
             raise ValueError('this layout has no user tokens: set user_tokens above 0')
         return self.user_offset + hashed % self.user_tokens
 
-    def user_token_ids(self, user_ids: Sequence[str]) -> Int[np.ndarray, 'users']:
-        """`user_token` of each user."""
-        return np.fromiter((self.user_token(user_id) for user_id in user_ids), np.int32, len(user_ids))
-
     def token_texts(self) -> list[str]:
         """Each token in words: '<pad>', '</s>', '<unk>', '<level_code>' ..., '<user_n>' ..."""
         levels = [

@@ -13,6 +13,7 @@ from llmrec_jax.runs.record import facts_of
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
 from llmrec_jax.stages.catalogue_file import ShownItems, load_catalogue, save_catalogue
+from llmrec_jax.subsets import draw_rows
 
 if TYPE_CHECKING:
     from llmrec_jax.corpora.corpus import Corpus
@@ -94,7 +95,4 @@ class CaseDraw:
 
 def drawn_cases(cases: RankingCases, wanted: int | None, seed: int) -> RankingCases:
     """So many of the cases, drawn by a seed, in their order; all where fewer are there or None is wanted."""
-    if wanted is None or len(cases) <= wanted:
-        return cases
-    drawn = np.random.default_rng(seed).permutation(len(cases))
-    return cases.select(np.sort(drawn[:wanted]))
+    return cases.select(draw_rows(len(cases), wanted, seed))

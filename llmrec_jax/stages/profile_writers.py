@@ -14,8 +14,7 @@ from llmrec_jax.language_models.language_model import (
 )
 from llmrec_jax.language_models.stored_responses import StoredResponses
 from llmrec_jax.language_models.usage import Prices
-from llmrec_jax.prompts.palr.profile_prompt import profile_prompt
-from llmrec_jax.prompts.palr.profile_reply import read_profile
+from llmrec_jax.prompts.palr.profile_text import profile_prompt, read_profile
 from llmrec_jax.prompts.palr.profiles import UserProfile
 from llmrec_jax.stages.profiled_users import ProfiledUsers
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from llmrec_jax.corpora.splits import Sequences
 from llmrec_jax.prompts.naming.scheme import distinct
-from llmrec_jax.prompts.palr.profile_prompt import ShownItem
+from llmrec_jax.prompts.palr.profile_text import ShownItem
+from llmrec_jax.subsets import draw_rows
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,8 +41,7 @@ def profiled_users(
       seed: of the draw.
     """
     users = np.flatnonzero(train.lengths)
-    if max_users is not None and max_users < len(users):
-        users = np.sort(np.random.default_rng(seed).permutation(users)[:max_users])
+    users = users[draw_rows(len(users), max_users, seed)]
     histories = {}
     for user in users.tolist():
         newest_first = dict.fromkeys(reversed(train[user].tolist()))

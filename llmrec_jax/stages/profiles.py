@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource, identity
 from llmrec_jax.prompts.naming.titles import TitleNames
-from llmrec_jax.prompts.palr.profile_relation import relation
+from llmrec_jax.prompts.palr.profile_text import relation
 from llmrec_jax.prompts.palr.profiles import Profiles, UserProfile, load_profiles, save_profiles
 from llmrec_jax.runs.artifact import Artifact, place
 from llmrec_jax.runs.run import Run

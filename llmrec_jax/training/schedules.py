@@ -1,5 +1,6 @@
 """Learning-rate schedules: learning rate as a function of the number of updates made before."""
 
+import abc
 import dataclasses
 from typing import Protocol, runtime_checkable
 
@@ -56,8 +57,8 @@ class InverseSquareRoot:
 
 
 @dataclasses.dataclass(frozen=True)
-class WarmupCosine:
-    """Linear from 0 to `peak` in `warmup_steps`, then half a cosine down to `end` at `total_steps`.
+class _Warmup(abc.ABC):
+    """Linear from 0 to `peak` in `warmup_steps`, then down to `end` at `total_steps`.
 
     Attributes:
       peak: the largest learning rate.
@@ -75,53 +76,33 @@ class WarmupCosine:
     end: float = 0.0
 
     def __post_init__(self):
-        _check_warmup(self.warmup_steps, self.total_steps)
+        if not 0 <= self.warmup_steps < self.total_steps:
+            raise ValueError(
+                f'warmup_steps={self.warmup_steps} must lie between 0 and total_steps={self.total_steps}'
+            )
 
     def __call__(self, step: int | Int[Array, '']) -> Float[Array, '']:
         """Learning rate at `step`, counted from 0."""
-        decay = self.total_steps - self.warmup_steps
-        return _warmed_up(
-            self.peak,
-            self.warmup_steps,
-            optax.cosine_decay_schedule(self.peak, decay, alpha=self.end / self.peak),
-        )(step)
+        warmup = optax.linear_schedule(0.0, self.peak, max(self.warmup_steps, 1))
+        decay = self._decay(self.total_steps - self.warmup_steps)
+        return optax.join_schedules([warmup, decay], [self.warmup_steps])(step)
+
+    @abc.abstractmethod
+    def _decay(self, steps: int) -> optax.Schedule:
+        """From `peak` to `end` in so many updates."""
 
 
 @dataclasses.dataclass(frozen=True)
-class WarmupLinear:
-    """Linear from 0 to `peak` in `warmup_steps`, then linear down to `end` at `total_steps`.
+class WarmupCosine(_Warmup):
+    """Linear from 0 to `peak` in `warmup_steps`, then half a cosine down to `end` at `total_steps`."""
 
-    Attributes:
-      peak: the largest learning rate.
-      warmup_steps: updates until it is reached.
-      total_steps: updates until `end` is reached, warm-up included.
-      end: the last learning rate.
-
-    Raises:
-      ValueError: when the warm-up is not shorter than the whole.
-    """
-
-    peak: float
-    warmup_steps: int
-    total_steps: int
-    end: float = 0.0
-
-    def __post_init__(self):
-        _check_warmup(self.warmup_steps, self.total_steps)
-
-    def __call__(self, step: int | Int[Array, '']) -> Float[Array, '']:
-        """Learning rate at `step`, counted from 0."""
-        decay = self.total_steps - self.warmup_steps
-        return _warmed_up(self.peak, self.warmup_steps, optax.linear_schedule(self.peak, self.end, decay))(
-            step
-        )
+    def _decay(self, steps: int) -> optax.Schedule:
+        return optax.cosine_decay_schedule(self.peak, steps, alpha=self.end / self.peak)
 
 
-def _check_warmup(warmup_steps: int, total_steps: int) -> None:
-    if not 0 <= warmup_steps < total_steps:
-        raise ValueError(f'warmup_steps={warmup_steps} must lie between 0 and total_steps={total_steps}')
+@dataclasses.dataclass(frozen=True)
+class WarmupLinear(_Warmup):
+    """Linear from 0 to `peak` in `warmup_steps`, then linear down to `end` at `total_steps`."""
 
-
-def _warmed_up(peak: float, warmup_steps: int, decay: optax.Schedule) -> optax.Schedule:
-    warmup = optax.linear_schedule(0.0, peak, max(warmup_steps, 1))
-    return optax.join_schedules([warmup, decay], [warmup_steps])
+    def _decay(self, steps: int) -> optax.Schedule:
+        return optax.linear_schedule(self.peak, self.end, steps)

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from llmrec_jax.decoding.exhaustive import rank_items, score_items
+from tests.decoding.exhaustive import rank_items, score_items
 from tests.decoding.recurrent_model import RecurrentModel, random_tokens
 
 

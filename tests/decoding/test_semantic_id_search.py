@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrec_jax.decoding.beam_search import Beams, invalid_rate
-from llmrec_jax.decoding.exhaustive import rank_items, score_items
 from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
 from llmrec_jax.semantic_ids.trie import Trie, build_trie, find_items, restrict
+from tests.decoding.exhaustive import rank_items, score_items
 from tests.decoding.recurrent_model import RecurrentModel, python_beam_search, random_tokens
 
 

@@ -8,11 +8,11 @@ from jax import export
 from jax.sharding import NamedSharding, PartitionSpec
 
 from llmrec_jax.decoding.beam_search import invalid_rate
-from llmrec_jax.decoding.exhaustive import rank_items
 from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.t5 import Transformer
 from llmrec_jax.semantic_ids.trie import build_trie, find_items
+from tests.decoding.exhaustive import rank_items
 from tests.decoding.t5_problem import T5Problem, t5_problem
 
 USERS = 8

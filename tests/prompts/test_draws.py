@@ -6,9 +6,8 @@ import tensorflow as tf
 from scipy import stats
 
 from llmrec_jax.prompts.array_ops import NUMPY
-from llmrec_jax.prompts.draws import Draws
-from llmrec_jax.prompts.hashing import outputs
-from llmrec_jax.prompts.tf_ops import TENSORFLOW
+from llmrec_jax.prompts.draws import Draws, outputs
+from llmrec_jax.prompts.tf_prompts import TENSORFLOW
 
 
 def _draws(ops=NUMPY, *, seed=0, epoch=0, record=0, repetition=0) -> Draws:

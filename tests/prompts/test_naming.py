@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 
 from llmrec_jax.corpora.splits import leave_last_out
-from llmrec_jax.prompts.naming.codes import CodeNames
-from llmrec_jax.prompts.naming.collaborative import CollaborativeNames, co_occurrence
-from llmrec_jax.prompts.naming.collaborative_users import CollaborativeUsers
-from llmrec_jax.prompts.naming.numbers import RandomNumbers, SequentialNumbers, TrainingNumbers
+from llmrec_jax.prompts.naming.collaborative import CollaborativeNames, CollaborativeUsers, co_occurrence
+from llmrec_jax.prompts.naming.numbers import CodeNames, RandomNumbers, SequentialNumbers, TrainingNumbers
 from llmrec_jax.prompts.naming.scheme import ItemNaming, UserNaming, distinct
 from llmrec_jax.prompts.naming.titles import TitleNames
 from tests.prompts.corpora import corpus_of

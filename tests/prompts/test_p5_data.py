@@ -153,7 +153,7 @@ def test_an_unknown_choice_is_refused(options):
 def test_plain_prompts_import_no_tensorflow():
     modules = (
         'llmrec_jax.prompts, llmrec_jax.prompts.p5.data, llmrec_jax.prompts.naming.titles, '
-        'llmrec_jax.prompts.naming.collaborative, llmrec_jax.prompts.naming.codes'
+        'llmrec_jax.prompts.naming.collaborative, llmrec_jax.prompts.naming.numbers'
     )
     code = f'import sys, {modules}; sys.exit("tensorflow" in sys.modules)'
     assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0

@@ -12,13 +12,11 @@ from llmrec_jax.corpora.corpus import Corpus
 from llmrec_jax.corpora.splits import leave_last_out
 from llmrec_jax.prompts.array_ops import NUMPY
 from llmrec_jax.prompts.naming.numbers import RandomNumbers
-from llmrec_jax.prompts.palr.affinity import nearest_items
+from llmrec_jax.prompts.naming.titles import ListedTitles
 from llmrec_jax.prompts.palr.data import Palr, PalrData
-from llmrec_jax.prompts.palr.titles import ListedTitles
-from llmrec_jax.prompts.palr.windows import WindowSettings, training_windows
+from llmrec_jax.prompts.palr.windows import WindowSettings, nearest_items, training_windows
 from llmrec_jax.prompts.records.words import tables_for
-from llmrec_jax.prompts.tf_ops import TENSORFLOW
-from llmrec_jax.prompts.tf_prompts import prompt_examples, records_dataset
+from llmrec_jax.prompts.tf_prompts import TENSORFLOW, prompt_examples, records_dataset
 from tests.evaluation.ranking_cases import sequences
 from tests.prompts.corpora import corpus_of
 

@@ -3,10 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrec_jax.prompts.palr import profile_reply
-from llmrec_jax.prompts.palr.profile_prompt import ShownItem, profile_prompt
-from llmrec_jax.prompts.palr.profile_relation import relation
-from llmrec_jax.prompts.palr.profile_reply import read_profile, written_keywords
+from llmrec_jax.prompts.palr import profile_text
+from llmrec_jax.prompts.palr.profile_text import (
+    ShownItem,
+    profile_prompt,
+    read_profile,
+    relation,
+    written_keywords,
+)
 from llmrec_jax.prompts.palr.profiles import Profiles, UserProfile, load_profiles, save_profiles
 
 HISTORY = [
@@ -66,18 +70,18 @@ def test_keywords_that_do_not_come_from_the_history_are_rejected():
     read = read_profile(text, HISTORY, 2)
     assert read.keywords == {'heists': (0,), 'horror': (1,)}
     assert read.rejected == {
-        profile_reply.OUTSIDE_HISTORY: 1,
-        profile_reply.REPEATED: 1,
-        profile_reply.NO_ITEMS: 1,
-        profile_reply.TOO_LONG: 2,
-        profile_reply.TOO_MANY: 1,
+        profile_text.OUTSIDE_HISTORY: 1,
+        profile_text.REPEATED: 1,
+        profile_text.NO_ITEMS: 1,
+        profile_text.TOO_LONG: 2,
+        profile_text.TOO_MANY: 1,
     }
 
 
 def test_a_reply_that_was_cut_keeps_what_is_whole():
     text = reply(('heists', 'Heat (1995)', "Ocean's Eleven"), ('space', 'Alien, the first'))
     assert read_profile(text[:-4], HISTORY, 2).keywords == {'heists': (0, 2)}
-    assert read_profile('', HISTORY, 2) == profile_reply.ReadProfile({}, {})
+    assert read_profile('', HISTORY, 2) == profile_text.ReadProfile({}, {})
 
 
 PARTS = st.sampled_from(['KEYWORD_1:', 'HISTORY_ITEMS_1:', '"Heat (1995)"', '"', ',', '\n', 'crime', 'Rio'])

@@ -4,7 +4,7 @@ from scipy import stats
 
 from llmrec_jax.prompts.array_ops import NUMPY
 from llmrec_jax.prompts.draws import Draws
-from llmrec_jax.prompts.p5.stars import star_texts
+from llmrec_jax.prompts.p5.names import star_texts
 from llmrec_jax.prompts.rating_scale import RatingScale
 
 

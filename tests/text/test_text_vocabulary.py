@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmrec_jax.corpora.splits import leave_last_out
-from llmrec_jax.prompts.naming.codes import CodeNames
 from llmrec_jax.prompts.naming.collaborative import CollaborativeNames
-from llmrec_jax.prompts.naming.numbers import RandomNumbers
+from llmrec_jax.prompts.naming.numbers import CodeNames, RandomNumbers
 from llmrec_jax.prompts.naming.titles import TitleNames
 from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.text.vocabulary_sources import MODEL, T5Vocabulary, TrainedVocabulary

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from llmrec_jax.prompts.array_ops import Array
-from llmrec_jax.prompts.candidates import CANDIDATE_FIELDS, with_negatives
-from llmrec_jax.prompts.draws import Draws
+from llmrec_jax.prompts.draws import CANDIDATE_FIELDS, Draws, with_negatives
 from llmrec_jax.prompts.p5.names import ITEM_FIELDS, USER_FIELDS, item_texts, user_texts
 from llmrec_jax.prompts.prompt_group import Filling, PromptGroup
 from llmrec_jax.prompts.template import Listing, Template

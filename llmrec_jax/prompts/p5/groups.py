@@ -4,18 +4,18 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping
 
-from llmrec_jax.prompts.p5 import direct, explanation, rating, review, sequential, zero_shot
+from llmrec_jax.prompts.p5 import direct, reviews, sequential
 from llmrec_jax.prompts.prompt_group import Form, PromptGroup
 from llmrec_jax.prompts.rating_scale import RatingScale
 from llmrec_jax.prompts.template import Template, by_id
 
 TEMPLATES = (
-    *rating.TEMPLATES,
+    *reviews.RATING_TEMPLATES,
     *sequential.TEMPLATES,
-    *explanation.TEMPLATES,
-    *review.TEMPLATES,
+    *reviews.EXPLANATION_TEMPLATES,
+    *reviews.REVIEW_TEMPLATES,
     *direct.TEMPLATES,
-    *zero_shot.TEMPLATES,
+    *reviews.TRANSFER_TEMPLATES,
 )
 # Examples of each record in an epoch, as published.
 RATES = {
@@ -92,14 +92,14 @@ class P5Prompts:
         }
 
     def _forms(self, noisy: bool) -> dict[str, Form]:
-        explained = explanation.ExplainedItem(self.scale, noisy)
+        explained = reviews.ExplainedItem(self.scale, noisy)
         return {
-            'rating_stars': rating.RatedItem(self.scale, noisy),
-            'sequential_next_item': sequential.NextItem(self.max_history),
+            'rating_stars': reviews.RatedItem(self.scale, noisy),
+            'sequential_next_item': sequential.NextItemForm(self.max_history),
             'sequential_candidates': sequential.NextItemOfCandidates(self.max_history, self.candidates),
             'sequential_yes_no': sequential.NextItemQuestion(self.max_history),
             'explanation_sentence': explained,
-            'review_review': review.ReviewedItem(self.scale, noisy),
+            'review_review': reviews.ReviewedItem(self.scale, noisy),
             'direct_yes_no': direct.RecommendationQuestion(),
             'direct_candidates': direct.RecommendationOfCandidates(self.candidates),
             'zero_shot_transfer': explained,

@@ -10,21 +10,25 @@ from jaxtyping import Int
 from llmrec_jax.corpora.corpus import Corpus
 from llmrec_jax.corpora.splits import RankingCases, Sequences, leave_last_out
 from llmrec_jax.prompts.naming.scheme import ItemNaming
+from llmrec_jax.prompts.naming.titles import ListedTitles
 from llmrec_jax.prompts.palr.forms import (
-    FollowingItems,
-    FollowingItemsOfCandidates,
-    FollowingItemsOfRetrieved,
-)
-from llmrec_jax.prompts.palr.hard_negatives import HardNegatives, with_hard_negatives
-from llmrec_jax.prompts.palr.templates import (
     RECOMMEND,
     RECOMMEND_DRAWN,
     RECOMMEND_RETRIEVAL,
     TEMPLATES,
+    FollowingItems,
+    FollowingItemsOfCandidates,
+    FollowingItemsOfRetrieved,
     profile_text,
 )
-from llmrec_jax.prompts.palr.titles import ListedTitles
-from llmrec_jax.prompts.palr.windows import Windows, WindowSettings, training_windows, windows_of_cases
+from llmrec_jax.prompts.palr.windows import (
+    HardNegatives,
+    Windows,
+    WindowSettings,
+    training_windows,
+    windows_of_cases,
+    with_hard_negatives,
+)
 from llmrec_jax.prompts.prompt_group import PromptGroup
 from llmrec_jax.prompts.records.record_table import Records
 
@@ -113,7 +117,9 @@ class Palr:
         names = self.item_naming.item_names(corpus, splits.train)
         _check_names(names)
         negatives = HardNegatives.of(splits.train, corpus.items.categories)
-        validation = splits.validation.select(_drawn(len(splits.validation), self.validation_users, seed))
+        validation = splits.validation.select(
+            draw_rows(len(splits.validation), self.validation_users, (seed, 2))
+        )
         windows = {
             'train': training_windows(splits.train, n_items, self.windows, seed),
             'validation': windows_of_cases(validation, self.windows.max_history),
@@ -177,15 +183,9 @@ def _check_names(names: Sequence[str]) -> None:
     for item, name in enumerate(names):
         if '"' in name or '|' in name:
             raise ValueError(
-                f'item {item} is called {name!r}, which cannot be listed: use palr.titles.ListedTitles, or '
+                f'item {item} is called {name!r}, which cannot be listed: use naming.titles.ListedTitles, or '
                 'names without double quotes and |'
             )
-
-
-def _drawn(count: int, most: int | None, seed: int) -> Int[np.ndarray, 'drawn']:
-    if most is None or most >= count:
-        return np.arange(count)
-    return np.sort(np.random.default_rng((seed, 2)).permutation(count)[:most])
 
 
 def _cases_of(cases: RankingCases, users: Int[np.ndarray, 'users']) -> RankingCases:

@@ -1,4 +1,8 @@
-"""What fills PALR's instructions."""
+"""PALR's instructions and what fills them: recommend from the history alone, and choose from candidates.
+
+The paper's own wording is not public; these keep its parts: the task, the profile's keywords, up to twenty
+titles of history, the candidates, and a comma-separated list of quoted titles as the answer.
+"""
 
 import dataclasses
 from collections.abc import Mapping
@@ -7,6 +11,41 @@ from typing import ClassVar
 from llmrec_jax.prompts.array_ops import Array
 from llmrec_jax.prompts.draws import Draws
 from llmrec_jax.prompts.prompt_group import Filling
+from llmrec_jax.prompts.template import Listing, Template
+
+FAMILY = 'palr'
+RECOMMEND, RECOMMEND_RETRIEVAL = 'recommend', 'recommend_retrieval'
+# Evaluates alone: asks as the second instruction does, of candidates that are drawn as in training.
+RECOMMEND_DRAWN = 'recommend_drawn'
+_HISTORY = Listing('{history_title}', ' | ')
+_CANDIDATES = Listing('{candidate_title}', ' | ')
+_ANSWER = Listing('"{target_title}"', ', ')
+
+TEMPLATES = (
+    Template(
+        id='recommend',
+        family=FAMILY,
+        group=RECOMMEND,
+        inputs='Recommend {wanted} other items based on the history. {profile}History: {history}.',
+        targets='{answer}',
+        lists={'history': _HISTORY, 'answer': _ANSWER},
+    ),
+    Template(
+        id='recommend_retrieval',
+        family=FAMILY,
+        group=RECOMMEND_RETRIEVAL,
+        inputs='Recommend {wanted} of the candidates based on the history. {profile}History: {history}. '
+        'Candidates: {candidates}.',
+        targets='{answer}',
+        lists={'history': _HISTORY, 'candidates': _CANDIDATES, 'answer': _ANSWER},
+    ),
+)
+
+
+def profile_text(keywords: tuple[str, ...]) -> str:
+    """What the prompts say of a user's keywords, with a blank behind it; '' of none."""
+    return f'The user likes {", ".join(keywords)}. ' if keywords else ''
+
 
 LIST_FIELDS = frozenset({'wanted', 'profile', 'history_title', 'target_title'})
 

@@ -1,13 +1,62 @@
-"""Histories and the items that follow them, cut from training histories."""
+"""Histories, the items that follow them, and hard negatives, all counted in training histories.
+
+PALR lengthens short histories by items three steps away: had by users who had what the user had. Candidates
+that are hard to tell from the right ones are of the same category, or had by the same users. A retriever
+that was fitted on these histories would put the targets first, and a model would learn to take what a
+retriever finds surest instead of what follows the history.
+"""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 from jaxtyping import Int
 
 from llmrec_jax.corpora.splits import RankingCases, Sequences
-from llmrec_jax.prompts.palr.affinity import nearest_items
+
+
+def had(histories: Sequences, n_items: int) -> sp.csr_array:
+    """[users, items]: 1 where the user had the item."""
+    users = np.repeat(np.arange(len(histories)), histories.lengths)
+    ones = np.ones(len(histories.values))
+    matrix = sp.csr_array((ones, (users, histories.values)), shape=(len(histories), n_items))
+    matrix.sum_duplicates()
+    matrix.data[:] = 1.0
+    return matrix
+
+
+def nearest_items(
+    train: Sequences, users: Int[np.ndarray, 'chosen'] | Sequence[int], n_items: int, count: int
+) -> Sequences:
+    """Of each user the items nearest by user - item - user - item paths, none of the user's own.
+
+    An item's affinity is the number of such paths, each weighted by one over the length of the history in
+    its middle, so that users who had everything do not decide; equals in item order.
+
+    Args:
+      train: training history of each user.
+      users: rows of the users.
+      n_items: size of the catalogue.
+      count: items of each user at most.
+    """
+    matrix = had(train, n_items)
+    weights = 1 / np.maximum(train.lengths, 1)
+    weighted = sp.diags_array(weights) @ matrix
+    rows, found = [], []
+    for user in users:
+        own = matrix[[user]]
+        # Users who share an item, by how many they share; then what these had.
+        paths = ((own @ matrix.T) @ weighted).toarray()[0]
+        paths[own.indices] = 0.0
+        best = np.argsort(-paths, kind='stable')[:count]
+        best = best[paths[best] > 0]
+        found.append(best)
+        rows.append(len(best))
+    offsets = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
+    return Sequences(np.concatenate([np.zeros(0, np.int64), *found]), offsets)
+
 
 _FEWEST_ITEMS = 2
 
@@ -79,7 +128,9 @@ def training_windows(train: Sequences, n_items: int, settings: WindowSettings, s
             following = [item for item in dict.fromkeys([*items[cut:], *more]) if item not in history]
             if following:
                 rows.append((user, history, following[: settings.targets]))
-    return Windows(np.asarray([row[0] for row in rows], np.int64), _ragged(rows, 1), _ragged(rows, 2))
+    return Windows(
+        np.asarray([row[0] for row in rows], np.int64), _ragged_column(rows, 1), _ragged_column(rows, 2)
+    )
 
 
 def windows_of_cases(cases: RankingCases, max_history: int) -> Windows:
@@ -88,7 +139,7 @@ def windows_of_cases(cases: RankingCases, max_history: int) -> Windows:
         (0, cases.histories[row][-max_history:].tolist(), [target])
         for row, target in enumerate(cases.target.tolist())
     ]
-    return Windows(cases.user.astype(np.int64), _ragged(rows, 1), _ragged(rows, 2))
+    return Windows(cases.user.astype(np.int64), _ragged_column(rows, 1), _ragged_column(rows, 2))
 
 
 def _lengthening(
@@ -105,7 +156,89 @@ def _lengthening(
     return found
 
 
-def _ragged(rows: list[tuple[int, list[int], list[int]]], column: int) -> Sequences:
+def _ragged_column(rows: list[tuple[int, list[int], list[int]]], column: int) -> Sequences:
     parts = [row[column] for row in rows]
     offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
     return Sequences(np.asarray([item for part in parts for item in part], np.int64), offsets)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class HardNegatives:
+    """Draws hard negatives; `of` makes it.
+
+    Attributes:
+      by_category: rows of the items of each category path.
+      categories: the path of each item.
+      together: [items, items], how many users had both in training.
+    """
+
+    by_category: dict[tuple[str, ...], list[int]]
+    categories: Sequence[tuple[str, ...]]
+    together: sp.csr_array
+
+    @classmethod
+    def of(cls, train: Sequences, categories: Sequence[tuple[str, ...]]) -> 'HardNegatives':
+        """Counts who had what together in the training histories.
+
+        Args:
+          train: training history of each user.
+          categories: of each item, from the root to the leaf; empty where unknown.
+        """
+        by_category: dict[tuple[str, ...], list[int]] = {}
+        for item, path in enumerate(categories):
+            if path:
+                by_category.setdefault(tuple(path), []).append(item)
+        matrix = had(train, len(categories))
+        return cls(by_category, categories, sp.csr_array(matrix.T @ matrix))
+
+    def pool(self, targets: Sequence[int], own: set[int], size: int, rng: np.random.Generator) -> list[int]:
+        """At most `size` hard negatives of these targets, of both kinds alike, in a drawn order.
+
+        Args:
+          targets: the right items.
+          own: items that are no negatives.
+          size: of the pool.
+          rng: of the draws.
+        """
+        alike = {
+            item for target in targets for item in self.by_category.get(tuple(self.categories[target]), ())
+        } - own
+        counts = self.together[list(targets)].sum(axis=0)
+        counts[list(own)] = 0.0
+        often = np.argsort(-counts, kind='stable')[:size]
+        often = often[counts[often] > 0].tolist()
+        same = rng.permutation(np.asarray(sorted(alike), np.int64)).tolist()
+        pool: dict[int, None] = {}
+        for place in range(max(len(often), len(same))):
+            pool.update(dict.fromkeys([*often[place : place + 1], *same[place : place + 1]]))
+        return rng.permutation(np.asarray(list(pool)[:size], np.int64)).tolist()
+
+
+def with_hard_negatives(
+    windows: Windows, train: Sequences, negatives: HardNegatives, size: int, seed: int
+) -> tuple[Sequences, Sequences]:
+    """The columns `hard` and `excluded` that `forms.FollowingItemsOfCandidates` reads.
+
+    What is never a negative is what training knows the user to have had: to leave out held-out items as well
+    would tell of them.
+
+    Args:
+      windows: the prompts.
+      train: training history of each user.
+      negatives: draws them.
+      size: of each pool.
+      seed: of the draws.
+    """
+    pools, excluded = [], []
+    for row, user in enumerate(windows.user.tolist()):
+        targets = windows.targets[row].tolist()
+        own = {*train[user].tolist(), *targets, *windows.history[row].tolist()}
+        pool = negatives.pool(targets, own, size, np.random.default_rng((seed, 1, row)))
+        pools.append(pool)
+        excluded.append(sorted(own | set(pool)))
+    return _ragged(pools), _ragged(excluded)
+
+
+def _ragged(rows: list[list[int]]) -> Sequences:
+    offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+    return Sequences(np.asarray([item for row in rows for item in row], np.int64), offsets)

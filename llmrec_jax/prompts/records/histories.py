@@ -5,8 +5,7 @@ from jaxtyping import Int
 
 from llmrec_jax.corpora.splits import RankingCases, Sequences
 from llmrec_jax.prompts.array_ops import NUMPY
-from llmrec_jax.prompts.candidates import with_negatives
-from llmrec_jax.prompts.draws import Draws
+from llmrec_jax.prompts.draws import Draws, with_negatives
 from llmrec_jax.prompts.records.record_table import Records, take_rows
 
 # P5 draws the window's start among the first three items, and shows a history of two items or more.

@@ -7,9 +7,8 @@ from jaxtyping import Bool, Int
 
 from llmrec_jax.corpora.corpus import Corpus
 from llmrec_jax.prompts.rating_scale import RatingScale
-from llmrec_jax.prompts.records.feature_words import FeatureWords
 from llmrec_jax.prompts.records.record_table import Records
-from llmrec_jax.prompts.records.words import cut_texts, one_line
+from llmrec_jax.prompts.records.words import FeatureWords, cut_texts, one_line
 
 LOG = logging.getLogger(__name__)
 

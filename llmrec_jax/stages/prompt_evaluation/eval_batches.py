@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from llmrec_jax.subsets import draw_rows
 from llmrec_jax.training.columns import ColumnStore
 
 
@@ -85,7 +86,5 @@ def drawn_rows(n_rows: int, wanted: int | None, seed: int, group: int = 1) -> In
     """
     if n_rows % group:
         raise ValueError(f'{n_rows} rows are no whole groups of {group}')
-    groups = np.arange(n_rows // group)
-    if wanted is not None and wanted < len(groups):
-        groups = np.sort(np.random.default_rng(seed).permutation(len(groups))[:wanted])
+    groups = draw_rows(n_rows // group, wanted, seed)
     return (groups[:, None] * group + np.arange(group)).reshape(-1)

@@ -13,8 +13,7 @@ from llmrec_jax.evaluation.recommendations import ABSENT, Recommendations
 from llmrec_jax.prompts.array_ops import NUMPY
 from llmrec_jax.prompts.palr.answers import read_answer
 from llmrec_jax.prompts.palr.data import in_own_order
-from llmrec_jax.prompts.palr.forms import FollowingItemsOfRetrieved
-from llmrec_jax.prompts.palr.templates import TEMPLATES, profile_text
+from llmrec_jax.prompts.palr.forms import TEMPLATES, FollowingItemsOfRetrieved, profile_text
 from llmrec_jax.prompts.prompt_group import PromptGroup
 from llmrec_jax.prompts.records.words import tables_for
 from llmrec_jax.retrieval.retriever import Requests, Retriever

@@ -15,7 +15,7 @@ from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.evaluation.recommendations import ABSENT, Recommendations, from_ranked_lists
 from llmrec_jax.evaluation.serving import Serving, timed_requests
 from llmrec_jax.prompts.palr.answers import ReadAnswer, TitleIndex, filled_up, read_answer
-from llmrec_jax.prompts.palr.templates import RECOMMEND, RECOMMEND_DRAWN, RECOMMEND_RETRIEVAL
+from llmrec_jax.prompts.palr.forms import RECOMMEND, RECOMMEND_DRAWN, RECOMMEND_RETRIEVAL
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.record import facts_of
 from llmrec_jax.runs.run import Run

@@ -28,6 +28,7 @@ from llmrec_jax.stages.corpus import SPLITS, CaseDraw, drawn_cases
 from llmrec_jax.stages.item_vectors import ITEM_VECTORS
 from llmrec_jax.stages.rank import RankStage, ranking_metrics
 from llmrec_jax.stages.train import claim, told
+from llmrec_jax.subsets import draw_rows
 from llmrec_jax.systems.transfer.source_stages import PRETRAINING_EXAMPLES, TARGET_CODES, SourceItems
 from llmrec_jax.systems.transfer.starting_parameters import drawn, transferred, whitened, write_parameters
 from llmrec_jax.training import processes
@@ -302,8 +303,7 @@ def chosen_rows(rows: int, share: float, seed: int) -> Int[np.ndarray, 'chosen']
       share: of them.
       seed: of the draw.
     """
-    wanted = max(1, round(rows * share))
-    return np.sort(np.random.default_rng(seed).permutation(rows)[:wanted])
+    return draw_rows(rows, max(1, round(rows * share)), seed)
 
 
 def _trained(
