@@ -5,7 +5,7 @@ RUN := runs/quickstart
 # Tests run in so many processes, a file in one of them.
 JOBS ?= 2
 
-.PHONY: install quickstart test parity t5x t5x-test tpu-compile docs lint clean
+.PHONY: install quickstart test smoke slow parity t5x t5x-test tpu-compile docs lint clean
 
 # A stamp, so that a second `make` installs nothing unless what it installs has changed.
 $(VENV)/installed: setup.py constraints.txt
@@ -21,6 +21,14 @@ quickstart: install
 
 test: install
 	$(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile --cov --cov-report=term $(PYTEST_FLAGS)
+
+# Every system's smoke recipe whole, from corpus to report.
+smoke: install
+	$(BIN)/python -m pytest -m smoke tests/systems/test_smoke_recipes.py
+
+# What takes minutes a test; a workflow runs them every night.
+slow: install
+	$(BIN)/python -m pytest -m 'slow and not parity and not tpu_compile' --numprocesses=$(JOBS) --dist=loadfile $(PYTEST_FLAGS)
 
 # Adds torch and transformers, which the tests marked `parity` compare with.
 $(VENV)/parity: $(VENV)/installed

@@ -66,6 +66,8 @@ EXTRAS = {
     'tpu': ['jax[tpu]>=0.10.2,<0.12'],
 }
 
+PACKAGES = ('llmrec_jax', 'tasks', 'gin_configs')
+
 setup(
     name='llmrec_jax',
     version=VERSION,
@@ -74,7 +76,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     python_requires='>=3.11',
-    packages=find_packages(include=['llmrec_jax', 'llmrec_jax.*', 'tasks', 'tasks.*', 'gin_configs', 'gin_configs.*']),
+    packages=find_packages(include=[f'{name}{below}' for name in PACKAGES for below in ('', '.*')]),
     package_data={'gin_configs': ['**/*.gin']},
     install_requires=RUNTIME,
     extras_require=EXTRAS,

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from llmrec_jax.semantic_ids.rq_vae.network import RqVaeNetwork
-from llmrec_jax.semantic_ids.rq_vae.training import Optimizer, TrainingSettings, run_round
+from llmrec_jax.semantic_ids.rq_vae.training import RqVaeOptimizer, TrainingSettings, run_round
 
 HIDDEN_SIZES = (512, 256, 128)
 LATENT_DIM = 32
@@ -31,7 +31,7 @@ LEARNING_RATE = 1e-3
 def jax_side(vectors: np.ndarray, batch_size: int, steps: int) -> Callable[[np.ndarray], None]:
     """A round of the library's own training: one compiled scan over the steps."""
     network = RqVaeNetwork(vectors.shape[1], HIDDEN_SIZES, LATENT_DIM, CODEBOOK_SIZES)
-    optimizer = Optimizer(learning_rate=LEARNING_RATE)
+    optimizer = RqVaeOptimizer(learning_rate=LEARNING_RATE)
     settings = TrainingSettings(
         steps=10_000,
         batch_size=batch_size,

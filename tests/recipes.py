@@ -34,15 +34,18 @@ def load(file: str, *bindings: str, after: tuple[str, ...] = ()) -> System:
 
 def load_with_stand_ins(file: str, folder: pathlib.Path, *bindings: str) -> System:
     """`load`, with a small corpus and the like for whatever the recipe requires."""
-    given = list(bindings)
+    given, after = list(bindings), []
     while True:
         try:
-            return load(file, *given)
+            return load(file, *given, after=tuple(after))
         except gin_config.ConfigurationError as error:
             required = re.match(r'(\w+) is required', str(error))
             if required is None:
                 raise
-            given.append(f'{required[1]}={stand_in(required[1], folder)}')
+            if required[1] == 'LANGUAGE_MODEL':
+                after.append('gin_configs/overlays/language_models/stored.gin')
+            else:
+                given.append(f'{required[1]}={stand_in(required[1], folder)}')
 
 
 def stand_in(macro: str, folder: pathlib.Path) -> str:
@@ -59,8 +62,7 @@ def stand_in(macro: str, folder: pathlib.Path) -> str:
     return {
         'INITIAL_CHECKPOINT': 'None',
         'VOCABULARY_MODEL': "'spiece.model'",
-        'BASE_URL': "'http://localhost:8000/v1'",
-        'SERVED_MODEL': "'served'",
+        'STORED_MODEL': "'stored'",
     }[macro]
 
 
@@ -77,8 +79,8 @@ def sequence_files(folder: pathlib.Path) -> pathlib.Path:
 
 
 def recipes(folder: pathlib.Path) -> list[pathlib.Path]:
-    """What lies in a folder of a system, but for `base.gin`, which recipes include."""
-    others = ('models', 'runs', 'overlays')
+    """What lies in the folders of systems, as gin_configs/README.md has it, but for `base.gin`."""
+    others = ('models', 'runs', 'overlays', 'parts')
     return sorted(
         path for path in folder.glob('*/*.gin') if path.parent.name not in others and path.name != 'base.gin'
     )

@@ -12,7 +12,7 @@ TIMEOUT_SECONDS = 300
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class ProgramOutput:
     """What the code printed, or why it failed.
 
     Attributes:
@@ -24,7 +24,7 @@ class Answer:
     error: str | None
 
 
-def run_python(code: str, environment: Mapping[str, str]) -> Answer:
+def run_python(code: str, environment: Mapping[str, str]) -> ProgramOutput:
     """Runs `code` in this interpreter's kind of process, with `environment` added to the own one."""
     flags = ['-S'] if sys.flags.no_site else []
     try:
@@ -36,10 +36,10 @@ def run_python(code: str, environment: Mapping[str, str]) -> Answer:
             timeout=TIMEOUT_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        return Answer('', f'no end after {TIMEOUT_SECONDS} s')
+        return ProgramOutput('', f'no end after {TIMEOUT_SECONDS} s')
     output = (run.stdout.strip().splitlines() or [''])[-1]
     if run.returncode == 0:
-        return Answer(output, None)
+        return ProgramOutput(output, None)
     if run.returncode < 0:
-        return Answer(output, f'killed by signal {-run.returncode}')
-    return Answer(output, (run.stderr.strip().splitlines() or ['no message'])[-1])
+        return ProgramOutput(output, f'killed by signal {-run.returncode}')
+    return ProgramOutput(output, (run.stderr.strip().splitlines() or ['no message'])[-1])

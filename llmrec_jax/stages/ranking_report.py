@@ -16,7 +16,14 @@ from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.evaluation.protocol import SEEN_ITEMS, SPLITS, Protocol
 from llmrec_jax.evaluation.report.examples import choose_cases, user_examples
 from llmrec_jax.evaluation.report.page import write_report
-from llmrec_jax.evaluation.report.report_data import Curve, Picture, PublishedRow, ReportData, UserExample
+from llmrec_jax.evaluation.report.report_data import (
+    LABELS,
+    Curve,
+    Picture,
+    PublishedRow,
+    ReportData,
+    UserExample,
+)
 from llmrec_jax.evaluation.results import CEILING, LAW_ATTAINED, Results, section
 from llmrec_jax.evaluation.sampled_protocol import joined_records
 from llmrec_jax.runs.artifact import place
@@ -172,7 +179,7 @@ class RankingReport:
             examples_rule=rule,
             published=self.published,
             config=(run.root / CONFIG).read_text(encoding='utf-8'),
-            labels={self.system: self.system.upper()},
+            labels={self.system: self.system.upper(), **_content_labels(done)},
         )
 
     def _examples(self, run: Run, done: Mapping[str, StageRecord]) -> tuple[list[UserExample], str]:
@@ -190,6 +197,15 @@ class RankingReport:
         )
         found = user_examples(rows, cases, every, shown.title, shown.item_id, ranking.list_length)
         return found, rule
+
+
+def _content_labels(done: Mapping[str, StageRecord]) -> dict[str, str]:
+    """How content retrieval is called on the page; of a small catalogue every item is scored."""
+    if 'content' not in done:
+        return {}
+    exact = not done['content'].facts['scann_layout']['leaves']
+    how = 'exact, every item scored' if exact else "ScaNN's tree"
+    return {name: f'{LABELS[name]} ({how})' for name in CONTENT_NAMES.values()}
 
 
 def stage_costs(records: Iterable[StageRecord]) -> list[dict[str, Any]]:

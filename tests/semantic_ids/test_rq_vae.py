@@ -10,7 +10,7 @@ from llmrec_jax.semantic_ids.diagnostics import check_health, diagnose
 from llmrec_jax.semantic_ids.residual_kmeans import residual_codebooks
 from llmrec_jax.semantic_ids.rq_vae.network import RqVaeNetwork, residual_codes, rq_vae_loss
 from llmrec_jax.semantic_ids.rq_vae.quantizer import RqVae
-from llmrec_jax.semantic_ids.rq_vae.training import Optimizer, revive
+from llmrec_jax.semantic_ids.rq_vae.training import RqVaeOptimizer, revive
 from tests.semantic_ids.planted import gaussian_tree
 
 NETWORK = RqVaeNetwork(dim=10, hidden_sizes=(12, 8), latent_dim=4, codebook_sizes=(6, 5, 7))
@@ -179,7 +179,7 @@ def test_training_lowers_the_loss_and_keeps_every_codeword_in_use():
 def test_a_round_revives_codewords_that_a_shift_of_the_latents_left_behind():
     # A learning rate this high throws the latents off the start of the codebooks at once.
     wild = dataclasses.replace(
-        SMALL, codebook_sizes=(64, 64), optimizer=Optimizer(learning_rate=0.03), steps=200
+        SMALL, codebook_sizes=(64, 64), optimizer=RqVaeOptimizer(learning_rate=0.03), steps=200
     )
     vectors = gaussian_tree(600)[0]
     left = dataclasses.replace(wild, dead_share=-1.0).quantize(vectors, 0).history
@@ -189,7 +189,7 @@ def test_a_round_revives_codewords_that_a_shift_of_the_latents_left_behind():
 
 def test_the_papers_optimizer_trains_too():
     vectors = gaussian_tree(600)[0]
-    adagrad = dataclasses.replace(SMALL, optimizer=Optimizer('adagrad', learning_rate=0.4), steps=200)
+    adagrad = dataclasses.replace(SMALL, optimizer=RqVaeOptimizer('adagrad', learning_rate=0.4), steps=200)
     history = adagrad.quantize(vectors, 0).history
     assert history['reconstruction'][-1] < history['reconstruction'][0]
 
@@ -197,11 +197,13 @@ def test_the_papers_optimizer_trains_too():
 def test_divergence_is_an_error_that_names_the_learning_rate():
     vectors = gaussian_tree(600)[0]
     with pytest.raises(FloatingPointError, match=r'diverged between steps .* lower the learning rate'):
-        dataclasses.replace(SMALL, optimizer=Optimizer('adagrad', learning_rate=1e30)).quantize(vectors, 0)
+        dataclasses.replace(SMALL, optimizer=RqVaeOptimizer('adagrad', learning_rate=1e30)).quantize(
+            vectors, 0
+        )
 
 
 def test_weight_decay_leaves_codewords_and_biases_alone():
-    optimizer = Optimizer(weight_decay=0.1, warmup_steps=0).build(10)
+    optimizer = RqVaeOptimizer(weight_decay=0.1, warmup_steps=0).build(10)
     params = {
         'codebook_0': jnp.ones((2, 2)),
         'encoder': {'Dense_0': {'kernel': jnp.ones(2), 'bias': jnp.ones(2)}},

@@ -16,8 +16,8 @@ def jobs(workflow: pathlib.Path) -> dict[str, dict]:
     return yaml.safe_load(workflow.read_text())['jobs']
 
 
-def test_both_workflows_are_there() -> None:
-    assert [path.name for path in WORKFLOWS] == ['ci.yml', 't5x.yml']
+def test_all_workflows_are_there() -> None:
+    assert [path.name for path in WORKFLOWS] == ['ci.yml', 'slow.yml', 't5x.yml']
 
 
 @pytest.mark.parametrize('workflow', WORKFLOWS, ids=lambda path: path.name)

@@ -19,7 +19,7 @@ PRICE_TIERS = ('budget', 'mid-range', 'premium')
 
 
 @dataclasses.dataclass(frozen=True)
-class Catalogue:
+class ShopCatalogue:
     """The items in tree order, in columns.
 
     Attributes:
@@ -54,7 +54,7 @@ class Catalogue:
         return len(self.leaf)
 
 
-def draw_catalogue(size: ShopSize, behaviour: Behaviour, rng: np.random.Generator) -> Catalogue:
+def draw_catalogue(size: ShopSize, behaviour: Behaviour, rng: np.random.Generator) -> ShopCatalogue:
     """Draws a catalogue of `size.items` items."""
     section_of_leaf = np.arange(size.leaves) // (size.products * size.ranges)
     leaf = np.repeat(np.arange(size.leaves), _leaf_sizes(size, rng))
@@ -78,7 +78,7 @@ def draw_catalogue(size: ShopSize, behaviour: Behaviour, rng: np.random.Generato
     fame += rng.normal(size=size.items) * np.sqrt(1 - behaviour.brand_fame)
     rank = np.empty(size.items)
     rank[np.argsort(-fame, kind='stable')] = np.arange(size.items)
-    return Catalogue(
+    return ShopCatalogue(
         size=size,
         section_of_leaf=section_of_leaf,
         leaf=leaf,

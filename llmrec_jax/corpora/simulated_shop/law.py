@@ -28,7 +28,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from llmrec_jax.corpora.simulated_shop.behaviour import Behaviour
-from llmrec_jax.corpora.simulated_shop.catalogue import Catalogue
+from llmrec_jax.corpora.simulated_shop.catalogue import ShopCatalogue
 from llmrec_jax.corpora.simulated_shop.taste import Taste
 from llmrec_jax.corpora.splits import Sequences
 
@@ -254,7 +254,7 @@ class NextItemLaw:
 
 
 def draw_law(
-    catalogue: Catalogue, taste: Taste, behaviour: Behaviour, rng: np.random.Generator
+    catalogue: ShopCatalogue, taste: Taste, behaviour: Behaviour, rng: np.random.Generator
 ) -> NextItemLaw:
     """The law over a catalogue: worths from popularity and taste, and which leaves complement which."""
     worth = catalogue.popularity * np.exp(behaviour.taste * taste.match)
@@ -271,7 +271,7 @@ def draw_law(
 
 
 def _complements(
-    catalogue: Catalogue, ranks: int, rng: np.random.Generator
+    catalogue: ShopCatalogue, ranks: int, rng: np.random.Generator
 ) -> Int[np.ndarray, 'leaves ranks']:
     """For each leaf, leaves of other sections, each of another one.
 

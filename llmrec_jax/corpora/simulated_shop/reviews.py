@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from llmrec_jax.corpora.simulated_shop import words
-from llmrec_jax.corpora.simulated_shop.catalogue import Catalogue
+from llmrec_jax.corpora.simulated_shop.catalogue import ShopCatalogue
 from llmrec_jax.corpora.simulated_shop.taste import FACET_WEIGHTS, Taste
 from llmrec_jax.corpora.simulated_shop.text import product_name
 
@@ -113,7 +113,7 @@ def facet_liking(
 class Reviewer:
     """Writes summaries and reviews about the items of a catalogue."""
 
-    def __init__(self, catalogue: Catalogue, taste: Taste):
+    def __init__(self, catalogue: ShopCatalogue, taste: Taste):
         self._catalogue, self._taste = catalogue, taste
         self._products = [product_name(catalogue, leaf).lower() for leaf in range(catalogue.size.leaves)]
         departments = words.DEPARTMENTS

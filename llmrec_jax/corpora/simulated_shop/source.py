@@ -8,7 +8,7 @@ from jaxtyping import Int
 
 from llmrec_jax.corpora.corpus import Corpus, Events, Users
 from llmrec_jax.corpora.simulated_shop.behaviour import Behaviour, shop_size
-from llmrec_jax.corpora.simulated_shop.catalogue import Catalogue, draw_catalogue
+from llmrec_jax.corpora.simulated_shop.catalogue import ShopCatalogue, draw_catalogue
 from llmrec_jax.corpora.simulated_shop.histories import draw_histories, draw_lengths
 from llmrec_jax.corpora.simulated_shop.law import NextItemLaw, draw_law
 from llmrec_jax.corpora.simulated_shop.reviews import Reviewer, draw_ratings
@@ -39,7 +39,7 @@ _SHORTEST_GAP = 3_600
 class PlantedTruth(NamedTuple):
     """What the shop was made from."""
 
-    catalogue: Catalogue
+    catalogue: ShopCatalogue
     taste: Taste
     law: NextItemLaw
 
@@ -76,7 +76,7 @@ class SimulatedShop:
         return f'simulated_shop/{self.size}'
 
     def planted_truth(self) -> PlantedTruth:
-        """Catalogue, taste and law, without drawing any history."""
+        """ShopCatalogue, taste and law, without drawing any history."""
         catalogue = draw_catalogue(shop_size(self.size), self.behaviour, self._rng('catalogue'))
         taste = draw_taste(catalogue, self.behaviour.taste_types, self._rng('taste'))
         return PlantedTruth(catalogue, taste, draw_law(catalogue, taste, self.behaviour, self._rng('law')))

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from llmrec_jax.corpora.simulated_shop import words
-from llmrec_jax.corpora.simulated_shop.catalogue import PRICE_TIERS, Catalogue
+from llmrec_jax.corpora.simulated_shop.catalogue import PRICE_TIERS, ShopCatalogue
 
 # How much each facet of an item counts in its match with a taste. Those a text shows plainly count most.
 FACET_WEIGHTS: Mapping[str, float] = {
@@ -37,7 +37,7 @@ class Taste:
     match: Float[np.ndarray, 'types items']
 
 
-def draw_taste(catalogue: Catalogue, types: int, rng: np.random.Generator) -> Taste:
+def draw_taste(catalogue: ShopCatalogue, types: int, rng: np.random.Generator) -> Taste:
     """Draws `types` taste types over a catalogue."""
     size = catalogue.size
     materials = max(len(department.materials) for department in words.DEPARTMENTS)

@@ -4,7 +4,7 @@ import numpy as np
 
 from llmrec_jax.corpora.corpus import Items
 from llmrec_jax.corpora.simulated_shop import words
-from llmrec_jax.corpora.simulated_shop.catalogue import Catalogue
+from llmrec_jax.corpora.simulated_shop.catalogue import ShopCatalogue
 
 _TITLES = (
     '{brand} {series} {style} {product}, {colour}',
@@ -29,7 +29,7 @@ _DETAILS = (
 )
 
 
-def product_name(catalogue: Catalogue, leaf: int) -> str:
+def product_name(catalogue: ShopCatalogue, leaf: int) -> str:
     """What a leaf sells, e.g. 'Kettle' or, in a range, 'Travel Kettle'."""
     size = catalogue.size
     within_section = leaf % (size.products * size.ranges)
@@ -39,14 +39,14 @@ def product_name(catalogue: Catalogue, leaf: int) -> str:
     return f'{words.RANGES[product_range - 1]} {name}' if product_range else name
 
 
-def category_path(catalogue: Catalogue, leaf: int) -> tuple[str, str, str]:
+def category_path(catalogue: ShopCatalogue, leaf: int) -> tuple[str, str, str]:
     """Department, section and leaf, in words."""
     department, section = divmod(int(catalogue.section_of_leaf[leaf]), catalogue.size.sections)
     names = words.DEPARTMENTS[department]
     return names.name, list(names.sections)[section], words.plural(product_name(catalogue, leaf))
 
 
-def describe(catalogue: Catalogue, rng: np.random.Generator) -> Items:
+def describe(catalogue: ShopCatalogue, rng: np.random.Generator) -> Items:
     """The catalogue as the corpus shows it: in words, under its shuffled indices."""
     count = len(catalogue)
     leaves = range(catalogue.size.leaves)

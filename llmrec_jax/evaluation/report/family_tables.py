@@ -37,7 +37,7 @@ class TableRow:
 
 
 @dataclasses.dataclass(frozen=True)
-class Block:
+class FamilyBlock:
     """Tasks of one group whose answers are of one kind.
 
     Attributes:
@@ -96,7 +96,7 @@ class FamilyTable:
     """
 
     family: str
-    blocks: tuple[Block, ...]
+    blocks: tuple[FamilyBlock, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -146,7 +146,7 @@ def family_tables(systems: Mapping[str, Sequence[TaskResult]]) -> tuple[FamilyTa
     return tuple(tables)
 
 
-def _block(group: str, answer: str, results: Sequence[tuple[str, TaskResult]]) -> Block:
+def _block(group: str, answer: str, results: Sequence[tuple[str, TaskResult]]) -> FamilyBlock:
     trained = [
         TableRow(system, HELD_OUT if result.held_out else SEEN, (result.template,), result.measured)
         for system, result in results
@@ -156,7 +156,7 @@ def _block(group: str, answer: str, results: Sequence[tuple[str, TaskResult]]) -
         template: place for place, template in enumerate(dict.fromkeys(row.templates for row in trained))
     }
     trained.sort(key=lambda row: (row.kind == HELD_OUT, order[row.templates]))
-    return Block(group, answer, (*trained, *_floor_rows([result for _, result in results])))
+    return FamilyBlock(group, answer, (*trained, *_floor_rows([result for _, result in results])))
 
 
 def _floor_rows(results: Sequence[TaskResult]) -> list[TableRow]:

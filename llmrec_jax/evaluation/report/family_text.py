@@ -8,7 +8,7 @@ from llmrec_jax.evaluation.report.family_tables import (
     HELD_OUT,
     NOTE,
     SEEN,
-    Block,
+    FamilyBlock,
     FamilyTable,
     TableRow,
 )
@@ -37,7 +37,7 @@ def glance_text(tables: Sequence[FamilyTable]) -> str:
     )
 
 
-def glance(table: FamilyTable, block: Block) -> list[list[str]]:
+def glance(table: FamilyTable, block: FamilyBlock) -> list[list[str]]:
     """A row for each system that a block has results of, under `GLANCE_HEAD`."""
     rows = [row for row in block.rows if row.kind != FLOOR and block.main in row.measured.metrics]
     return [
@@ -46,7 +46,7 @@ def glance(table: FamilyTable, block: Block) -> list[list[str]]:
     ]
 
 
-def _glance_row(table: FamilyTable, block: Block, system: str, rows: Sequence[TableRow]) -> list[str]:
+def _glance_row(table: FamilyTable, block: FamilyBlock, system: str, rows: Sequence[TableRow]) -> list[str]:
     of_kind = {
         kind: [
             f'{", ".join(row.templates)}: {value_text(row, block.main)}' for row in rows if row.kind == kind
@@ -67,14 +67,14 @@ def _glance_row(table: FamilyTable, block: Block, system: str, rows: Sequence[Ta
     ]
 
 
-def _floor_text(block: Block, row: TableRow) -> str:
+def _floor_text(block: FamilyBlock, row: TableRow) -> str:
     floor = block.best_floor(row)
     if floor is None:
         return _DASH
     return f'{floor.system.replace("_", " ")}: {formatted(block.main, floor.measured.metrics[block.main])}'
 
 
-def block_text(block: Block) -> str:
+def block_text(block: FamilyBlock) -> str:
     """One block: systems on seen templates, on held-out ones, floors."""
     head = ['System', 'Template', '', *map(title, block.metrics), 'Examples']
     rows = [
@@ -95,7 +95,7 @@ def family_title(table: FamilyTable) -> str:
     return table.family.replace('_', ' ').capitalize()
 
 
-def block_title(block: Block) -> str:
+def block_title(block: FamilyBlock) -> str:
     """What the block's tasks ask for, in words."""
     return f'{answer_kind(block.answer).label} ({block.group})'
 

@@ -9,7 +9,7 @@ from llmrec_jax.evaluation.report.family_tables import (
     FLOOR,
     HELD_OUT,
     NOTE,
-    Block,
+    FamilyBlock,
     FamilyTable,
     TableRow,
     family_tables,
@@ -57,7 +57,7 @@ def family_section(family: FamilyTable) -> Markup:
     return section(family_title(family), family.family, *parts)
 
 
-def _block(block: Block) -> Markup:
+def _block(block: FamilyBlock) -> Markup:
     head = ['System', 'Template', *map(title, block.metrics), 'Examples']
     rows = [
         row(

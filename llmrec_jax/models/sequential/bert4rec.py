@@ -8,7 +8,13 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Float
 
 from llmrec_jax.models.dropout import Dropout
-from llmrec_jax.models.sequential.layers import Affine, FeedForward, LayerNorm, Positions, SelfAttention
+from llmrec_jax.models.sequential.layers import (
+    Affine,
+    LayerNorm,
+    PointwiseFeedForward,
+    Positions,
+    SelfAttention,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +108,7 @@ class _Block(nn.Module):
         )
         read = Dropout(config.dropout_rate)(read, deterministic=not enable_dropout)
         states = LayerNorm(name='attention_norm')(states + read)
-        feed_forward = FeedForward(
+        feed_forward = PointwiseFeedForward(
             config.mlp_dim or 4 * states.shape[-1], 'gelu', config.dropout_rate, name='feed_forward'
         )
         added = feed_forward(states, enable_dropout=enable_dropout)

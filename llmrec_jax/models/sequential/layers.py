@@ -162,7 +162,7 @@ class SelfAttention(nn.Module):
         return Affine(dim, name='out')(read) if self.project_output else read
 
 
-class FeedForward(nn.Module):
+class PointwiseFeedForward(nn.Module):
     """Two affine maps of every position, dropout after each.
 
     Attributes:

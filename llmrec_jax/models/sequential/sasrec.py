@@ -9,8 +9,8 @@ from jaxtyping import Array, Bool, Float
 from llmrec_jax.models.dropout import Dropout
 from llmrec_jax.models.sequential.layers import (
     ACTIVATIONS,
-    FeedForward,
     LayerNorm,
+    PointwiseFeedForward,
     Positions,
     SelfAttention,
     causal,
@@ -114,7 +114,7 @@ class _Block(nn.Module):
         attention = SelfAttention(
             config.num_heads, config.dropout_rate, project_output=not original, name='attention'
         )
-        feed_forward = FeedForward(
+        feed_forward = PointwiseFeedForward(
             config.mlp_dim or states.shape[-1], config.activation, config.dropout_rate, name='feed_forward'
         )
         normalized = LayerNorm(name='attention_norm')(states)

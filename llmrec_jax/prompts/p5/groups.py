@@ -95,7 +95,7 @@ class P5Prompts:
         explained = reviews.ExplainedItem(self.scale, noisy)
         return {
             'rating_stars': reviews.RatedItem(self.scale, noisy),
-            'sequential_next_item': sequential.NextItem(self.max_history),
+            'sequential_next_item': sequential.NextItemForm(self.max_history),
             'sequential_candidates': sequential.NextItemOfCandidates(self.max_history, self.candidates),
             'sequential_yes_no': sequential.NextItemQuestion(self.max_history),
             'explanation_sentence': explained,

@@ -37,7 +37,7 @@ def _history(
 
 
 @dataclasses.dataclass(frozen=True)
-class NextItem:
+class NextItemForm:
     """The next item's name.
 
     A record has `user` (row), `items` (rows, oldest first), `first_target` and `last_start`; see
@@ -61,7 +61,7 @@ class NextItem:
 class NextItemOfCandidates:
     """The next item among candidates, all others of which the user never had.
 
-    A record has what `NextItem` asks for, and `own`; see `candidates.with_negatives`.
+    A record has what `NextItemForm` asks for, and `own`; see `candidates.with_negatives`.
 
     Attributes:
       max_history: the newest items that the input shows.
@@ -70,10 +70,10 @@ class NextItemOfCandidates:
 
     max_history: int = 20
     candidates: int = 100
-    fields: ClassVar[frozenset[str]] = NextItem.fields | CANDIDATE_FIELDS
+    fields: ClassVar[frozenset[str]] = NextItemForm.fields | CANDIDATE_FIELDS
 
     def __call__(self, record: Mapping[str, Array], tables: Mapping[str, Array], draws: Draws) -> Filling:
-        """See `prompt_group.Form`; the features are those of `NextItem` and `candidates` (rows)."""
+        """See `prompt_group.Form`; the features are those of `NextItemForm` and `candidates` (rows)."""
         ops = draws.ops
         texts, history, target = _history(record, tables, draws, self.max_history)
         candidates = with_negatives(target, record['own'], tables, draws, self.candidates)
@@ -95,10 +95,10 @@ class NextItemQuestion:
     """
 
     max_history: int = 20
-    fields: ClassVar[frozenset[str]] = NextItem.fields | {'yes_no'}
+    fields: ClassVar[frozenset[str]] = NextItemForm.fields | {'yes_no'}
 
     def __call__(self, record: Mapping[str, Array], tables: Mapping[str, Array], draws: Draws) -> Filling:
-        """See `prompt_group.Form`; the features are those of `NextItem`, `item` being the one asked about."""
+        """See `prompt_group.Form`; features as of `NextItemForm`, `item` being the one asked about."""
         ops = draws.ops
         texts, history, target = _history(record, tables, draws, self.max_history)
         yes = draws.coin('answer')

@@ -8,7 +8,13 @@ from jaxtyping import Float
 from llmrec_jax.semantic_ids.quantization import Progress, Quantization, check_vectors
 from llmrec_jax.semantic_ids.residual_kmeans import assign_codes
 from llmrec_jax.semantic_ids.rq_vae.network import RqVaeNetwork
-from llmrec_jax.semantic_ids.rq_vae.training import Optimizer, TrainingSettings, decode_all, encode_all, train
+from llmrec_jax.semantic_ids.rq_vae.training import (
+    RqVaeOptimizer,
+    TrainingSettings,
+    decode_all,
+    encode_all,
+    train,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +32,7 @@ class RqVae:
       dead_share: a codeword is dead, and moved to where it is needed, if at most this share of the average
         codeword's items have it.
       sample_size: codebooks start from, and are revived from, at most so many items.
-      optimizer: see `Optimizer`.
+      optimizer: see `RqVaeOptimizer`.
       separate_collisions: whether the last level tells items with equal codes apart (`assignment.py`), or
         every item has its nearest codeword, as in the paper.
     """
@@ -40,7 +46,7 @@ class RqVae:
     round_steps: int = 50
     dead_share: float = 0.05
     sample_size: int = 16_384
-    optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
+    optimizer: RqVaeOptimizer = dataclasses.field(default_factory=RqVaeOptimizer)
     separate_collisions: bool = True
 
     def quantize(

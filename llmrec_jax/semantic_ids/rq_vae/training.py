@@ -18,7 +18,7 @@ from llmrec_jax.semantic_ids.rq_vae.network import RqVaeNetwork, residual_codes,
 
 
 @dataclasses.dataclass(frozen=True)
-class Optimizer:
+class RqVaeOptimizer:
     """AdamW with a cosine decay, or the paper's Adagrad at a constant rate.
 
     Attributes:
@@ -85,7 +85,7 @@ class TrainingSettings:
     commitment_weight: float
     dead_share: float
     sample_size: int
-    optimizer: Optimizer
+    optimizer: RqVaeOptimizer
 
 
 class RoundFigures(NamedTuple):

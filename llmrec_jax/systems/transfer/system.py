@@ -30,6 +30,7 @@ from llmrec_jax.models.transfer.hierarchical import HierarchicalModel
 from llmrec_jax.models.transfer.pretraining import ContrastivePretraining
 from llmrec_jax.models.transfer.text_items import TextItemEncoder
 from llmrec_jax.runs.artifact import Artifact
+from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Stage
 from llmrec_jax.semantic_ids.product_quantization import OptimizedProductQuantizer
 from llmrec_jax.stages.baselines import MeasureBaselines, MeasureContent

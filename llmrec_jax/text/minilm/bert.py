@@ -46,7 +46,7 @@ class Embeddings(nn.Module):
         return nn.LayerNorm(config.layer_norm_eps, name='LayerNorm')(embedded)
 
 
-class SelfAttention(nn.Module):
+class BertSelfAttention(nn.Module):
     """Every piece attends to the real pieces of its text."""
 
     config: BertConfig
@@ -82,7 +82,7 @@ class AddAndNormalise(nn.Module):
         return nn.LayerNorm(self.config.layer_norm_eps, name='LayerNorm')(residual + projected)
 
 
-class Attention(nn.Module):
+class BertAttention(nn.Module):
     """Self-attention and its way back to the residual stream."""
 
     config: BertConfig
@@ -92,7 +92,7 @@ class Attention(nn.Module):
         self, hidden: Float[Array, 'batch length hidden'], mask: Bool[Array, 'batch length']
     ) -> Float[Array, 'batch length hidden']:
         """Attends and adds."""
-        attended = SelfAttention(self.config, name='self')(hidden, mask)
+        attended = BertSelfAttention(self.config, name='self')(hidden, mask)
         return AddAndNormalise(self.config, name='output')(attended, hidden)
 
 
@@ -120,7 +120,7 @@ class Layer(nn.Module):
         self, hidden: Float[Array, 'batch length hidden'], mask: Bool[Array, 'batch length']
     ) -> Float[Array, 'batch length hidden']:
         """Applies attention and the feed-forward layer."""
-        attended = Attention(self.config, name='attention')(hidden, mask)
+        attended = BertAttention(self.config, name='attention')(hidden, mask)
         widened = Intermediate(self.config, name='intermediate')(attended)
         return AddAndNormalise(self.config, name='output')(widened, attended)
 

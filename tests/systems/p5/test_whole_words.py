@@ -25,7 +25,7 @@ def load(tmp_path):
     def load(*bindings: str) -> P5System:
         flags = [
             '--gin_file=gin_configs/p5/smoke.gin',
-            '--gin_file=gin_configs/p5/whole_words.gin',
+            '--gin_file=gin_configs/overlays/whole_words.gin',
             f'--gin.WORKDIR={tmp_path / "run"}',
             *(f'--gin.{text}' for text in bindings),
         ]

@@ -9,10 +9,6 @@ from llmrec_jax.systems.palr.system import PalrSystem
 from tests.systems.configured import configured
 
 FOLDER = gin_config.REPOSITORY / 'gin_configs' / 'palr'
-# Files to be given after a recipe.
-AFTER = ('v1', 't5_1_0')
-# Files that recipes share.
-SHARED = ('base', 'two_cores')
 CORPORA = {
     'simulated_shop': (),
     'smoke': (),
@@ -32,7 +28,7 @@ def load(*names: str, bindings: tuple[str, ...] = ()) -> PalrSystem:
 
 
 def test_these_tests_know_every_file():
-    assert {path.stem for path in FOLDER.glob('*.gin')} == {*SHARED, *AFTER, *CORPORA}
+    assert {path.stem for path in FOLDER.glob('*.gin')} == {'base', *CORPORA}
 
 
 @pytest.mark.parametrize('corpus', CORPORA)
@@ -43,7 +39,7 @@ def test_every_recipe_is_whole(corpus):
     assert recipe.decoding.text.max_length <= recipe.tasks.feature_lengths['targets']
     assert recipe.trainer.optimizer.learning_rate.warmup_steps < recipe.trainer.steps
     assert isinstance(recipe.profile_writer, CountedProfiles)
-    v1 = load(corpus, 'v1', bindings=CORPORA[corpus])
+    v1 = load(corpus, 'overlays/palr_v1', bindings=CORPORA[corpus])
     assert (v1.name, v1.tasks.version) == ('palr_v1', 'v1')
     assert v1.tasks.palr == recipe.tasks.palr
 
@@ -51,9 +47,9 @@ def test_every_recipe_is_whole(corpus):
 def test_public_weights_and_stored_profiles_come_after_a_recipe():
     recipe = load(
         'movielens',
-        't5_1_0',
-        'profiles/written',
-        'language_models/stored',
+        'overlays/palr_t5_1_0',
+        'overlays/profiles_written',
+        'overlays/language_models/stored',
         bindings=('INITIAL_CHECKPOINT=t5/checkpoint_1', 'STORED_MODEL=some/model', 'RESPONSES=paid.jsonl'),
     )
     assert recipe.network.module.config.vocab_size == 32128

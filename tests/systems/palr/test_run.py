@@ -103,7 +103,7 @@ def test_the_recommender_lists_what_the_evaluation_listed_and_answers_strangers(
 
 @pytest.mark.slow
 def test_the_first_version_is_trained_on_the_first_task_alone(finished, tmp_path):
-    run_phases(flags(tmp_path / 'v1', '--gin_file=gin_configs/palr/v1.gin'), ALL)
+    run_phases(flags(tmp_path / 'v1', '--gin_file=gin_configs/overlays/palr_v1.gin'), ALL)
     found = results(tmp_path / 'v1')
     assert list(found['training']['epoch']) == ['palr_simulated_shop_train_recommend']
     assert 'palr_v1' in found['test']

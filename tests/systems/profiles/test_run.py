@@ -51,7 +51,7 @@ def test_a_run_writes_profiles_once_and_keeps_no_key(tmp_path, shop, monkeypatch
         run_phases(
             [
                 '--gin_file=gin_configs/profiles/amazon_beauty.gin',
-                '--gin_file=gin_configs/language_models/chat_server.gin',
+                '--gin_file=gin_configs/overlays/language_models/chat_server.gin',
                 f'--gin.CORPUS_DIR={shop}',
                 f'--gin.WORKDIR={workdir}',
                 f'--gin.BASE_URL={server.url}',
@@ -95,7 +95,7 @@ def test_a_killed_run_goes_on_where_it_was_and_pays_for_nothing_twice(tmp_path):
     workdir = tmp_path / 'run'
     responses = workdir / 'responses.jsonl'
     command = [sys.executable, '-m', 'llmrec_jax.run', '--gin_file=gin_configs/profiles/simulated_shop.gin']
-    command += ['--gin_file=gin_configs/language_models/chat_server.gin', '--gin.SHOP_SIZE=tiny']
+    command += ['--gin_file=gin_configs/overlays/language_models/chat_server.gin', '--gin.SHOP_SIZE=tiny']
     command += [f'--gin.WORKDIR={workdir}', '--gin.SERVED_MODEL=writer', '--gin.MAX_USERS=60']
 
     def lines():
@@ -129,12 +129,16 @@ def load(*flags):
     return configured(['--gin.WORKDIR=runs/x', *flags])
 
 
-CHAT = ('language_models/chat_server', '--gin.BASE_URL=http://localhost:8000/v1', '--gin.SERVED_MODEL=m')
-T5 = ('language_models/local_t5', '--gin_file=gin_configs/models/flan_t5_base.gin')
+CHAT = (
+    'overlays/language_models/chat_server',
+    '--gin.BASE_URL=http://localhost:8000/v1',
+    '--gin.SERVED_MODEL=m',
+)
+T5 = ('overlays/language_models/local_t5', '--gin_file=gin_configs/models/flan_t5_base.gin')
 MODELS = {
     ChatServer: CHAT,
     LocalT5: (*T5, '--gin.T5_CHECKPOINT=flan/checkpoint_0', '--gin.T5_VOCABULARY=flan/spiece.model'),
-    OfflineModel: ('language_models/stored', '--gin.STORED_MODEL=m'),
+    OfflineModel: ('overlays/language_models/stored', '--gin.STORED_MODEL=m'),
 }
 
 
@@ -154,7 +158,7 @@ def test_prices_and_extra_fields_are_set_on_the_command_line():
         '--gin_file=gin_configs/profiles/movielens.gin',
         f'--gin_file=gin_configs/{named}.gin',
         *server,
-        '--gin_file=gin_configs/language_models/prices.gin',
+        '--gin_file=gin_configs/overlays/language_models/prices.gin',
         '--gin.INPUT_PRICE=0.15',
         '--gin.OUTPUT_PRICE=0.60',
         "--gin.chat_server.ChatServer.extra_fields={'chat_template_kwargs': {'enable_thinking': False}}",
@@ -171,5 +175,5 @@ def test_every_recipe_is_whole(corpus, shop):
     assert (
         load(*flags, f'--gin_file=gin_configs/{named}.gin', *server, '--gin.KEYWORDS=3').writer.keywords == 3
     )
-    counted = load(*flags, '--gin_file=gin_configs/profiles/counted.gin', '--gin.KEYWORDS=3')
+    counted = load(*flags, '--gin_file=gin_configs/overlays/profiles_counted.gin', '--gin.KEYWORDS=3')
     assert counted.writer == CountedProfiles(keywords=3)

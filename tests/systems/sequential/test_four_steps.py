@@ -13,7 +13,7 @@ SLOW = pytest.mark.slow
     ['sasrec', 'bert4rec', pytest.param('gru4rec', marks=SLOW), pytest.param('caser', marks=SLOW)],
 )
 def test_four_steps_stand_in_the_results(tmp_path, system):
-    after = () if system == 'sasrec' else (f'{system}/base.gin',)
+    after = () if system == 'sasrec' else (f'overlays/encoders/{system}.gin',)
     found = ran_twice('sasrec/smoke.gin', tmp_path, after=after)
     assert found['test'].keys() == {system, *BASELINES, 'ceiling', 'law_attained'}
     assert found['test'][system]['users'] == 200

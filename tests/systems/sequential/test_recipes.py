@@ -10,7 +10,7 @@ from tests import recipes
 from tests.recipes import CONFIGS
 
 RECIPES = sorted(path.name for path in (CONFIGS / 'sasrec').glob('*.gin') if path.name != 'base.gin')
-LOSSES = sorted((CONFIGS / 'sasrec' / 'losses').glob('*.gin'))
+LOSSES = sorted((CONFIGS / 'overlays' / 'losses').glob('*.gin'))
 
 
 def load(name, *bindings, after=()):
@@ -36,7 +36,7 @@ def test_any_loss_can_follow_a_recipe(loss):
 
 def test_sampled_protocols_can_follow_any_recipe():
     assert load('simulated_shop.gin').sampled == ()
-    after = ('gin_configs/evaluation/sampled_protocols.gin',)
+    after = ('gin_configs/overlays/sampled_protocols.gin',)
     recipe = load('smoke.gin', after=after)
     assert [protocol.suffix for protocol in recipe.sampled] == [
         '_of_100_uniform',

@@ -57,7 +57,7 @@ def test_targets_among_drawn_items_are_told_apart(finished):
 
 @pytest.mark.slow
 def test_too_small_a_catalogue_for_a_protocol_is_told_before_training(tmp_path, capsys):
-    flags = [*SMOKE, f'--gin.WORKDIR={tmp_path}', '--gin_file=gin_configs/evaluation/sampled_protocols.gin']
+    flags = [*SMOKE, f'--gin.WORKDIR={tmp_path}', '--gin_file=gin_configs/overlays/sampled_protocols.gin']
     with pytest.raises(SystemExit):
         run.main(flags)
     assert 'negatives are wanted, but only' in capsys.readouterr().err

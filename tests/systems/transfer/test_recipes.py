@@ -13,8 +13,16 @@ RECIPES = sorted(
     f'{system}/{path.name}'
     for system in ('unisrec', 'vq_rec', 'zesrec')
     for path in (CONFIGS / system).glob('*.gin')
-    if path.name not in ('base.gin', 'two_cores.gin')
+    if path.name != 'base.gin'
 )
+OVERLAYS = 'gin_configs/overlays/transfer'
+# Recipes alone, and with each overlay that makes an arm of an experiment of one.
+ARMS = [
+    *((name, None) for name in RECIPES),
+    ('unisrec/games_to_beauty.gin', 'unisrec_from_scratch'),
+    ('unisrec/games_to_beauty.gin', 'unisrec_transductive'),
+    ('vq_rec/games_to_beauty.gin', 'vq_rec_from_scratch'),
+]
 
 
 def parsed(name, *bindings, more=()):
@@ -31,13 +39,13 @@ def load(name, *bindings, more=()):
     return gin_config.instantiate(TransferLearning, parsed(name, *bindings, more=more))
 
 
-@pytest.mark.parametrize('name', RECIPES)
-def test_every_recipe_is_whole(name):
-    recipe = load(name)
+@pytest.mark.parametrize(('name', 'arm'), ARMS)
+def test_every_recipe_is_whole(name, arm):
+    recipe = load(name, more=(f'{OVERLAYS}/{arm}.gin',) if arm else ())
     assert recipe.trainer.feature_lengths == recipe.task.feature_lengths
     frozen = 'sequence_encoder' in recipe.trainer.optimizer.frozen
     assert frozen == (recipe.pretrained and not name.startswith('zesrec'))
-    assert recipe.pretrained == ('scratch' not in name)
+    assert recipe.pretrained == (arm is None or 'scratch' not in arm)
     assert (recipe.renamer is not None) == (name.startswith('vq_rec') and recipe.pretrained)
     assert recipe.pretraining.sequence_encoder == recipe.network.sequence_encoder
     for trainer in (recipe.trainer, recipe.pretrainer):
@@ -54,22 +62,22 @@ def test_the_arms_are_one_binding_away():
 
 def test_another_file_has_texts_compared_by_meaning():
     # Only parsed: the encoder is there where its weights are.
-    parsed('vq_rec/games_to_beauty.gin', more=('gin_configs/transfer/minilm.gin',))
+    parsed('vq_rec/games_to_beauty.gin', more=('gin_configs/overlays/minilm.gin',))
     assert 'TEXT_ENCODER = @kept_vectors.KeptVectors()' in gin.config_str()
 
 
 @pytest.mark.parametrize(('system', 'dim'), [('unisrec', 128), ('vq_rec', 64), ('zesrec', 64)])
 def test_a_recipe_is_made_small_by_another_file(system, dim):
-    recipe = load(f'{system}/games_to_beauty.gin', more=(f'gin_configs/{system}/two_cores.gin',))
+    recipe = load(f'{system}/games_to_beauty.gin', more=(f'{OVERLAYS}/{system}_two_cores.gin',))
     assert (recipe.network.item_encoder.dim, recipe.task.max_items) == (dim, 20)
     assert (recipe.training_users, recipe.centred) == (0.1, True)
 
 
 @pytest.mark.parametrize('system', ['unisrec', 'vq_rec'])
 def test_the_small_recipe_has_its_rival(system):
-    more = (f'gin_configs/{system}/two_cores.gin',)
+    small, scratch = (f'{OVERLAYS}/{system}_{name}.gin' for name in ('two_cores', 'from_scratch'))
     pretrained, rival = (
-        load(f'{system}/{name}.gin', more=more) for name in ('games_to_beauty', 'from_scratch')
+        load(f'{system}/games_to_beauty.gin', more=more) for more in ((small,), (small, scratch))
     )
     assert (rival.pretrained, rival.trainer.steps) == (False, pretrained.trainer.steps)
     assert 'sequence_encoder' not in rival.trainer.optimizer.frozen
