@@ -11,7 +11,7 @@ from llmrec_jax.semantic_ids.code_table import CodeTable
 
 @dataclasses.dataclass(frozen=True)
 class SemanticIdNames:
-    """Names such as '<0_12><1_55><2_8><3_0>'; see `prompts.naming.codes.CodeNames`.
+    """Names such as '<0_12><1_55><2_8><3_0>'; see `prompts.naming.numbers.CodeNames`.
 
     Attributes:
       code_table: the file of the table; read when names are asked for.

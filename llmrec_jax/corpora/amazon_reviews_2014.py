@@ -44,7 +44,7 @@ class AmazonReviews2014:
       k_core: fewest events of every user and item, applied until it holds for all; 1 keeps everything.
       duplicates: what to do when user, item and time come again: 'error' or 'keep_first'. The same pair at
         another time is another event.
-      ties: order of events of the same day, see `ties.time_order`.
+      ties: order of events of the same day, see `raw_events.time_order`.
       tie_seed: seed of `ties='shuffled'`.
       relabel_seed: seed of the random rows of users and items; None keeps the file's order.
       url_root: where the files of 2014 are published.

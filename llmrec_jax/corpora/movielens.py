@@ -33,7 +33,7 @@ class MovieLens:
       manual_dir: the directory with the archive or the files; None downloads the archive from `url_root` when
         the corpus is prepared.
       k_core: fewest ratings of every user and movie, applied until it holds for all; 1 keeps everything.
-      ties: order of a user's ratings of the same second, see `ties.time_order`.
+      ties: order of a user's ratings of the same second, see `raw_events.time_order`.
       tie_seed: seed of `ties='shuffled'`.
       relabel_seed: seed of the random rows of users and movies; None keeps the file's order.
       url_root: where the archives are published.

@@ -203,9 +203,9 @@ def assemble(
       raw: its events, in file order.
       catalogue: item id -> what is known of it; items that are absent have no text.
       profiles: user id -> what is known of the user, in words.
-      ties: see `ties.time_order`.
-      tie_seed: see `ties.time_order`.
-      relabel_seed: see `relabel.relabel`; under None, rows follow the first appearance in the file.
+      ties: see `time_order`.
+      tie_seed: see `time_order`.
+      relabel_seed: see `relabel`; under None, rows follow the first appearance in the file.
       provenance: what is to be kept beside the rules of this function.
     """
     user_ids, user = _first_appearance(raw.user_id)

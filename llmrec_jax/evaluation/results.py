@@ -57,7 +57,7 @@ class Results:
       semantic_ids: diagnostics of the code table.
       training: e.g. steps, examples per second, best step.
       decoding: e.g. beam size, share of invalid items.
-      sampled: entries as `sampled_metrics.sampled_record` gives them, one a protocol. Their metrics end in
+      sampled: entries as `sampled_protocol.sampled_record` gives them, one a protocol. Their metrics end in
         the protocol's suffix, so that none can pass for one of the whole catalogue.
       cold_start: system, then 'items' or 'users', then the slices of `cold_start.cold_start_record`, each as
         `Measured.as_dict` gives it; on the test split under the main protocol.

@@ -137,7 +137,7 @@ class StoredResponses(LanguageModel):
 
     Attributes:
       model: whom to ask.
-      path: the file, see `response_file`; it may hold responses of many models.
+      path: the file, see `ResponseFile`; it may hold responses of many models.
     """
 
     model: LanguageModel

@@ -106,7 +106,7 @@ class T5xCheckpoint:
 
 @dataclasses.dataclass(frozen=True)
 class SentenceT5:
-    """A `text.encoder.TextEncoder` over a T5 checkpoint.
+    """A `text.text_encoder.TextEncoder` over a T5 checkpoint.
 
     Attributes:
       checkpoint: where the weights are.

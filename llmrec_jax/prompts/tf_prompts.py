@@ -105,7 +105,7 @@ def prompt_examples(
     Args:
       records: a data set.
       group: templates and form.
-      tables: see `prompt_group.Form`; made with `tf_ops.TENSORFLOW`.
+      tables: see `prompt_group.Form`; made with `TENSORFLOW`.
       seed: of the draws.
     """
     write = TemplateWriter(group.templates)

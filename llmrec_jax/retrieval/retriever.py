@@ -134,7 +134,7 @@ class Retriever(Protocol):
     """A system that finds candidates by histories or texts: a first stage, whose candidates another may rank.
 
     `VectorRetriever` makes one of an index and a query encoder, `BM25` goes by words, and
-    `evaluation.recommender_retriever.RecommenderRetriever` makes one of any recommender; the other way round,
+    `evaluation.retrieval_recommender.RecommenderRetriever` makes one of any recommender; the other way round,
     `evaluation.retrieval_recommender.RetrievalRecommender` evaluates any of them.
     """
 

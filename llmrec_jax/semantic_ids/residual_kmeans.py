@@ -111,8 +111,8 @@ class ResidualKMeans:
       codebook_sizes: number of codewords at each level.
       iterations: Lloyd's iterations a level.
       sample_size: centroids are fitted to at most so many items.
-      separate_collisions: whether the last level tells items with equal codes apart (`assignment.py`), or
-        every item has its nearest codeword.
+      separate_collisions: whether the last level tells items with equal codes apart
+        (`separated_last_codes`), or every item has its nearest codeword.
     """
 
     codebook_sizes: tuple[int, ...] = (256, 256, 256)

@@ -1,7 +1,7 @@
 """Checkpoints in T5X's layout, written by Orbax while training goes on.
 
 `<directory>/checkpoint_<step>/state` holds `{'target': params, 'state': {'step': ..., 'param_states': ...}}`:
-either engine goes on with the other's (see `state_tree`); `parameter_restore` reads them.
+either engine goes on with the other's (see `train_state`); `parameter_restore` reads them.
 
 A checkpoint appears under its name only when it is complete, so a killed run leaves none that is cut short.
 One that was damaged later is never skipped silently: `restore` names it, and deleting it resumes from the one

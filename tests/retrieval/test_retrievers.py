@@ -6,9 +6,8 @@ import pytest
 from llmrec_jax.corpora.splits import Sequences
 from llmrec_jax.evaluation.baselines.counted import DecayedMarkov
 from llmrec_jax.evaluation.retrieval_recommender import RecommenderRetriever
-from llmrec_jax.retrieval.bm25 import BM25
+from llmrec_jax.retrieval.bm25 import BM25, HistoryAsText
 from llmrec_jax.retrieval.exact import ExactSearch
-from llmrec_jax.retrieval.history_as_text import HistoryAsText
 from llmrec_jax.retrieval.retriever import ABSENT, Requests, Retriever
 from llmrec_jax.retrieval.scann_index import ScannIndex
 from llmrec_jax.retrieval.vector_retriever import HistoryVectors, TextVectors, VectorRetriever

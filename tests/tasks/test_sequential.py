@@ -17,6 +17,7 @@ from llmrec_jax.models.sequential.item_encoder import CatalogueFacts, ItemTable
 from llmrec_jax.models.sequential.losses import FullSoftmax
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
 from llmrec_jax.models.sequential.sasrec import SASRecConfig, SASRecEncoder
+from llmrec_jax.stages.catalogue_ranking import CatalogueRecommender
 from llmrec_jax.stages.materialise import materialise
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape
 from tasks.ranking_metrics import recall_and_ndcg_of_items

@@ -28,8 +28,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from llmrec_jax.corpora.simulated_shop.behaviour import Behaviour
-from llmrec_jax.corpora.simulated_shop.catalogue import ShopCatalogue
-from llmrec_jax.corpora.simulated_shop.taste import Taste
+from llmrec_jax.corpora.simulated_shop.catalogue import ShopCatalogue, Taste
 from llmrec_jax.corpora.splits import Sequences
 
 # Worths are integers in units of 2^-20 of their mean, so that sums are exact and the same on any machine.

@@ -11,8 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from llmrec_jax.corpora.simulated_shop import words
-from llmrec_jax.corpora.simulated_shop.catalogue import ShopCatalogue
-from llmrec_jax.corpora.simulated_shop.taste import FACET_WEIGHTS, Taste
+from llmrec_jax.corpora.simulated_shop.catalogue import FACET_WEIGHTS, ShopCatalogue, Taste
 from llmrec_jax.corpora.simulated_shop.text import product_name
 
 MEAN_STARS = 3.5

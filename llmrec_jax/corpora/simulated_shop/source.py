@@ -8,11 +8,10 @@ from jaxtyping import Int
 
 from llmrec_jax.corpora.corpus import Corpus, Events, Users
 from llmrec_jax.corpora.simulated_shop.behaviour import Behaviour, shop_size
-from llmrec_jax.corpora.simulated_shop.catalogue import ShopCatalogue, draw_catalogue
+from llmrec_jax.corpora.simulated_shop.catalogue import ShopCatalogue, Taste, draw_catalogue, draw_taste
 from llmrec_jax.corpora.simulated_shop.histories import draw_histories, draw_lengths
 from llmrec_jax.corpora.simulated_shop.law import NextItemLaw, draw_law
 from llmrec_jax.corpora.simulated_shop.reviews import Reviewer, draw_ratings
-from llmrec_jax.corpora.simulated_shop.taste import Taste, draw_taste
 from llmrec_jax.corpora.simulated_shop.text import describe
 
 # Each part of the shop draws from a stream of its own, so that a change in one leaves the others as they are.
@@ -53,7 +52,7 @@ class SimulatedShop:
     the taste than the ceiling knows. User profiles are empty, since any true word in one would do the same.
 
     Attributes:
-      size: one of `sizes.SIZES`.
+      size: one of `behaviour.SIZES`.
       seed: all randomness comes from it.
       behaviour: what drives a purchase.
       version: raised whenever the same seed would give another corpus, so that what an older generator made

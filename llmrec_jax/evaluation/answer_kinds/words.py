@@ -161,7 +161,7 @@ class Stars(WordKind):
 
 
 class Choice(WordKind):
-    """One of two words; see `choice_metrics`.
+    """One of two words; see `text_metrics`.
 
     Attributes:
       words: the positive one, and the other.
@@ -205,7 +205,7 @@ class Like(Choice):
 
 
 class Sentence(WordKind):
-    """A sentence; see `generation_metrics`."""
+    """A sentence; see `text_metrics`."""
 
     name: ClassVar[str] = 'sentence'
     label: ClassVar[str] = 'Sentences'

@@ -7,7 +7,7 @@ width.
 Three parts make a recommender, and each may be replaced without the others:
 
 - an item encoder (`item_encoder.ItemEncoder`), from tokens to vectors, and the vectors of all items;
-- a sequence encoder (`sequence_encoder.SequenceEncoder`), from the vectors of a sequence to its states;
+- a sequence encoder (`network.SequenceEncoder`), from the vectors of a sequence to its states;
 - a loss (`losses.SequenceLoss`), of the states at the positions that are to be predicted.
 
 `recommender_model.SequentialRecommenderModel` puts them together for `training.Trainer`; a state's score of

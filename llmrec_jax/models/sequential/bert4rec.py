@@ -47,7 +47,7 @@ class BERT4RecConfig:
 
 
 class BERT4RecEncoder(nn.Module):
-    """States of positions, each from the whole sequence: what `cloze.Cloze` hides is told from both sides.
+    """States of positions, each from the whole sequence: what `Cloze` hides is told from both sides.
 
     A hidden item is a zero vector at a position that counts, so that its position's vector alone stands
     there. A learned vector for it would tell the network nothing more: taken from all items' vectors and

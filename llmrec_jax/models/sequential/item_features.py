@@ -19,7 +19,7 @@ def item_feature_converter(
 
     Args:
       n_items: of the catalogue.
-      seen: whether examples hand on what their user has seen (see `seen_features.with_seen`).
+      seen: whether examples hand on what their user has seen (see `feature_converters.with_seen`).
       n_users: of a model that knows who each sequence is of; None for one that does not.
     """
     fields = {'N_ITEMS': n_items}

@@ -93,7 +93,7 @@ class ItemTower(nn.Module):
 class HistoryTower(nn.Module):
     """The newest item's vector beside a decayed mean of all, through affine maps with ReLU between them.
 
-    It is a sequence encoder as `models.sequential.sequence_encoder` asks for: the state of a position is that
+    It is a sequence encoder as `models.sequential.network` asks for: the state of a position is that
     of the history up to it, so that all prefixes of a sequence are queries at the cost of one pass.
 
     Attributes:

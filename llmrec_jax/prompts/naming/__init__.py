@@ -6,8 +6,8 @@
 | `numbers.TrainingNumbers` | by first appearance in the training histories, the others shuffled | no |
 | `numbers.RandomNumbers` | a random permutation | no |
 | `collaborative.CollaborativeNames` | paths in a tree of clusters of the training graph | no |
-| `codes.CodeNames` | semantic IDs | no, if their codes know no test event |
-| `titles.TitleNames` | titles | no |
+| `numbers.CodeNames` | semantic IDs | no, if their codes know no test event |
+| `titles.TitleNames`, `titles.ListedTitles` | titles, the latter between quotes | no |
 
 `evaluation.id_leak` measures what a scheme gives away.
 """

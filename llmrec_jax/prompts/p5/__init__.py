@@ -1,7 +1,7 @@
 """P5 (Geng et al., 2022): five families of recommendation tasks as prompts, and zero-shot transfer.
 
 The wordings are ours. Each published template's inputs and target are covered by the template of the same id.
-A family is a module: its `TEMPLATES`, and the forms that fill them. One template more is one entry more.
+A family is its templates, and the forms that fill them; see `groups`. One template more is one entry more.
 
 | field | is |
 |---|---|

@@ -16,7 +16,7 @@ class RecommendationQuestion:
     """Whether to recommend an item: one that the user has in half of the draws, else one they never had.
 
     A record has `user` (row), `positives` (rows: the items that may be asked about) and `own`; see
-    `candidates.with_negatives`.
+    `draws.with_negatives`.
     """
 
     fields: ClassVar[frozenset[str]] = USER_FIELDS | ITEM_FIELDS | {'yes_no'}

@@ -168,7 +168,7 @@ def _transfer(number: int, inputs: str, targets: str) -> Template:
     return Template(f'Z-{number}', 'zero_shot', 'transfer', inputs, targets, held_out=True)
 
 
-# Filled by `explanation.ExplainedItem`.
+# Filled by `ExplainedItem`.
 TRANSFER_TEMPLATES = (
     _transfer(1, f'Like or dislike, when {{user}} meets this new product? {_FACTS}', '{like}'),
     _transfer(

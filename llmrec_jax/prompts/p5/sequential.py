@@ -61,7 +61,7 @@ class NextItemForm:
 class NextItemOfCandidates:
     """The next item among candidates, all others of which the user never had.
 
-    A record has what `NextItemForm` asks for, and `own`; see `candidates.with_negatives`.
+    A record has what `NextItemForm` asks for, and `own`; see `draws.with_negatives`.
 
     Attributes:
       max_history: the newest items that the input shows.

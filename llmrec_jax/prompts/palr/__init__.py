@@ -2,16 +2,10 @@
 
 | module | holds |
 |---|---|
-| `templates` | the two instructions |
-| `forms` | what fills them |
-| `windows` | histories and the items that follow, from training histories |
-| `affinity` | items that short histories are lengthened by |
-| `hard_negatives` | candidates that are hard to tell from the right ones |
-| `titles` | item names that can be quoted and listed |
+| `forms` | the two instructions, and what fills them |
+| `windows` | histories and the items that follow, from training histories; hard negatives |
 | `answers` | reading a written list back, and filling it up |
-| `profile_prompt` | what a language model is asked for a user's keywords |
-| `profile_reply` | reading its reply, and holding it to the history |
-| `profile_relation` | whether keywords are about their user |
+| `profile_text` | asking a language model for a user's keywords, reading its reply, and judging it |
 | `profiles` | profiles on disk |
 | `data` | all of it over one corpus |
 """

@@ -31,6 +31,7 @@ from llmrec_jax.prompts.palr.windows import (
 )
 from llmrec_jax.prompts.prompt_group import PromptGroup
 from llmrec_jax.prompts.records.record_table import Records
+from llmrec_jax.subsets import draw_rows
 
 ABSENT = -1
 

@@ -22,7 +22,7 @@ class UserProfile:
     Attributes:
       user: row of the user.
       keywords: keyword to the rows of the items in the user's training history that show it.
-      rejected: reason to the number of keywords that were rejected for it; see `profile_reply`.
+      rejected: reason to the number of keywords that were rejected for it; see `profile_text`.
       failed: why there is no profile; None where one was written.
     """
 

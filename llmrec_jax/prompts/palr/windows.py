@@ -86,7 +86,7 @@ class WindowSettings:
       user_share: share of the users who are trained on, drawn; the others are met at inference alone (the
         paper's claim to generalise to users that fine-tuning has not seen).
       lengthen_to: users with fewer training items are lengthened to so many by items of like users, see
-        `affinity`; these are targets, never history. 0 lengthens nobody.
+        `nearest_items`; these are targets, never history. 0 lengthens nobody.
 
     Raises:
       ValueError: when a number is out of range.

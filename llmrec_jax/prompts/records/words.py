@@ -110,7 +110,7 @@ def absent_fields(corpus: Corpus) -> Mapping[str, str]:
 
 
 def tables_for(ops: ArrayOps, tables: Mapping[str, Sequence[str]]) -> dict[str, Array]:
-    """The tables of one side: `array_ops.NUMPY` or `tf_ops.TENSORFLOW`."""
+    """The tables of one side: `array_ops.NUMPY` or `tf_prompts.TENSORFLOW`."""
     return {name: ops.texts(texts) for name, texts in tables.items()}
 
 

@@ -33,7 +33,7 @@ class RqVae:
         codeword's items have it.
       sample_size: codebooks start from, and are revived from, at most so many items.
       optimizer: see `RqVaeOptimizer`.
-      separate_collisions: whether the last level tells items with equal codes apart (`assignment.py`), or
+      separate_collisions: whether the last level tells items with equal codes apart (`residual_kmeans`), or
         every item has its nearest codeword, as in the paper.
     """
 
