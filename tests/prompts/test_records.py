@@ -9,7 +9,8 @@ from llmrec_jax.prompts.p5.groups import P5Prompts
 from llmrec_jax.prompts.rating_scale import RatingScale
 from llmrec_jax.prompts.records import event_roles, histories, reviews
 from llmrec_jax.prompts.records.record_table import Records, take_rows
-from llmrec_jax.prompts.records.words import FeatureWords, absent_fields, tables_for, word_tables
+from llmrec_jax.prompts.records.reviews import FeatureWords
+from llmrec_jax.prompts.records.words import absent_fields, tables_for, word_tables
 from tests.prompts.corpora import corpus_of
 
 _TITLES = [f'title {row}' for row in range(20)]

@@ -16,7 +16,8 @@ from llmrec_jax.prompts.p5.groups import P5Prompts
 from llmrec_jax.prompts.prompt_group import PromptGroup
 from llmrec_jax.prompts.records import event_roles, histories, reviews
 from llmrec_jax.prompts.records.record_table import Records
-from llmrec_jax.prompts.records.words import FeatureWords, absent_fields, word_tables
+from llmrec_jax.prompts.records.reviews import FeatureWords
+from llmrec_jax.prompts.records.words import absent_fields, word_tables
 from llmrec_jax.prompts.template import Template
 
 LOG = logging.getLogger(__name__)
