@@ -34,6 +34,7 @@ WRITTEN = {
     ),
     'my_task.gin': "include 'gin_configs/p5/smoke.gin'\n",
     'my_shop.gin': "include 'gin_configs/sasrec/smoke.gin'\n",
+    'decayed_mean.gin': "include 'gin_configs/sasrec/smoke.gin'\n",
 }
 
 

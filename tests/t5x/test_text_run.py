@@ -17,7 +17,7 @@ def test_t5x_trains_on_the_live_mixture_and_evaluates_its_tasks(tmp_path):
     run_module(
         't5x.train',
         '--gin_file=gin_configs/p5/smoke.gin',
-        '--gin_file=gin_configs/runs/t5x_train_text.gin',
+        '--gin_file=gin_configs/runs/t5x_train.gin',
         '--gin_file=gin_configs/runs/t5x_live.gin',
         f"--gin.MODEL_DIR='{workdir}'",
         f'--gin.TRAIN_STEPS={STEPS}',

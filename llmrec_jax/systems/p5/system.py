@@ -14,6 +14,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from llmrec_jax import marks
 from llmrec_jax.prompts.prompt_group import PromptGroup
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.record import StageRecord
@@ -43,7 +44,7 @@ class P5System(TextSystem):
     """
 
     tasks: P5Tasks
-    next_item_template: str = '2-3'
+    next_item_template: str = marks.without_effect('2-3')
 
     def __post_init__(self):
         super().__post_init__()
