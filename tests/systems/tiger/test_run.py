@@ -183,7 +183,7 @@ def test_quantizers_are_compared_in_one_table(finished):
         ('--stages=corpus,flors', "no stage 'flors'; the stages are corpus, floors"),
         ('--gin.BEAM_SIZE=5', 'beam_size=5 is below Ranking.list_length=10'),
         ('--gin.CODEBOOK_SIZES=(8, 16, 16, 16)', 'TokenLayout.codebook_sizes is (8, 16, 16, 16)'),
-        ('--gin.SEEN_ITEMS=hidden', "must be 'kept' or 'removed'"),
+        ('--gin.SEEN_ITEMS=hidden', "seen_items='hidden'"),
         ('--gin.WORKDRI=x', 'did you mean WORKDIR'),
     ],
 )
