@@ -46,7 +46,7 @@ def load_record(path: pathlib.Path) -> StageRecord:
     """Reads a record.
 
     Raises:
-      RecordError: when it is damaged, or was written by a version before 0.2.
+      RecordError: when it is damaged, or is of the form that an earlier version wrote.
     """
     try:
         return StageRecord(**json.loads(path.read_text(encoding='utf-8')))

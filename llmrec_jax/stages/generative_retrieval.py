@@ -182,7 +182,7 @@ def check_users_at_once(batch_size: int) -> None:
     if batch_size % jax.device_count():
         raise ValueError(
             f'{batch_size} users at once do not divide over {jax.device_count()} devices: '
-            'change Tiger.decoding_batch_size'
+            "change the system's decoding_batch_size"
         )
 
 
