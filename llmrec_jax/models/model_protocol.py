@@ -1,5 +1,6 @@
 """T5X's model protocol, as far as it is the same for every model of the library."""
 
+import abc
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +22,7 @@ Sums = tuple[Float[Array, ''], Float[Array, ''], Mapping[str, Float[Array, '']]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class SummedLossModel:
+class SummedLossModel(abc.ABC):
     """What T5X calls on a model, made of the sums that the embedded engine calls for.
 
     Subclasses have `loss_sums` and `predict_batch_with_aux`, and beside them what T5X touches by name:
@@ -40,15 +41,15 @@ class SummedLossModel:
     optimizer_def: Any = marks.without_effect(None)
     loss_normalizing_factor: float | int | str | None = None
 
+    @abc.abstractmethod
     def loss_sums(self, params: Params, batch: Batch, dropout_rng: Key | None = None) -> Sums:
         """The summed loss, the sum of weights, and further sums that the same weights normalise."""
-        raise NotImplementedError(f'{type(self).__name__} has no loss_sums')
 
+    @abc.abstractmethod
     def predict_batch_with_aux(
         self, params: Params, batch: Batch, rng: Key | None = None
     ) -> tuple[Any, Mapping[str, Any]]:
         """T5X's prediction and what is known beside it."""
-        raise NotImplementedError(f'{type(self).__name__} has no predict_batch_with_aux')
 
     def loss_fn(
         self, params: Params, batch: Batch, dropout_rng: Key | None
