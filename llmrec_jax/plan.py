@@ -26,7 +26,7 @@ from llmrec_jax.planning.training_plan import check_training, plan_training
 from llmrec_jax.planning.workload import DecodingSizes, Workload
 from llmrec_jax.runs import gin_config
 from llmrec_jax.runs.system import System
-from llmrec_jax.training import xla_flags
+from llmrec_jax.training import platforms, xla_flags
 
 LOG = logging.getLogger(__name__)
 TRAINING, DECODING = 'training', 'decoding'
@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format='%(asctime)s %(message)s', datefmt='%H:%M:%S', force=True)
     for chatty in ('absl', 'jax'):
         logging.getLogger(chatty).setLevel(logging.ERROR)
+    platforms.leave_out_absent_tpu(os.environ)
     # The compiler's flags are part of what a run compiles.
     xla_flags.apply(os.environ)
     try:

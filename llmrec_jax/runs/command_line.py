@@ -17,7 +17,7 @@ from llmrec_jax.runs import config_consistency, distributed, execution, gin_conf
 from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import CONFIG, Run
 from llmrec_jax.runs.system import System
-from llmrec_jax.training import compilation_cache, host_memory, processes, xla_flags
+from llmrec_jax.training import compilation_cache, host_memory, platforms, processes, xla_flags
 
 errors_as_messages = shutdown.errors_as_messages
 
@@ -53,6 +53,7 @@ def parse(
     given = sys.argv[1:] if arguments is None else arguments
     flags, gin_arguments = gin_config.parse_arguments(parser, given)
     log_to_stderr()
+    platforms.leave_out_absent_tpu(os.environ)
     xla_flags.apply(os.environ)
     host_memory.keep(os.environ)
     with shutdown.guarded(parser.prog, code=2):

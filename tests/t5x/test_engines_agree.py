@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.t5x.launched import TRAINING, our_losses, ours, t5x, t5x_losses
+from tests.t5x.launched import TRAINING, copy, our_losses, ours, t5x, t5x_losses
 
 pytest.importorskip('t5x')
 pytestmark = pytest.mark.slow
@@ -27,21 +27,9 @@ def by_t5x(tmp_path_factory) -> pathlib.Path:
 def by_us(by_t5x, tmp_path_factory) -> pathlib.Path:
     """A workdir in which the embedded engine trained from T5X's first checkpoint."""
     workdir = tmp_path_factory.mktemp('ours') / 'run'
-    _copy(by_t5x, workdir, checkpoint=0)
+    copy(by_t5x, workdir, checkpoint=0)
     ours('train', workdir)
     return workdir
-
-
-def _copy(source: pathlib.Path, target: pathlib.Path, checkpoint: int) -> None:
-    """A workdir with one checkpoint of `source`, and none of its logs."""
-    kept = f'checkpoint_{checkpoint}'
-
-    def others(folder: str, names: list[str]) -> list[str]:
-        if pathlib.Path(folder) == source / 'checkpoints':
-            return [name for name in names if name != kept]
-        return [name for name in names if name in ('metrics.jsonl', 'validation.jsonl', 'train.json')]
-
-    shutil.copytree(source, target, ignore=others)
 
 
 def test_both_engines_make_the_same_losses(by_t5x, by_us):
@@ -60,7 +48,7 @@ def test_either_engine_goes_on_with_the_other_s_checkpoint(first, by_t5x, by_us,
     # The schedule stays the one of 200 steps, which ends at 0: a constant end keeps it moving.
     end = '--gin.schedules.WarmupCosine.end=5e-5'
     for name in ('theirs', 'our'):
-        _copy(source, tmp_path / name, checkpoint=STEPS)
+        copy(source, tmp_path / name, checkpoint=STEPS)
         # The recipe is another one with more steps, which the embedded launcher would rather begin anew.
         (tmp_path / name / 'training_stage.json').unlink()
     total = f'--gin.train.total_steps={MORE}'
@@ -111,7 +99,7 @@ def test_t5x_recommends_catalogue_items_to_named_users(by_t5x, tmp_path):
 
 
 def test_fine_tuning_begins_with_the_parameters_and_nothing_else(by_t5x, tmp_path):
-    _copy(by_t5x, tmp_path / 'tuned', checkpoint=-1)
+    copy(by_t5x, tmp_path / 'tuned', checkpoint=-1)
     checkpoint = by_t5x / 'checkpoints' / f'checkpoint_{STEPS}'
     t5x(
         'train',
