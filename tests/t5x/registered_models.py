@@ -29,8 +29,7 @@ from llmrec_jax.models.transfer.hierarchical import HierarchicalModel
 from llmrec_jax.models.transfer.pretraining import ContrastivePretraining, Contrasts
 from llmrec_jax.models.transfer.text_items import TextItemEncoder
 from llmrec_jax.models.two_tower.in_batch_softmax import InBatchSoftmax
-from llmrec_jax.models.two_tower.text_query_model import TextQueryModel
-from llmrec_jax.models.two_tower.towers import HistoryTower, ItemTower, TextTower
+from llmrec_jax.models.two_tower.towers import HistoryTower, ItemTower
 from llmrec_jax.models.whole_words import WholeWords
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
 from llmrec_jax.semantic_ids.trie import build_trie
@@ -42,7 +41,6 @@ LENGTHS = {'inputs': 13, 'targets': 3}
 N_ITEMS, N_USERS, WIDTH = 60, 20, 7
 RNG = np.random.default_rng(0)
 FACTS = CatalogueFacts(N_ITEMS, np.ones(N_ITEMS), RNG.standard_normal((N_ITEMS, 6)).astype(np.float32))
-QUERY_VECTORS = RNG.standard_normal((30, 5)).astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,13 +109,6 @@ def user_items_batch(seed: int, examples: int) -> dict[str, np.ndarray]:
     return {**items_batch(seed, examples), 'user': users}
 
 
-def pairs_batch(seed: int, examples: int) -> dict[str, np.ndarray]:
-    """Rows of texts and the tokens of the items that they look for."""
-    rng = np.random.default_rng(seed)
-    rows = rng.integers(1, len(QUERY_VECTORS), (examples, 1)).astype(np.int32)
-    return {'query': rows, 'item': rng.integers(1, N_ITEMS + 1, (examples, 1)).astype(np.int32)}
-
-
 def _sequential(encoder: Any, items: Any = None, loss: Any = None, **changed: Any) -> RegisteredModel:
     def make() -> SequentialRecommenderModel:
         model = SequentialRecommenderModel(items or ItemTable(8), encoder, loss or FullSoftmax(), **changed)
@@ -146,14 +137,6 @@ def _hierarchical() -> RegisteredModel:
         return model.for_catalogue(FACTS).for_examples(N_USERS, 100)
 
     return RegisteredModel(make, user_items_batch, {'items': WIDTH, 'user': 1})
-
-
-def _text_query() -> RegisteredModel:
-    def make() -> TextQueryModel:
-        model = TextQueryModel(ItemTower(8, id_dim=4, hidden=()), TextTower(8, hidden=()), list_length=5)
-        return model.for_catalogue(FACTS, QUERY_VECTORS)
-
-    return RegisteredModel(make, pairs_batch, {'query': 1, 'item': 1})
 
 
 @functools.cache
@@ -191,7 +174,6 @@ REGISTERED = {
         CodeItemEncoder(8, digits=4, codewords=8), sequence_weight=0.0, replaced_codes=0.5
     ),
     'HierarchicalModel': _hierarchical(),
-    'TextQueryModel': _text_query(),
 }
 
 

@@ -1,4 +1,4 @@
-"""The towers: of an item's id and text, of a history, and of a text.
+"""The towers: of an item's id and text, and of a history.
 
 The history tower weighs what was had last and what was had before, by how long ago.
 """
@@ -132,27 +132,3 @@ class HistoryTower(nn.Module):
             states = jax.nn.relu(Affine(width)(states))
             states = nn.Dropout(self.dropout_rate)(states, deterministic=not enable_dropout)
         return jnp.where(mask[..., None], Affine(dim)(states), 0.0)
-
-
-class TextTower(nn.Module):
-    """Affine maps of a text's vector, with ReLU between them.
-
-    Attributes:
-      dim: width of the items' vectors.
-      hidden: widths between the affine maps; none for a single map.
-      dropout_rate: of the widths between the maps.
-    """
-
-    dim: int
-    hidden: Sequence[int] = (128,)
-    dropout_rate: float = 0.0
-
-    @nn.compact
-    def __call__(
-        self, vectors: Float[Array, 'texts width'], *, enable_dropout: bool
-    ) -> Float[Array, 'texts dim']:
-        """The states of the texts."""
-        for width in self.hidden:
-            vectors = jax.nn.relu(Affine(width)(vectors))
-            vectors = nn.Dropout(self.dropout_rate)(vectors, deterministic=not enable_dropout)
-        return Affine(self.dim)(vectors)
