@@ -77,6 +77,7 @@ def alone(columns, tmp_path_factory):
     return workdir
 
 
+@pytest.mark.slow
 def test_one_of_two_processes_dies_and_one_process_goes_on(columns, alone, tmp_path):
     run = start(columns, tmp_path, 2)
     said = kill_process(run, tmp_path, 1, after=25)

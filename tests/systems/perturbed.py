@@ -25,7 +25,9 @@ def settings(value: Any, path: Path = (), marked: bool = False) -> Iterator[tupl
             yield from settings(inner, (*path, name), marked)
     elif isinstance(value, list | tuple):
         for place, inner in enumerate(value):
-            yield from settings(inner, (*path, place), marked)
+            # Of a table of like records, such as P5's templates, one stands for all.
+            if place == 0 or not dataclasses.is_dataclass(inner) or type(inner) is not type(value[0]):
+                yield from settings(inner, (*path, place), marked)
     elif isinstance(value, bool | int | float | str):
         yield path, value, marked
 

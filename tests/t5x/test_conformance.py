@@ -25,7 +25,12 @@ STEPS = 2
 PROTOCOL = ('loss_fn', 'eval_fn', 'predict_batch', 'predict_batch_with_aux', 'score_batch')
 
 
-@pytest.fixture(params=REGISTERED, scope='module')
+# Of a class that stands in several forms the first is tried with every change, and the others every night.
+FIRST = {name.split(',')[0]: name for name in reversed(REGISTERED)}.values()
+FORMS = [pytest.param(name, marks=() if name in FIRST else pytest.mark.slow) for name in REGISTERED]
+
+
+@pytest.fixture(params=FORMS, scope='module')
 def registered(request):
     entry = REGISTERED[request.param]
     model = entry.make()

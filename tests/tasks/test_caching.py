@@ -53,7 +53,7 @@ def prompts(folder):
     return {task.name: {'inputs': 40, 'targets': 8} for task in (trained, *asked)}
 
 
-@pytest.mark.parametrize('made', [tiger, sequential, prompts])
+@pytest.mark.parametrize('made', [tiger, sequential, pytest.param(prompts, marks=pytest.mark.slow)])
 def test_a_cached_task_gives_the_live_task_s_examples(made, tmp_path):
     before = seqio.get_global_cache_dirs()
     cached = 0

@@ -10,7 +10,7 @@ SLOW = pytest.mark.slow
 
 @pytest.mark.parametrize(
     'system',
-    ['sasrec', 'bert4rec', pytest.param('gru4rec', marks=SLOW), pytest.param('caser', marks=SLOW)],
+    ['sasrec', *(pytest.param(other, marks=SLOW) for other in ('bert4rec', 'gru4rec', 'caser'))],
 )
 def test_four_steps_stand_in_the_results(tmp_path, system):
     after = () if system == 'sasrec' else (f'overlays/encoders/{system}.gin',)

@@ -11,9 +11,9 @@ FEW = ('--gin.PRETRAIN_STEPS=4', '--gin.PRETRAIN_BATCH_SIZE=16', '--gin.TRAINING
 @pytest.mark.parametrize(
     ('system', 'zero_shot', 'flags'),
     [
-        ('unisrec', 'unisrec_zero_shot', ()),
-        ('vq_rec', 'vq_rec_renamed', ('--gin.RENAMING_STEPS=4',)),
         ('zesrec', 'zesrec_zero_shot', ()),
+        pytest.param('unisrec', 'unisrec_zero_shot', (), marks=pytest.mark.slow),
+        pytest.param('vq_rec', 'vq_rec_renamed', ('--gin.RENAMING_STEPS=4',), marks=pytest.mark.slow),
     ],
 )
 def test_the_target_is_recommended_in_before_and_after_tuning(tmp_path, system, zero_shot, flags):
@@ -27,6 +27,7 @@ def test_the_target_is_recommended_in_before_and_after_tuning(tmp_path, system, 
     assert found['training']['final_step'] == 4
 
 
+@pytest.mark.slow
 def test_the_rival_learns_nothing_from_the_sources(tmp_path):
     found = ran_twice('zesrec/smoke.gin', tmp_path, *FEW, '--gin.PRETRAINED=False')
     assert 'zesrec_zero_shot' not in found['test']
