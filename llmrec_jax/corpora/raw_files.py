@@ -4,9 +4,11 @@ Files that are published together are a zip archive, or the directory unpacked f
 """
 
 import ast
+import contextlib
 import dataclasses
 import gzip
 import hashlib
+import io
 import json
 import zipfile
 import zlib
@@ -134,6 +136,16 @@ class Archive:
         """Where a member lies, for messages: the path in the archive follows the archive's own."""
         return self.path / f'{self.prefix}{member}'
 
+    @contextlib.contextmanager
+    def opened(self, member: str) -> Iterator[io.BufferedIOBase]:
+        """The bytes of one member."""
+        if not self.is_zip:
+            with open(self.path / member, 'rb') as stream:
+                yield stream
+            return
+        with zipfile.ZipFile(self.path) as archive, archive.open(f'{self.prefix}{member}') as stream:
+            yield stream
+
     def lines(self, member: str, encoding: str) -> Iterator[tuple[int, str]]:
         """Yields (line number from 1, line without its end) of one member.
 
@@ -144,7 +156,7 @@ class Archive:
             yield from numbered_lines(self.path / member, encoding)
             return
         try:
-            with zipfile.ZipFile(self.path) as archive, archive.open(f'{self.prefix}{member}') as stream:
+            with self.opened(member) as stream:
                 yield from decoded_lines(stream, str(self.path_of(member)), encoding)
         except (zipfile.BadZipFile, EOFError, zlib.error) as error:
             raise ValueError(
