@@ -190,10 +190,15 @@ def _rating_tables(
         if form.header:
             stream.readline()
         for table in plain_rows(stream, _separator(form)):
+            if table is None:
+                break
             numbers = np.arange(read, read + len(table), dtype=np.int32) + (1 + form.header)
             _check_listed(archive, form, table, numbers, listed)
             yield table, numbers
             read += len(table)
+        else:
+            if read:
+                return
     rest = itertools.islice(lines, read, None)
     while rows := list(itertools.islice(rest, _LINES_AT_ONCE)):
         ratings = [_rating(archive, form, number, line, listed) for number, line in rows]
