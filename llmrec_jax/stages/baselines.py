@@ -35,7 +35,8 @@ class MeasureBaselines(RankStage):
 
     def systems(self, run: Run) -> tuple[Mapping[str, Recommender], dict[str, Any]]:
         """See `RankStage.systems`."""
-        return fit_baselines(run[CORPUS_SPLITS].train, len(run[CATALOGUE])), {}
+        catalogue = run[CATALOGUE]
+        return fit_baselines(run[CORPUS_SPLITS].train, len(catalogue), catalogue.categories), {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,11 +80,13 @@ class MeasureCeiling(Stage):
       corpus: its source; see `has_law`.
       draw: whose next item is asked for.
       ks: cut-offs of recall and NDCG.
+      splits: whose cases are asked for.
     """
 
     corpus: CorpusSource = marks.described_by(identity)
     draw: CaseDraw
     ks: tuple[int, ...]
+    splits: tuple[str, ...] = SPLITS
     name: ClassVar[str] = 'ceiling'
     phase: ClassVar[Phase] = 'evaluate'
     reads: ClassVar = (CORPUS_SPLITS,)
@@ -93,7 +96,7 @@ class MeasureCeiling(Stage):
         from llmrec_jax.corpora.simulated_shop.ceiling import BayesRecommender, ceiling
 
         law = self.corpus.law()
-        cases = {split: self.draw.cases(run[CORPUS_SPLITS], split) for split in SPLITS}
+        cases = {split: self.draw.cases(run[CORPUS_SPLITS], split) for split in self.splits}
         return {
             split: {
                 'expected': ceiling(law, asked, self.ks),

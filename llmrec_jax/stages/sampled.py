@@ -70,7 +70,8 @@ class MeasureSampledBaselines(SampledStage):
 
     def systems(self, run: Run) -> Mapping[str, DenseRecommender]:
         """See `SampledStage.systems`."""
-        return fit_baselines(run[SPLITS].train, len(run[CATALOGUE]))
+        catalogue = run[CATALOGUE]
+        return fit_baselines(run[SPLITS].train, len(catalogue), catalogue.categories)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from llmrec_jax.runs.artifact import Artifact, place
 from llmrec_jax.runs.fingerprint import describe, fingerprint
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
-from llmrec_jax.stages.corpus import SPLITS, USER_IDS
+from llmrec_jax.stages.corpus import CATALOGUE, SPLITS, USER_IDS
 from llmrec_jax.stages.networks import Parameters
 from llmrec_jax.stages.prompt_evaluation.baselines import Baselines
 from llmrec_jax.stages.prompt_evaluation.decoding_config import DecodingConfig
@@ -108,7 +108,7 @@ class EvaluatePrompts(Stage):
         """See `Stage.reads`."""
         of_tasks = (TASKS, ITEM_NAMES, vocabulary(self.tasks.vocabulary))
         of_words = (FITTED,) if self.fitted else ()
-        return (SPLITS, USER_IDS, *of_tasks, *of_words, *self.parameters.reads)
+        return (SPLITS, CATALOGUE, USER_IDS, *of_tasks, *of_words, *self.parameters.reads)
 
     @property
     def writes(self) -> Sequence[Artifact[Any]]:
@@ -169,7 +169,7 @@ class EvaluatePrompts(Stage):
                 fitted=run[FITTED] if self.fitted else {},
                 train=splits.train,
                 split=getattr(splits, SPLIT),
-                n_items=len(catalogue.names),
+                categories=run[CATALOGUE].categories,
             ),
             user_ids=run[USER_IDS],
             input_length=self.tasks.feature_lengths['inputs'],

@@ -28,7 +28,8 @@ from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.t5.config import T5Config
 from llmrec_jax.models.t5.transformer import Transformer
 from llmrec_jax.runs.run import Run
-from llmrec_jax.stages.corpus import USER_IDS
+from llmrec_jax.stages.catalogue_file import ShownItems
+from llmrec_jax.stages.corpus import CATALOGUE, USER_IDS
 from llmrec_jax.stages.networks import abstract_parameters
 from llmrec_jax.stages.prompt_evaluation.decoding_config import DecodingConfig
 from llmrec_jax.stages.prompt_evaluation.fit_baselines import FITTED
@@ -136,6 +137,8 @@ def make(workdir: pathlib.Path) -> None:
     vocabulary = VOCABULARY.make_at(workdir / 'vocabulary', texts)
     write_json(workdir / 'item_names.json', ITEMS)
     Run(workdir).put(USER_IDS, [f'u{row}' for row in range(QUESTIONS)])
+    categories = [('Shop', 'even' if row % 2 else 'odd') for row in range(len(ITEMS))]
+    Run(workdir).put(CATALOGUE, ShownItems(list(ITEMS), list(ITEMS), categories))
     fitted = {}
     write_json(workdir / 'tasks' / 'mixtures.json', MIXTURES)
     for name, (family, template, held_out, answer) in TASKS.items():
