@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource, identity
+from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitRule
 from llmrec_jax.evaluation.baselines.counted import fit_baselines
 from llmrec_jax.evaluation.protocol import SPLITS
 from llmrec_jax.evaluation.recommender import Recommender
@@ -106,12 +107,21 @@ class MeasureCeiling(Stage):
         }
 
 
-def has_law(corpus: CorpusSource) -> bool:
-    """Whether the distribution of the next item is known, as that of a simulated corpus is."""
-    return hasattr(corpus, 'law')
+def has_law(corpus: CorpusSource, split: SplitRule) -> bool:
+    """Whether the distribution of the next item is known, as that of a simulated corpus is.
+
+    It is that after a whole history, so that a split which shows others has none.
+    """
+    return hasattr(corpus, 'law') and split.whole_histories
 
 
-def against(corpus: CorpusSource, draw: CaseDraw, list_length: int, ks: Sequence[int]) -> list[Stage]:
+def against(
+    corpus: CorpusSource,
+    draw: CaseDraw,
+    list_length: int,
+    ks: Sequence[int],
+    split: SplitRule = LEAVE_LAST_OUT,
+) -> list[Stage]:
     """What systems that rank a catalogue are held against: counting, and the ceiling where it is known.
 
     Args:
@@ -119,8 +129,9 @@ def against(corpus: CorpusSource, draw: CaseDraw, list_length: int, ks: Sequence
       draw: whose next item is asked for.
       list_length: items in a list.
       ks: cut-offs of recall and NDCG.
+      split: what of the corpus is held out.
     """
     counting = MeasureBaselines(draw=draw, list_length=list_length)
-    if not has_law(corpus):
+    if not has_law(corpus, split):
         return [counting]
     return [counting, MeasureCeiling(corpus=corpus, draw=draw, ks=tuple(ks))]

@@ -152,6 +152,3 @@ def test_bad_switches_and_too_few_items_are_told():
         SampledProtocol(negatives=None, drawn='popularity')
     with pytest.raises(ValueError, match=r'user 3: 35 negatives are wanted, but only 34 of 40'):
         sampler(negatives=35).negatives(SPLITS.test, 3)
-    absent = RankingCases(np.array([99]), Sequences(np.array([1]), np.array([0, 1])), np.array([2]))
-    with pytest.raises(ValueError, match='user 99 has no case on the test split'):
-        sampler().negatives(absent, 0)

@@ -76,7 +76,8 @@ class PromptReport:
             title=f'{results.system.upper()}: {results.mixture}',
             subtitle=(
                 f'{corpus["name"]}: {corpus["users"]} users, {corpus["items"]} items, {corpus["events"]} '
-                f'events; {asked}; {results.checkpoint}'
+                f'events; split by {results.split["split_rule"].replace("_", " ")}; {asked}; '
+                f'{results.checkpoint}'
             ),
             systems={results.system: results.tasks},
             leaks=Leaks(
@@ -90,6 +91,7 @@ class PromptReport:
             left_out=tasks['left_out'],
             about={
                 **ceiling,
+                'Split': corpus.get('split', results.split),
                 'Asked': {'examples': asked, **results.decoding},
                 'Tasks': {
                     'examples': tasks['examples'],

@@ -147,7 +147,7 @@ class PalrSystem(TextSystem):
 
     @property
     def _ceiling(self) -> list[MeasureCeiling]:
-        if not has_law(self.corpus):
+        if not has_law(self.corpus, self.tasks.split):
             return []
         ks = self.ranking.ks
         return [MeasureCeiling(corpus=self.corpus, draw=self.draw, ks=ks, splits=('test',))]
@@ -186,6 +186,7 @@ class PalrSystem(TextSystem):
             corpus=self.corpus.name,
             ranking=self.ranking,
             stages=self.stages(),
+            split=self.tasks.split,
             published=self.published,
             curves=learning_curves(run.root, self.trainer.best_metric),
             candidates=self.candidates,
