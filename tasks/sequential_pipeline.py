@@ -15,7 +15,7 @@ from tasks import ranking_metrics
 from tasks.leave_last_out import pad_seen
 from tasks.registration import add_task
 from tasks.sequential import SequentialTask
-from tasks.split_source import history_source, split_in_names
+from tasks.split_source import history_source, split_in_names, split_suffix
 from tasks.task_names import digest
 
 
@@ -73,6 +73,6 @@ def register(task: SequentialTask) -> str:
         ],
         output_features={ITEMS: feature},
         postprocess_fn=target_item,
-        metric_fns=[ranking_metrics.recall_and_ndcg_of_items(task.ks)],
+        metric_fns=[ranking_metrics.recall_and_ndcg_of_items(task.ks, split_suffix(task.split))],
     )
     return name

@@ -10,6 +10,7 @@ import tensorflow as tf
 from llmrec_jax.corpora.prepare import PreparedCorpus, load_corpus
 from llmrec_jax.corpora.split_rules import SplitRule, described, is_default, split_by
 from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits, user_hash
+from llmrec_jax.evaluation.results import metric_suffix
 from llmrec_jax.models.ranked_catalogue import SEEN
 from llmrec_jax.prompts.records.record_table import Records, take_rows
 from llmrec_jax.prompts.tf_prompts import records_dataset
@@ -89,6 +90,11 @@ def history_source(prepared: PreparedCorpus, split: SplitRule) -> LeaveLastOutSo
 def split_in_names(split: SplitRule) -> tuple[Any, ...]:
     """What a split adds to the digest in a task's name: nothing where it is leave-last-out."""
     return () if is_default(split) else (described(split),)
+
+
+def split_suffix(split: SplitRule) -> str:
+    """What a split puts at the end of names of metrics."""
+    return metric_suffix(described(split))
 
 
 def _training(splits: Splits) -> Records:

@@ -16,7 +16,7 @@ from llmrec_jax.semantic_ids.vocabulary import SemanticIdVocabulary
 from tasks import ranking_metrics
 from tasks.leave_last_out import next_item_examples, pad_seen
 from tasks.registration import add_mixture, add_task
-from tasks.split_source import history_source, split_in_names
+from tasks.split_source import history_source, split_in_names, split_suffix
 from tasks.task_names import digest
 from tasks.tiger import TigerMixture, TigerTask
 
@@ -87,7 +87,7 @@ def register(task: TigerTask) -> str:
             functools.partial(pad_seen, width=source.longest_history),
         ],
         output_features={'inputs': feature, 'targets': feature},
-        metric_fns=[ranking_metrics.recall_and_ndcg(task.ks)],
+        metric_fns=[ranking_metrics.recall_and_ndcg(task.ks, split_suffix(task.split))],
     )
     return name
 

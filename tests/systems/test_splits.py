@@ -98,7 +98,7 @@ def tasks_of(system):
 
 def test_leave_last_out_is_told_what_it_leaks_across_time(tmp_path):
     system = configured(flags('sasrec', tmp_path))
-    run, records = command_line.run_stages(system, ['corpus'])
+    run, _ = command_line.run_stages(system, ['corpus'])
     told = run[CORPUS_FACTS]['split']
     assert told['split_rule'] == 'leave_last_out' and told['overlap']['tests_with_later_training'] > 0.5
 

@@ -71,7 +71,6 @@ class PromptReport:
         asked = (
             'all examples of each task' if limit is None else f'{limit} examples of each task, drawn by seed'
         )
-        ceiling = {'Ceiling of the next item': _ceiling(facts['ceiling'])} if 'ceiling' in facts else {}
         return MixtureReport(
             title=f'{results.system.upper()}: {results.mixture}',
             subtitle=(
@@ -89,8 +88,8 @@ class PromptReport:
                 split=tasks['review_split'],
             ),
             left_out=tasks['left_out'],
+            ceiling=_ceiling(facts['ceiling']) if 'ceiling' in facts else {},
             about={
-                **ceiling,
                 'Split': corpus.get('split', results.split),
                 'Asked': {'examples': asked, **results.decoding},
                 'Tasks': {
@@ -106,12 +105,12 @@ class PromptReport:
         )
 
 
-def _ceiling(told: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, Any]:
+def _ceiling(told: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, float]:
     """What no system can exceed on average over all test users, and what the law itself hit there."""
     of_split = told[SPLIT]
     rows = {'no system can expect more than': 'expected', 'the law itself reached': 'attained_by_the_law'}
     return {
-        f'{called}, {metric.replace("recall", "HR").replace("ndcg", "NDCG")}': round(value, 4)
+        f'{called}, {metric.replace("recall", "HR").replace("ndcg", "NDCG")}': value
         for called, name in rows.items()
         for metric, value in of_split[name].items()
         if isinstance(value, float) and metric.startswith(('recall', 'ndcg'))
