@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource, identity
 from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitRule
-from llmrec_jax.evaluation.baselines.counted import fit_baselines
+from llmrec_jax.evaluation.baselines.counted import BASELINES, fit_baselines
 from llmrec_jax.evaluation.protocol import SPLITS
-from llmrec_jax.evaluation.recommender import Recommender
+from llmrec_jax.evaluation.recommender import DenseRecommender, Recommender
 from llmrec_jax.evaluation.retrieval_recommender import RetrievalRecommender
 from llmrec_jax.evaluation.serving import built_index
 from llmrec_jax.retrieval.vector_retriever import HistoryVectors, VectorRetriever
@@ -26,18 +26,31 @@ SCANN_CHECK_QUERIES = 1000
 
 @dataclasses.dataclass(frozen=True)
 class MeasureBaselines(RankStage):
-    """The systems that only count; attributes as in `RankStage`."""
+    """The systems that only count.
+
+    Attributes:
+      draw: see `RankStage`.
+      list_length: see `RankStage`.
+      baselines: which of them, as far as the corpus has what they count. They decide the fingerprint, so that
+        a run of before there was one measures it too.
+    """
 
     draw: CaseDraw
     list_length: int
+    baselines: tuple[str, ...] = BASELINES
     name: ClassVar[str] = 'floors'
     phase: ClassVar[Phase] = 'evaluate'
     reads: ClassVar = (CORPUS_SPLITS, CATALOGUE)
 
     def systems(self, run: Run) -> tuple[Mapping[str, Recommender], dict[str, Any]]:
         """See `RankStage.systems`."""
-        catalogue = run[CATALOGUE]
-        return fit_baselines(run[CORPUS_SPLITS].train, len(catalogue), catalogue.categories), {}
+        return fitted(run, self.baselines), {}
+
+
+def fitted(run: Run, baselines: Sequence[str]) -> dict[str, DenseRecommender]:
+    """Baselines by name, fitted on the run's training histories; see `counted.fit_baselines`."""
+    catalogue = run[CATALOGUE]
+    return fit_baselines(run[CORPUS_SPLITS].train, len(catalogue), catalogue.categories, baselines)
 
 
 @dataclasses.dataclass(frozen=True)

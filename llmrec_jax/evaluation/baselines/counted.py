@@ -205,20 +205,24 @@ BASELINES = (*COUNTING_ITEMS, CATEGORY_MARKOV)
 
 
 def fit_baselines(
-    train: Sequences, n_items: int, categories: Sequence[tuple[str, ...]] = ()
+    train: Sequences,
+    n_items: int,
+    categories: Sequence[tuple[str, ...]] = (),
+    names: Sequence[str] = BASELINES,
 ) -> dict[str, DenseRecommender]:
-    """Every baseline, by its name in the results, fitted on the training histories.
+    """Baselines by their names in the results, fitted on the training histories.
 
     Args:
       train: training histories.
       n_items: size of the catalogue.
       categories: as in `CategoryMarkov`, which is left out where no item has any.
+      names: which.
 
     Raises:
       ValueError: when the training histories are empty or name an item outside the catalogue.
     """
-    names = BASELINES if any(categories) else tuple(COUNTING_ITEMS)
-    return {name: fit_baseline(name, train, n_items, categories) for name in names}
+    possible = [name for name in names if name != CATEGORY_MARKOV or any(categories)]
+    return {name: fit_baseline(name, train, n_items, categories) for name in possible}
 
 
 def fit_baseline(

@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from llmrec_jax.evaluation.id_leak import id_leak
 from llmrec_jax.evaluation.report.leaks import Leaks

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT
 from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits, save_splits
 from llmrec_jax.decoding.beam import Beam
 from llmrec_jax.decoding.name_search import NameSearch
@@ -78,6 +79,7 @@ class SmallTasks:
     vocabulary: TrainedVocabulary = VOCABULARY
     feature_lengths: Mapping[str, int] = dataclasses.field(default_factory=lambda: dict(LENGTHS))
     epochs: int = 1
+    split: Any = LEAVE_LAST_OUT
 
     def build(self) -> Any:
         raise AssertionError('evaluating reads what is materialised')
