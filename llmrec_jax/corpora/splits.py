@@ -109,8 +109,8 @@ class Cut:
     """
 
     roles: Int[np.ndarray, 'events']
-    validation: Int[np.ndarray, 'cases']
-    test: Int[np.ndarray, 'cases']
+    validation: Int[np.ndarray, 'validated']
+    test: Int[np.ndarray, 'tested']
     histories: str = EARLIER
     train_until: int | None = None
 
