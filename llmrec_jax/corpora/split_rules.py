@@ -145,8 +145,8 @@ class GlobalTemporal(Rule):
         """
         if not has_clock(corpus) or not len(corpus.events):
             raise ValueError(
-                f'GlobalTemporal: {corpus.name} has no events or no clock, only the order of each history; take '
-                'a split of each user, as LeaveLastOut or UserTemporal'
+                f'GlobalTemporal: {corpus.name} has no events or no clock, only the order of each history; '
+                'take a split of each user, as LeaveLastOut or UserTemporal'
             )
         times = corpus.events.timestamp
         first, second = (self._moment(field, times) for field in ('validation_from', 'test_from'))
