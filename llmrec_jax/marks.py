@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 _WITHOUT_EFFECT, _DESCRIBED_BY = 'llmrec_without_effect', 'llmrec_described_by'
+_SILENT = 'llmrec_silent_default'
 
 
 def without_effect(default: Any = dataclasses.MISSING, *, default_factory: Any = dataclasses.MISSING) -> Any:
@@ -38,6 +39,22 @@ def described_by(
     return dataclasses.field(
         default=default, default_factory=default_factory, metadata={_DESCRIBED_BY: describe}
     )
+
+
+def silent_default(default: Any) -> Any:
+    """A dataclass field that came later than results did: at its default it is in no fingerprint.
+
+    What was done before there was the field stays valid, since the default is what was done then.
+
+    Args:
+      default: the field's default, which never changes.
+    """
+    return dataclasses.field(default=default, metadata={_SILENT: default})
+
+
+def is_silent(field: dataclasses.Field, value: Any) -> bool:
+    """Whether a field is left out of fingerprints at this value."""
+    return _SILENT in field.metadata and field.metadata[_SILENT] == value
 
 
 def decides_result(field: dataclasses.Field) -> bool:

@@ -26,10 +26,11 @@ from typing import TYPE_CHECKING, Any
 from llmrec_jax import marks
 from llmrec_jax.corpora.simulated_shop.source import SimulatedShop
 from llmrec_jax.corpora.source import identity
+from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitRule
 from llmrec_jax.evaluation.answer_kinds.items import Item, ItemOfCandidates, YesNoRanking
 from llmrec_jax.evaluation.answer_kinds.words import Like, Sentence, Stars, YesNo
 from llmrec_jax.prompts.p5 import direct
-from llmrec_jax.prompts.p5.data import P5, P5Data, TransferData
+from llmrec_jax.prompts.p5.data import AS_RANKING, P5, P5Data, TransferData
 from llmrec_jax.prompts.records.histories import asked_candidates
 from llmrec_jax.prompts.template import Template, parse
 from tasks.prompt_tasks import PromptTask, TaskSet, drawn
@@ -71,6 +72,7 @@ class P5Tasks:
       vocabulary: from text to tokens and back.
       p5: prompts, naming schemes and splits.
       seed: of every draw.
+      split: what of the corpus is held out.
       epochs: passes over the training records, each with draws of its own, before draws come again.
       feature_lengths: tokens of inputs and targets; longer ones are cut, but for the end-of-sequence token.
       transfer_to: the corpus whose items users meet zero-shot (Z-1 to Z-7); None for none.
@@ -98,6 +100,7 @@ class P5Tasks:
     evaluated: tuple[str, ...] = EVALUATED
     cases: int | None = 1000
     ranked_cases: int | None = 100
+    split: SplitRule = marks.silent_default(LEAVE_LAST_OUT)
 
     def __post_init__(self):
         known = {template.id for template in self.p5.prompts.templates}
@@ -140,7 +143,7 @@ class P5Tasks:
         Raises:
           ValueError: as `P5.build` and `P5.transfer` raise it.
         """
-        data = self.p5.build(corpus)
+        data = self.p5.build(corpus, self.split)
         training = tuple(
             PromptTask(
                 name=f'{self.name}_train_{name}',
@@ -154,7 +157,7 @@ class P5Tasks:
         )
         evaluation = self._evaluation(data)
         if transfer_to is not None:
-            evaluation += self._transfer(self.p5.transfer(corpus, transfer_to))
+            evaluation += self._transfer(self.p5.transfer(corpus, transfer_to, self.split))
         held_out = tuple(task.name for task in evaluation if task.template.held_out)
         return TaskSet(
             name=self.name,
@@ -173,7 +176,7 @@ class P5Tasks:
                 'overlap': dataclasses.asdict(data.overlap),
                 'naming': type(self.p5.item_naming).__name__,
                 'names_leak': self.p5.item_naming.leaks,
-                'review_split': self.p5.review_split,
+                'review_split': self._review_split,
             },
             vocabulary_examples=self.vocabulary_examples,
         )
@@ -190,6 +193,11 @@ class P5Tasks:
         from tasks import prompt_pipeline
 
         return prompt_pipeline.register_over(self)
+
+    @property
+    def _review_split(self) -> str:
+        """What the families of reviews are split by."""
+        return self.split.name if self.p5.review_split == AS_RANKING else self.p5.review_split
 
     def _rates(self, data: P5Data) -> dict[str, int]:
         families = {group.family for group in data.training_groups.values()}

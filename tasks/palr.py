@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from llmrec_jax import marks
 from llmrec_jax.corpora.simulated_shop.source import SimulatedShop
 from llmrec_jax.corpora.source import identity
+from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitRule
 from llmrec_jax.evaluation.answer_kinds.items import ItemList
 from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.prompts.palr.data import Palr
@@ -52,6 +53,7 @@ class PalrTasks:
       profiles: whether the prompts show the keywords of `profiles.jsonl` in the workdir.
       version: 'v1' is trained to recommend alone, 'v2' to choose from candidates as well.
       seed: of every draw.
+      split: what of the corpus is held out.
       epochs: passes over the training records, each with draws of its own, before draws come again.
       feature_lengths: tokens of inputs and targets; longer ones are cut, but for the end-of-sequence token.
       vocabulary_examples: about so many training examples are what a vocabulary is learned from.
@@ -73,6 +75,7 @@ class PalrTasks:
         default_factory=lambda: {'inputs': 1024, 'targets': 256}
     )
     vocabulary_examples: int = 20_000
+    split: SplitRule = marks.silent_default(LEAVE_LAST_OUT)
 
     def __post_init__(self):
         if self.version not in VERSIONS:
@@ -123,6 +126,7 @@ class PalrTasks:
             found.user,
             found.systems[RETRIEVER].items,
             self.seed,
+            self.split,
         )
         training = tuple(
             PromptTask(

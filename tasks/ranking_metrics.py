@@ -23,8 +23,8 @@ def beam_ranks(targets: Sequence[str], predictions: Sequence[Sequence[str]]) -> 
     return ranks
 
 
-def _recall_and_ndcg(targets, predictions, *, ks: tuple[int, ...]) -> dict[str, float]:
-    return _named(beam_ranks(targets, predictions), ks)
+def _recall_and_ndcg(targets, predictions, *, ks: tuple[int, ...], suffix: str) -> dict[str, float]:
+    return _named(beam_ranks(targets, predictions), ks, suffix)
 
 
 def _recall_and_ndcg_of_items(
@@ -33,6 +33,7 @@ def _recall_and_ndcg_of_items(
     aux_values: Mapping[str, Sequence[Sequence[float]]],
     *,
     ks: tuple[int, ...],
+    suffix: str,
 ) -> dict[str, float]:
     del predictions
     items = np.asarray(aux_values['items'])[:, ::-1]
@@ -41,28 +42,37 @@ def _recall_and_ndcg_of_items(
             f'lists of {items.shape[1]} items give no recall@{max(ks)}: raise list_length of the model'
         )
     scores = np.asarray(aux_values['scores'], np.float64)[:, ::-1]
-    return _named(from_ranked_lists(items, scores, np.asarray(targets)).target_rank, ks)
+    return _named(from_ranked_lists(items, scores, np.asarray(targets)).target_rank, ks, suffix)
 
 
-def _named(ranks: np.ndarray, ks: tuple[int, ...]) -> dict[str, float]:
+def _named(ranks: np.ndarray, ks: tuple[int, ...], suffix: str) -> dict[str, float]:
     named = {}
     for k in ks:
-        named[f'recall@{k}'] = metrics.mean_over_cases(metrics.recall_at_k(ranks, k))
-        named[f'ndcg@{k}'] = metrics.mean_over_cases(metrics.ndcg_at_k(ranks, k))
+        named[f'recall@{k}{suffix}'] = metrics.mean_over_cases(metrics.recall_at_k(ranks, k))
+        named[f'ndcg@{k}{suffix}'] = metrics.mean_over_cases(metrics.ndcg_at_k(ranks, k))
     return named
 
 
-def recall_and_ndcg(ks: tuple[int, ...]) -> Callable[..., dict[str, float]]:
-    """A SeqIO metric function giving `recall@k` and `ndcg@k` over the full catalogue."""
+def recall_and_ndcg(ks: tuple[int, ...], suffix: str = '') -> Callable[..., dict[str, float]]:
+    """A SeqIO metric function giving `recall@k` and `ndcg@k` over the full catalogue.
+
+    Args:
+      ks: the cut-offs.
+      suffix: what the names end in; see `evaluation.results.metric_suffix`.
+    """
     # SeqIO tells prediction metrics from score metrics by the positional names `targets, predictions`.
-    return functools.partial(_recall_and_ndcg, ks=tuple(ks))
+    return functools.partial(_recall_and_ndcg, ks=tuple(ks), suffix=suffix)
 
 
-def recall_and_ndcg_of_items(ks: tuple[int, ...]) -> Callable[..., dict[str, float]]:
+def recall_and_ndcg_of_items(ks: tuple[int, ...], suffix: str = '') -> Callable[..., dict[str, float]]:
     """The same of lists of items, as the models that rank a catalogue predict them, best last.
 
     Targets are rows of items; lists come as 'items' and 'scores' of the predictions' aux values. Ties count
     against the target, as `evaluation.recommendations` counts them, as far as the list shows them: a list one
     longer than the deepest cut-off shows all that matter.
+
+    Args:
+      ks: the cut-offs.
+      suffix: see `recall_and_ndcg`.
     """
-    return functools.partial(_recall_and_ndcg_of_items, ks=tuple(ks))
+    return functools.partial(_recall_and_ndcg_of_items, ks=tuple(ks), suffix=suffix)

@@ -10,6 +10,7 @@ import dataclasses
 
 from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource, identity
+from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitRule
 from llmrec_jax.models.sequential import ITEMS
 from tasks.task_names import in_letters
 
@@ -23,6 +24,7 @@ class SequentialTask:
       data_dir: where the corpus is prepared.
       max_items: the newest items of a history that are read to predict the next one.
       ks: cut-offs of the metrics.
+      split: what of the corpus is held out.
 
     Raises:
       ValueError: when a history is to be of no item.
@@ -32,6 +34,7 @@ class SequentialTask:
     data_dir: str = marks.without_effect()
     max_items: int = 50
     ks: tuple[int, ...] = marks.without_effect((5, 10))
+    split: SplitRule = marks.silent_default(LEAVE_LAST_OUT)
 
     def __post_init__(self):
         if self.max_items < 1:
@@ -39,7 +42,7 @@ class SequentialTask:
 
     @property
     def stem(self) -> str:
-        """What SeqIO's name begins with; a hash of corpus and lengths follows."""
+        """What SeqIO's name begins with; a hash of corpus, lengths and split follows."""
         return f'sequential_{in_letters(self.corpus.name)}'
 
     @property

@@ -12,9 +12,10 @@ from llmrec_jax.corpora import prepare
 from llmrec_jax.models.ranked_catalogue import SEEN
 from llmrec_jax.models.sequential import ITEMS
 from tasks import ranking_metrics
-from tasks.leave_last_out import LeaveLastOutSource, pad_seen
+from tasks.leave_last_out import pad_seen
 from tasks.registration import add_task
 from tasks.sequential import SequentialTask
+from tasks.split_source import history_source, split_in_names, split_suffix
 from tasks.task_names import digest
 
 
@@ -58,11 +59,12 @@ def register(task: SequentialTask) -> str:
     items = tfds.builder(prepared.items_name, data_dir=prepared.data_dir).info.splits['train'].num_examples
     vocabulary = seqio.PassThroughVocabulary(size=items + 1)
     feature = seqio.Feature(vocabulary=vocabulary, add_eos=False, dtype=tf.int32)
-    source = LeaveLastOutSource(prepared.users_name, str(prepared.data_dir))
-    name = f'{task.stem}_{digest(prepared.content, task.max_items)}'
+    source = history_source(prepared, task.split)
+    decisive = (prepared.content, task.max_items, *split_in_names(task.split))
+    name = f'{task.stem}_{digest(*decisive)}'
     add_task(
         name,
-        identity=(prepared.content, task.max_items, task.ks),
+        identity=(*decisive, task.ks),
         source=source,
         preprocessors=[
             functools.partial(to_tokens, max_items=task.max_items),
@@ -71,6 +73,6 @@ def register(task: SequentialTask) -> str:
         ],
         output_features={ITEMS: feature},
         postprocess_fn=target_item,
-        metric_fns=[ranking_metrics.recall_and_ndcg_of_items(task.ks)],
+        metric_fns=[ranking_metrics.recall_and_ndcg_of_items(task.ks, split_suffix(task.split))],
     )
     return name

@@ -16,6 +16,7 @@ import dataclasses
 
 from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource, identity
+from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitRule
 from llmrec_jax.semantic_ids.token_layout import HistoryEncoding, TokenLayout
 from tasks.task_names import in_letters
 
@@ -31,6 +32,7 @@ class TigerTask:
       layout: token ids of codes and users.
       max_items: the newest items of the history that the input shows.
       ks: cut-offs of the metrics.
+      split: what of the corpus is held out.
     """
 
     corpus: CorpusSource = marks.described_by(identity)
@@ -39,10 +41,11 @@ class TigerTask:
     layout: TokenLayout
     max_items: int = 20
     ks: tuple[int, ...] = marks.without_effect((5, 10))
+    split: SplitRule = marks.silent_default(LEAVE_LAST_OUT)
 
     @property
     def stem(self) -> str:
-        """What SeqIO's name begins with; a hash of corpus, code table, layout and lengths follows."""
+        """What SeqIO's name begins with; a hash of corpus, code table, layout, lengths and split follows."""
         return f'tiger_{in_letters(self.corpus.name)}'
 
     @property

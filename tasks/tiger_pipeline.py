@@ -14,8 +14,9 @@ from llmrec_jax.semantic_ids.code_table import CodeTable
 from llmrec_jax.semantic_ids.token_layout import EncodingOps, HistoryEncoding
 from llmrec_jax.semantic_ids.vocabulary import SemanticIdVocabulary
 from tasks import ranking_metrics
-from tasks.leave_last_out import LeaveLastOutSource, next_item_examples, pad_seen
+from tasks.leave_last_out import next_item_examples, pad_seen
 from tasks.registration import add_mixture, add_task
+from tasks.split_source import history_source, split_in_names, split_suffix
 from tasks.task_names import digest
 from tasks.tiger import TigerMixture, TigerTask
 
@@ -60,10 +61,16 @@ def register(task: TigerTask) -> str:
             f'{task.layout.codebook_sizes}: make the table anew, or give TokenLayout.codebook_sizes its sizes'
         )
     prepared = prepare.prepare(task.corpus, task.data_dir)
-    source = LeaveLastOutSource(prepared.users_name, str(prepared.data_dir))
+    source = history_source(prepared, task.split)
     # Both sides have a fixed number of tokens an item, so nothing needs an end-of-sequence token.
     feature = seqio.Feature(vocabulary=SemanticIdVocabulary(task.layout), add_eos=False, dtype=tf.int32)
-    decisive = (prepared.content, table.fingerprint, dataclasses.asdict(task.layout), task.max_items)
+    decisive = (
+        prepared.content,
+        table.fingerprint,
+        dataclasses.asdict(task.layout),
+        task.max_items,
+        *split_in_names(task.split),
+    )
     name = f'{task.stem}_{digest(*decisive)}'
     add_task(
         name,
@@ -80,7 +87,7 @@ def register(task: TigerTask) -> str:
             functools.partial(pad_seen, width=source.longest_history),
         ],
         output_features={'inputs': feature, 'targets': feature},
-        metric_fns=[ranking_metrics.recall_and_ndcg(task.ks)],
+        metric_fns=[ranking_metrics.recall_and_ndcg(task.ks, split_suffix(task.split))],
     )
     return name
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from llmrec_jax.corpora.clock import POSITION
 from llmrec_jax.corpora.corpus import Corpus, Events, Items, Users
 from llmrec_jax.corpora.raw_events import relabel
 from llmrec_jax.corpora.raw_files import (
@@ -84,7 +85,7 @@ class SequenceFiles:
         provenance = {
             'source': 'sequence_files',
             'files': {name: file_sha256(path) for name, path in files.items()},
-            'timestamps': 'position in the history',
+            'timestamps': POSITION,
             'duplicates': self.duplicates,
             'repeated_events': repeats,
         }

@@ -1,6 +1,7 @@
-"""Leave-last-out: the last item of a user is the test target, the last but one the validation target.
+"""What a split leaves of a corpus: training histories, and next items that are asked for.
 
-The splits of a corpus lie in one file of arrays, which training and decoding read without TensorFlow.
+`split_rules` has the ways to cut; the one that stands here is leave-last-out. The splits of a corpus lie in
+one file of arrays, which training and decoding read without TensorFlow.
 """
 
 import dataclasses
@@ -65,8 +66,7 @@ class RankingCases:
         """The cases at `rows`, in that order."""
         lengths = self.histories.lengths[rows]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        parts = [self.histories[int(row)] for row in rows]
-        values = np.concatenate(parts) if parts else self.histories.values[:0]
+        values = self.histories.values[runs(self.histories.offsets[rows], lengths)]
         return RankingCases(self.user[rows], Sequences(values, offsets), self.target[rows])
 
 
@@ -88,6 +88,51 @@ def training_pairs(lengths: Int[np.ndarray, 'users']) -> int:
     return int(np.maximum(kept - 1, 0).sum())
 
 
+# What a split makes of an event: learned from, asked for, or known of its user without being learned from.
+TRAIN, VALIDATION, TEST, GIVEN = range(4)
+# What a history at the time of asking holds: all of the user's events before the target, or of these and of
+# later ones all that are learned from or given.
+EARLIER, GIVEN_EVENTS = 'earlier', 'given'
+
+
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """What a split makes of each event of a corpus.
+
+    Attributes:
+      roles: `TRAIN`, `VALIDATION`, `TEST` or `GIVEN` for each event.
+      validation: rows of the events that rankings ask for on the validation split; one a user at most,
+        ascending, each with something in its history.
+      test: likewise on the test split.
+      histories: `EARLIER` or `GIVEN_EVENTS`.
+      train_until: the time from which nothing is learned; None where no time ends training.
+    """
+
+    roles: Int[np.ndarray, 'events']
+    validation: Int[np.ndarray, 'validated']
+    test: Int[np.ndarray, 'tested']
+    histories: str = EARLIER
+    train_until: int | None = None
+
+    def splits(self, corpus: Corpus) -> Splits:
+        """The three parts as sequences of items."""
+        offsets, users = corpus.user_offsets, np.arange(len(corpus.users))
+        train = _of_users(corpus, np.flatnonzero(self.roles == TRAIN))
+
+        def cases(targets: np.ndarray) -> RankingCases:
+            user = corpus.events.user[targets]
+            if self.histories == EARLIER:
+                lengths = targets - offsets[user]
+                items = corpus.events.item[runs(offsets[user], lengths)]
+                histories = Sequences(items, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+            else:
+                known = _of_users(corpus, np.flatnonzero((self.roles == TRAIN) | (self.roles == GIVEN)))
+                histories = RankingCases(users, known, users).select(user).histories
+            return RankingCases(user, histories, corpus.events.item[targets])
+
+        return Splits(train, cases(self.validation), cases(self.test))
+
+
 def leave_last_out(corpus: Corpus) -> Splits:
     """Splits every user's history (papers: S3-Rec, P5, TIGER).
 
@@ -95,25 +140,32 @@ def leave_last_out(corpus: Corpus) -> Splits:
     `events[-2]`; test, `events[:-1]` predicts `events[-1]` (the validation item is in the test-time history).
     A user with fewer events is in train alone.
     """
-    items = corpus.events.item
+    return cut_ends(corpus, *np.ones((2, len(corpus.users)), np.int64)).splits(corpus)
+
+
+def cut_ends(corpus: Corpus, validation: Int[np.ndarray, 'users'], test: Int[np.ndarray, 'users']) -> Cut:
+    """Cuts the end off every history of `MIN_EVENTS` or more; rankings ask for the first event of each part.
+
+    Args:
+      corpus: whose histories.
+      validation: how many events of each user validate; at least one, and what is left at least one.
+      test: how many test, behind those.
+    """
     offsets = corpus.user_offsets
     lengths = np.diff(offsets)
-    evaluated = np.flatnonzero(lengths >= MIN_EVENTS)
-    held_out = np.where(lengths >= MIN_EVENTS, 2, 0)
+    asked = lengths >= MIN_EVENTS
+    validation, test = np.where(asked, validation, 0), np.where(asked, test, 0)
+    kept = lengths - validation - test
+    parts = np.stack([kept, validation, test], axis=1)
+    roles = np.repeat(np.tile(np.array([TRAIN, VALIDATION, TEST], np.int8), len(lengths)), parts.reshape(-1))
+    first = (offsets[:-1] + kept)[asked]
+    return Cut(roles, first, first + validation[asked])
 
-    def without_last(counts: np.ndarray, users: np.ndarray) -> Sequences:
-        kept = lengths[users] - counts
-        new_offsets = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
-        return Sequences(items[runs(offsets[users], kept)], new_offsets)
 
-    ends = offsets[1:][evaluated]
-    return Splits(
-        train=without_last(held_out, np.arange(len(lengths))),
-        validation=RankingCases(
-            evaluated, without_last(np.full(len(evaluated), 2), evaluated), items[ends - 2]
-        ),
-        test=RankingCases(evaluated, without_last(np.full(len(evaluated), 1), evaluated), items[ends - 1]),
-    )
+def _of_users(corpus: Corpus, rows: Int[np.ndarray, 'chosen']) -> Sequences:
+    """The items of some events, in their order, user by user."""
+    counts = np.bincount(corpus.events.user[rows], minlength=len(corpus.users))
+    return Sequences(corpus.events.item[rows], np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
 
 
 def save_splits(splits: Splits, path: str | os.PathLike) -> None:

@@ -35,6 +35,14 @@ class Measured:
             'examples': self.examples,
         }
 
+    def renamed(self, rename: Callable[[str], str]) -> 'Measured':
+        """The same with other names of metrics."""
+        metrics, intervals = (
+            {rename(name): value for name, value in values.items()}
+            for values in (self.metrics, self.intervals)
+        )
+        return Measured(metrics, intervals, self.examples)
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> 'Measured':
         """Reads what `as_dict` gave.

@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Sequence
 
+from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitRule, described
+
 SPLITS = ('test', 'validation')
 SEEN_ITEMS = ('kept', 'removed')
 CANDIDATES = 'full_catalogue'
@@ -14,9 +16,10 @@ class Protocol:
     """The switches of an evaluation; all items are candidates and ties count against the target, always.
 
     Attributes:
-      split: 'test' (the last item of a user) or 'validation' (the last but one).
+      split: 'test' or 'validation'.
       seen_items: 'kept' ranks the items of the user's history like any other, 'removed' leaves them out.
       ks: cut-offs of the metrics, ascending.
+      split_rule: by which the corpus is split; names of metrics end in its name, but for leave-last-out.
 
     Raises:
       ValueError: when a switch has no such position.
@@ -25,6 +28,7 @@ class Protocol:
     split: str = 'test'
     seen_items: str = 'kept'
     ks: Sequence[int] = (5, 10)
+    split_rule: SplitRule = LEAVE_LAST_OUT
 
     def __post_init__(self):
         one_position('Protocol.split', self.split, SPLITS)
@@ -43,8 +47,7 @@ class Protocol:
         """Every switch by name, JSON-able; the fixed ones too, so that a result explains itself."""
         return {
             'split': self.split,
-            'split_rule': 'leave_last_out',
-            'validation_item_in_test_history': True,
+            **described(self.split_rule),
             'seen_items': self.seen_items,
             'candidates': CANDIDATES,
             'ties': TIES,

@@ -4,10 +4,11 @@ import dataclasses
 import json
 import math
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from llmrec_jax import files
+from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT
 from llmrec_jax.evaluation.protocol import SPLITS, Protocol
 
 # What no system can expect to exceed, and what ranking by the corpus's own law reached on the targets drawn.
@@ -31,6 +32,12 @@ _COMPARISON_FIELDS = (
 )
 
 
+def metric_suffix(protocol: Mapping[str, Any]) -> str:
+    """What names of metrics end in where they are kept, by `Protocol.as_dict`; '' under leave-last-out."""
+    rule = protocol.get('split_rule', LEAVE_LAST_OUT.name)
+    return '' if rule == LEAVE_LAST_OUT.name else f'_{rule}'
+
+
 def section(protocol: Protocol, main: Protocol) -> str:
     """Where in `results.json` the systems evaluated under `protocol` stand.
 
@@ -45,6 +52,9 @@ def section(protocol: Protocol, main: Protocol) -> str:
 @dataclasses.dataclass(frozen=True)
 class Results:
     """Everything in `results.json`.
+
+    Under any split but leave-last-out the file has names of metrics that end in the split's, such as
+    `recall@10_global_temporal`, so that none can pass for another; in memory they are `recall@10`.
 
     Attributes:
       protocol: `Protocol.as_dict` of the main protocol.
@@ -109,7 +119,7 @@ class Results:
             for field in dataclasses.fields(self)
             if field.name != 'systems'
         }
-        return {**self.systems, **others}
+        return _named_by_split({**self.systems, **others}, lambda name, suffix: name + suffix)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> 'Results':
@@ -118,6 +128,7 @@ class Results:
         Raises:
           ValueError: naming the field, when one is missing or unknown.
         """
+        values = _named_by_split(values, lambda name, suffix: name.removesuffix(suffix))
         names = {field.name for field in dataclasses.fields(cls)} - {'systems'}
         systems = {name: value for name, value in values.items() if _is_section(name)}
         others = {name: value for name, value in values.items() if name not in systems}
@@ -145,6 +156,29 @@ class Results:
             return cls.from_dict(json.loads(path.read_text()))
         except (json.JSONDecodeError, ValueError) as error:
             raise ValueError(f'{path}: {error}') from error
+
+
+def _named_by_split(content: Mapping[str, Any], rename: Callable[[str, str], str]) -> Mapping[str, Any]:
+    """The content with the metrics renamed of whatever is measured on the split."""
+    suffix = metric_suffix(content.get('protocol', {}))
+    if not suffix:
+        return content
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {
+                rename(name, suffix) if '@' in name else name: rename(one, suffix)
+                if name in ('metric', 'suffix')
+                else renamed(one)
+                for name, one in value.items()
+            }
+        return [renamed(one) for one in value] if isinstance(value, list | tuple) else value
+
+    measured = ('cold_start', 'sampled', 'comparisons')
+    return {
+        name: renamed(value) if _is_section(name) or name in measured else value
+        for name, value in content.items()
+    }
 
 
 def _is_section(name: str) -> bool:

@@ -11,7 +11,7 @@ draws hit a tenth of the targets, and systems change places between protocols.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ class SampledProtocol:
         that training has not are then never drawn.
       excluded: what is never drawn beside the target: 'nothing', the case's 'history', the user's items in
         'training' (the validation item may then be drawn on the test split), or the whole 'sequence' of the
-        user, held-out items included.
+        user as far as the split knows it, held-out items included.
       users: cases at most, drawn by `seed`; None for all.
       ks: cut-offs of the metrics, ascending.
       seed: of the draws; a user has the same negatives whatever other users are asked about.
@@ -109,8 +109,7 @@ class NegativeSampler:
         """The negatives of one case, ascending.
 
         Raises:
-          ValueError: naming the user, when fewer items can be drawn than are wanted, or the user has no case
-            on the test split and the whole sequence is to be excluded.
+          ValueError: naming the user, when fewer items can be drawn than are wanted.
         """
         protocol, user = self.protocol, int(cases.user[row])
         # Of exponential waiting times with rates w, the shortest are a draw without replacement by weights w.
@@ -138,12 +137,15 @@ class NegativeSampler:
         user = int(cases.user[row])
         if excluded == 'training':
             return self.splits.train[user]
-        # Users of the test split ascend, and its histories hold all but the last of their items.
-        test = self.splits.test
-        place = int(np.searchsorted(test.user, user))
-        if place == len(test) or test.user[place] != user:
-            raise ValueError(f'user {user} has no case on the test split, so their sequence is not known')
-        return np.append(test.histories[place], test.target[place])
+        return np.concatenate([self.splits.train[user], *self._cases_of(user)])
+
+    def _cases_of(self, user: int) -> Iterator[Int[np.ndarray, 'items']]:
+        """The histories and the targets of a user on both splits, whose users ascend."""
+        for cases in (self.splits.validation, self.splits.test):
+            place = int(np.searchsorted(cases.user, user))
+            if place < len(cases) and cases.user[place] == user:
+                yield cases.histories[place]
+                yield cases.target[place : place + 1]
 
 
 _SCORES_AT_ONCE = 1_000_000

@@ -1,7 +1,7 @@
 """What a model reached on one task of an evaluation mixture, and what the floors do on the same examples."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from llmrec_jax.evaluation.metric_estimates import Measured
@@ -48,6 +48,11 @@ class TaskResult:
             'examples': self.measured.examples,
             'seconds': self.seconds,
         }
+
+    def renamed(self, rename: Callable[[str], str]) -> 'TaskResult':
+        """The same with other names of metrics."""
+        floors = {name: floor.renamed(rename) for name, floor in self.floors.items()}
+        return dataclasses.replace(self, measured=self.measured.renamed(rename), floors=floors)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> 'TaskResult':

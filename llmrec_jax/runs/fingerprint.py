@@ -59,7 +59,9 @@ def describe(value: Any) -> Any:
             **{
                 field.name: describe(marks.described(field, getattr(value, field.name)))
                 for field in dataclasses.fields(value)
-                if field.name not in linen and marks.decides_result(field)
+                if field.name not in linen
+                and marks.decides_result(field)
+                and not marks.is_silent(field, getattr(value, field.name))
             },
         }
     if isinstance(value, type):

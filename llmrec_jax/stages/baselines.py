@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 
 from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource, identity
-from llmrec_jax.evaluation.baselines.counted import fit_baselines
+from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitRule
+from llmrec_jax.evaluation.baselines.counted import BASELINES, fit_baselines
 from llmrec_jax.evaluation.protocol import SPLITS
-from llmrec_jax.evaluation.recommender import Recommender
+from llmrec_jax.evaluation.recommender import DenseRecommender, Recommender
 from llmrec_jax.evaluation.retrieval_recommender import RetrievalRecommender
 from llmrec_jax.evaluation.serving import built_index
 from llmrec_jax.retrieval.vector_retriever import HistoryVectors, VectorRetriever
@@ -25,17 +26,31 @@ SCANN_CHECK_QUERIES = 1000
 
 @dataclasses.dataclass(frozen=True)
 class MeasureBaselines(RankStage):
-    """The systems that only count; attributes as in `RankStage`."""
+    """The systems that only count.
+
+    Attributes:
+      draw: see `RankStage`.
+      list_length: see `RankStage`.
+      baselines: which of them, as far as the corpus has what they count. They decide the fingerprint, so that
+        a run of before there was one measures it too.
+    """
 
     draw: CaseDraw
     list_length: int
+    baselines: tuple[str, ...] = BASELINES
     name: ClassVar[str] = 'floors'
     phase: ClassVar[Phase] = 'evaluate'
     reads: ClassVar = (CORPUS_SPLITS, CATALOGUE)
 
     def systems(self, run: Run) -> tuple[Mapping[str, Recommender], dict[str, Any]]:
         """See `RankStage.systems`."""
-        return fit_baselines(run[CORPUS_SPLITS].train, len(run[CATALOGUE])), {}
+        return fitted(run, self.baselines), {}
+
+
+def fitted(run: Run, baselines: Sequence[str]) -> dict[str, DenseRecommender]:
+    """Baselines by name, fitted on the run's training histories; see `counted.fit_baselines`."""
+    catalogue = run[CATALOGUE]
+    return fit_baselines(run[CORPUS_SPLITS].train, len(catalogue), catalogue.categories, baselines)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,11 +94,13 @@ class MeasureCeiling(Stage):
       corpus: its source; see `has_law`.
       draw: whose next item is asked for.
       ks: cut-offs of recall and NDCG.
+      splits: whose cases are asked for.
     """
 
     corpus: CorpusSource = marks.described_by(identity)
     draw: CaseDraw
     ks: tuple[int, ...]
+    splits: tuple[str, ...] = SPLITS
     name: ClassVar[str] = 'ceiling'
     phase: ClassVar[Phase] = 'evaluate'
     reads: ClassVar = (CORPUS_SPLITS,)
@@ -93,7 +110,7 @@ class MeasureCeiling(Stage):
         from llmrec_jax.corpora.simulated_shop.ceiling import BayesRecommender, ceiling
 
         law = self.corpus.law()
-        cases = {split: self.draw.cases(run[CORPUS_SPLITS], split) for split in SPLITS}
+        cases = {split: self.draw.cases(run[CORPUS_SPLITS], split) for split in self.splits}
         return {
             split: {
                 'expected': ceiling(law, asked, self.ks),
@@ -103,12 +120,21 @@ class MeasureCeiling(Stage):
         }
 
 
-def has_law(corpus: CorpusSource) -> bool:
-    """Whether the distribution of the next item is known, as that of a simulated corpus is."""
-    return hasattr(corpus, 'law')
+def has_law(corpus: CorpusSource, split: SplitRule) -> bool:
+    """Whether the distribution of the next item is known, as that of a simulated corpus is.
+
+    It is that after a whole history, so that a split which shows others has none.
+    """
+    return hasattr(corpus, 'law') and split.whole_histories
 
 
-def against(corpus: CorpusSource, draw: CaseDraw, list_length: int, ks: Sequence[int]) -> list[Stage]:
+def against(
+    corpus: CorpusSource,
+    draw: CaseDraw,
+    list_length: int,
+    ks: Sequence[int],
+    split: SplitRule = LEAVE_LAST_OUT,
+) -> list[Stage]:
     """What systems that rank a catalogue are held against: counting, and the ceiling where it is known.
 
     Args:
@@ -116,8 +142,9 @@ def against(corpus: CorpusSource, draw: CaseDraw, list_length: int, ks: Sequence
       draw: whose next item is asked for.
       list_length: items in a list.
       ks: cut-offs of recall and NDCG.
+      split: what of the corpus is held out.
     """
     counting = MeasureBaselines(draw=draw, list_length=list_length)
-    if not has_law(corpus):
+    if not has_law(corpus, split):
         return [counting]
     return [counting, MeasureCeiling(corpus=corpus, draw=draw, ks=tuple(ks))]

@@ -21,7 +21,7 @@ from llmrec_jax.runs.system import EngineTask, System
 from llmrec_jax.stages import rank
 from llmrec_jax.stages.catalogue_network import CatalogueNetwork
 from llmrec_jax.stages.catalogue_ranking import CatalogueRetrieval
-from llmrec_jax.stages.corpus import CORPUS_FACTS
+from llmrec_jax.stages.corpus import CORPUS_FACTS, PrepareCorpus
 from llmrec_jax.stages.learning_curves import learning_curves
 from llmrec_jax.stages.networks import Parameters
 from llmrec_jax.stages.rank import Evaluate, Ranking, Retrieval, TrainedRecommender
@@ -90,6 +90,11 @@ class CatalogueSystem(System):
     def seen_items(self) -> str:
         """See `System.seen_items`."""
         return self.ranking.seen_items
+
+    @property
+    def prepare_corpus(self) -> PrepareCorpus:
+        """The stage of the corpus, split as the task is."""
+        return PrepareCorpus(corpus=self.corpus, data_dir=self.data_dir, split=self.task.split)
 
     @property
     def item_vectors(self) -> Artifact[np.ndarray] | None:
@@ -191,6 +196,7 @@ class CatalogueSystem(System):
             corpus=self.corpus.name,
             ranking=self.ranking,
             stages=self.stages(),
+            split=self.task.split,
             published=self.published,
             curves=learning_curves(run.root, self.trainer.best_metric),
         ).write(run, records)

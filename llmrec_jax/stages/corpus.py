@@ -1,13 +1,16 @@
 """The stage that prepares a corpus, and what every system reads of one."""
 
 import dataclasses
+import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource, identity
-from llmrec_jax.corpora.splits import RankingCases, Splits, leave_last_out, load_splits, save_splits
+from llmrec_jax.corpora.split_facts import split_facts
+from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitRule, cut_by, described
+from llmrec_jax.corpora.splits import RankingCases, Splits, load_splits, save_splits
 from llmrec_jax.runs.artifact import Artifact, json_artifact
 from llmrec_jax.runs.record import facts_of
 from llmrec_jax.runs.run import Run
@@ -26,15 +29,17 @@ CORPUS_FACTS = facts_of('corpus')
 
 @dataclasses.dataclass(frozen=True)
 class PrepareCorpus(Stage):
-    """Prepares the corpus in TFDS and splits it, leave-last-out.
+    """Prepares the corpus in TFDS and splits it.
 
     Attributes:
       corpus: its source.
       data_dir: where TFDS keeps it.
+      split: what is held out.
     """
 
     corpus: CorpusSource = marks.described_by(identity)
     data_dir: str = marks.without_effect()
+    split: SplitRule = marks.silent_default(LEAVE_LAST_OUT)
     name: ClassVar[str] = 'corpus'
     phase: ClassVar[Phase] = 'prepare'
     writes: ClassVar = (SPLITS, CATALOGUE, USER_IDS)
@@ -42,7 +47,8 @@ class PrepareCorpus(Stage):
     def run(self, run: Run) -> dict[str, Any]:
         """See `Stage.run`."""
         corpus = load(self.corpus, self.data_dir, run)
-        run.put(SPLITS, leave_last_out(corpus))
+        cut = cut_by(self.split, corpus)
+        run.put(SPLITS, cut.splits(corpus))
         run.put(CATALOGUE, ShownItems.of(corpus.items))
         run.put(USER_IDS, list(corpus.users.user_id))
         lengths = np.diff(corpus.user_offsets)
@@ -54,8 +60,25 @@ class PrepareCorpus(Stage):
             'mean_history': float(lengths.mean()),
             'median_history': float(np.median(lengths)),
             'fingerprint': corpus.fingerprint(),
+            'split': {**described(self.split), 'train_until': cut.train_until, **split_facts(corpus, cut)},
             'provenance': dict(corpus.provenance),
         }
+
+
+def check_split(run: Run, split: SplitRule) -> None:
+    """Looks whether the corpus was split as examples are about to be.
+
+    Raises:
+      ValueError: when it was not, so that what one holds out the other would teach.
+    """
+    told = run[CORPUS_FACTS].get('split', {})
+    made = {name: told.get(name) for name in described(split)}
+    # A record from before there were other splits says nothing.
+    if told and made != json.loads(json.dumps(described(split))):
+        raise ValueError(
+            f'the corpus was split by {made["split_rule"]!r}, and the task is by {split.name!r} with other '
+            "settings or another rule: give PrepareCorpus the task's split"
+        )
 
 
 def load(source: CorpusSource, data_dir: str, run: Run) -> 'Corpus':

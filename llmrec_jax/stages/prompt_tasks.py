@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from llmrec_jax import marks
+from llmrec_jax.corpora.split_rules import SplitRule
 from llmrec_jax.files import text_written_whole, write_json
 from llmrec_jax.runs.artifact import Artifact, json_artifact
 from llmrec_jax.runs.run import Run
@@ -49,6 +50,7 @@ class TextTasks(Protocol):
       vocabulary: of inputs and targets alike.
       feature_lengths: tokens of 'inputs' and 'targets'.
       epochs: of the training records, each with draws of its own, that are materialised.
+      split: what of the corpus is held out.
     """
 
     corpus: Any
@@ -57,6 +59,7 @@ class TextTasks(Protocol):
     vocabulary: VocabularySource
     feature_lengths: Mapping[str, int]
     epochs: int
+    split: SplitRule
 
     @property
     def name(self) -> str:

@@ -32,7 +32,7 @@ from llmrec_jax.training.loop import Validate
 
 @dataclasses.dataclass(frozen=True)
 class Ranking:
-    """How systems that rank a catalogue are compared: full-catalogue ranking, leave-one-out.
+    """How systems that rank a catalogue are compared: by ranking all of it.
 
     Attributes:
       seen_items: 'kept' or 'removed', the protocol of the main table and of validation; the other is reported

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitRule, is_default
 from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.evaluation.baselines.counted import BASELINES, item_counts
 from llmrec_jax.evaluation.bootstrap import Bootstrap
@@ -24,7 +25,7 @@ from llmrec_jax.evaluation.report.report_data import (
     ReportData,
     UserExample,
 )
-from llmrec_jax.evaluation.results import CEILING, LAW_ATTAINED, Results, section
+from llmrec_jax.evaluation.results import CEILING, LAW_ATTAINED, Results, metric_suffix, section
 from llmrec_jax.evaluation.sampled_protocol import joined_records
 from llmrec_jax.runs.artifact import place
 from llmrec_jax.runs.record import StageRecord
@@ -52,7 +53,8 @@ class RankingReport:
       corpus: what the corpus is called.
       ranking: the protocol.
       stages: of the system; those that are done are reported.
-      published: rows of the literature; not measured here.
+      split: what of the corpus is held out.
+      published: rows of the literature, which held out the last items; not measured here.
       curves: of training.
       pictures: of what was learned before.
     """
@@ -61,6 +63,7 @@ class RankingReport:
     corpus: str
     ranking: Ranking
     stages: Sequence[Stage]
+    split: SplitRule = LEAVE_LAST_OUT
     published: Sequence[PublishedRow] = ()
     curves: Sequence[Curve] = ()
     pictures: Sequence[Picture] = ()
@@ -91,14 +94,14 @@ class RankingReport:
           done: records of the finished stages by name.
         """
         facts = {name: record.facts for name, record in done.items()}
-        main = Protocol('test', self.ranking.seen_items, self.ranking.ks)
+        main = self._protocol('test', self.ranking.seen_items)
         systems: dict[str, dict[str, dict]] = {}
         comparisons: list[dict] = []
         slices: dict[str, dict] = {}
         catalogue = _catalogue(run, done)
         for split in SPLITS:
             for seen_items in SEEN_ITEMS:
-                protocol = Protocol(split, seen_items, self.ranking.ks)
+                protocol = self._protocol(split, seen_items)
                 evaluator = Evaluator(protocol, catalogue, Bootstrap(seed=self.ranking.seed))
                 judged = self._judged(run, done, evaluator)
                 if judged:
@@ -128,6 +131,9 @@ class RankingReport:
             cold_start=slices,
             serving=serving_costs(facts),
         )
+
+    def _protocol(self, split: str, seen_items: str) -> Protocol:
+        return Protocol(split, seen_items, self.ranking.ks, self.split)
 
     def test_cases(self, run: Run) -> RankingCases:
         """The test users who are asked about."""
@@ -177,7 +183,8 @@ class RankingReport:
             pictures=self.pictures,
             examples=examples,
             examples_rule=rule,
-            published=self.published,
+            # Figures of another split stand beside none.
+            published=self.published if is_default(self.split) else (),
             config=(run.root / CONFIG).read_text(encoding='utf-8'),
             labels={self.system: self.system.upper(), **_content_labels(done)},
         )
@@ -230,6 +237,8 @@ def table(results: Results) -> list[str]:
     """Recall and NDCG of every system on the test users, in plain text."""
     metrics = [f'{kind}@{k}' for k in results.protocol['ks'] for kind in ('recall', 'ndcg')]
     lines = [f'{"test":<20}' + ''.join(f'{metric:>12}' for metric in metrics)]
+    if suffix := metric_suffix(results.protocol):
+        lines.insert(0, f'split by {suffix[1:]}: in results.json names of metrics end in {suffix}')
     for name, numbers in results.systems.get('test', {}).items():
         lines.append(f'{name:<20}' + ''.join(f'{numbers[metric]:>12.4f}' for metric in metrics))
     return lines

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from llmrec_jax.evaluation.baselines.counted import fit_baselines, item_counts
+from llmrec_jax.evaluation.baselines.counted import BASELINES, item_counts
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.recommender import DenseRecommender
 from llmrec_jax.evaluation.sampled_protocol import SampledProtocol, sampled_record
@@ -17,6 +17,7 @@ from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
 from llmrec_jax.stages import rank
+from llmrec_jax.stages.baselines import fitted
 from llmrec_jax.stages.catalogue_ranking import CatalogueRetrieval, TowerScores
 from llmrec_jax.stages.corpus import CATALOGUE, SPLITS
 
@@ -57,20 +58,26 @@ class SampledStage(Stage):
 
 @dataclasses.dataclass(frozen=True)
 class MeasureSampledBaselines(SampledStage):
-    """The systems that only count; attributes as in `SampledStage`.
+    """The systems that only count.
 
     It comes before any training, so that a protocol that wants more items than there are is told at once.
+
+    Attributes:
+      protocols: see `SampledStage`.
+      seed: see `SampledStage`.
+      baselines: see `MeasureBaselines`.
     """
 
     protocols: tuple[SampledProtocol, ...]
     seed: int
+    baselines: tuple[str, ...] = BASELINES
     name: ClassVar[str] = 'sampled_floors'
     phase: ClassVar[Phase] = 'evaluate'
     reads: ClassVar = (SPLITS, CATALOGUE)
 
     def systems(self, run: Run) -> Mapping[str, DenseRecommender]:
         """See `SampledStage.systems`."""
-        return fit_baselines(run[SPLITS].train, len(run[CATALOGUE]))
+        return fitted(run, self.baselines)
 
 
 @dataclasses.dataclass(frozen=True)

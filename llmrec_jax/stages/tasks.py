@@ -5,16 +5,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from llmrec_jax import marks
+from llmrec_jax.corpora.split_rules import SplitRule
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
-from llmrec_jax.stages.corpus import CORPUS_FACTS
+from llmrec_jax.stages.corpus import CORPUS_FACTS, check_split
 from llmrec_jax.training.columns import ColumnStore
 
 
 @runtime_checkable
 class SeqioTask(Protocol):
-    """A frozen dataclass that adds a task to SeqIO's registry, as `tasks.tiger.TigerTask`."""
+    """A frozen dataclass that adds a task to SeqIO's registry, as `tasks.tiger.TigerTask`.
+
+    Attributes:
+      split: what of the corpus is held out.
+    """
+
+    split: SplitRule
 
     @property
     def feature_lengths(self) -> Mapping[str, int]:
@@ -61,6 +68,7 @@ class MaterialiseTask(Stage):
         """See `Stage.run`."""
         from llmrec_jax.stages.materialise import materialise
 
+        check_split(run, self.task.split)
         name = self.task.register()
         stores = {
             split: materialise(

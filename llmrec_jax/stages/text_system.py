@@ -174,7 +174,7 @@ class TextSystem(System):
     @property
     def prepare_corpus(self) -> PrepareCorpus:
         """The stage of the corpus."""
-        return PrepareCorpus(corpus=self.corpus, data_dir=self.tasks.data_dir)
+        return PrepareCorpus(corpus=self.corpus, data_dir=self.tasks.data_dir, split=self.tasks.split)
 
     def prepare_tasks(
         self,

@@ -71,6 +71,14 @@ def test_all_three_forms_hold_what_was_measured():
     assert values['leaks']['statements'] == SOUND.statements()
 
 
+def test_the_ceiling_stands_in_every_form_where_it_is_known():
+    report = _report(ceiling={'no system can expect more than, HR@10': 0.55384})
+    assert 'no system can expect more than, HR@10: 0.5538' in report.text()
+    assert 'no system can expect more than, HR@10 0.5538' in ' '.join(Page(report.page()).text.split())
+    assert report.as_dict()['ceiling'] == {'no system can expect more than, HR@10': 0.55384}
+    assert 'Ceiling' not in _report().text() and 'Ceiling' not in _report().page()
+
+
 def test_what_lags_behind_its_floor_is_marked():
     assert '<tr class="behind">' in _report().page()
     sequential = [result for result in mixture() if result.family == 'sequential']

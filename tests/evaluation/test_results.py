@@ -3,6 +3,8 @@ import json
 
 import pytest
 
+from llmrec_jax.corpora.drawn_splits import FewShot
+from llmrec_jax.corpora.split_rules import GlobalTemporal
 from llmrec_jax.evaluation.protocol import Protocol
 from llmrec_jax.evaluation.results import Results, section
 from tests.evaluation.sample_results import sample_fields, sample_results
@@ -30,6 +32,29 @@ def test_the_main_protocol_owns_the_plain_section_names():
     assert section(Protocol(seen_items='removed'), main) == 'test'
     assert section(Protocol(seen_items='kept'), main) == 'test_seen_kept'
     assert section(Protocol(split='validation', seen_items='removed'), main) == 'validation'
+
+
+def test_metrics_of_another_split_have_names_of_their_own_in_the_file(tmp_path):
+    path = tmp_path / 'results.json'
+    rule = FewShot(GlobalTemporal(), 0.1)
+    fields = sample_fields() | {'protocol': Protocol(split_rule=rule).as_dict()}
+    Results(**fields).save(path)
+    written = json.loads(path.read_text())
+    end = '_global_temporal_few_users_0.1'
+    names = [*written['test']['tiger'], *written['test']['tiger']['intervals']]
+    assert [name for name in names if '@' in name] == [
+        f'{name}{end}'
+        for name in ('recall@5', 'ndcg@5', 'recall@10', 'ndcg@10', 'mrr@10', 'coverage@10', 'recall@10')
+    ]
+    assert written['comparisons'][0]['metric'] == f'recall@10{end}'
+    assert f'recall@10{end}' in written['cold_start']['tiger']['items']['0']
+    (sampled,) = written['sampled']
+    assert sampled['suffix'] == f'_of_21_uniform{end}'
+    assert sampled['systems']['tiger'][f'recall@5_of_21_uniform{end}'] == 0.75
+    assert written['protocol']['split_settings']['share'] == 0.1
+    # In memory they are called as ever.
+    assert Results.load(path).systems == Results(**fields).systems
+    assert Results.load(path).as_dict() == written
 
 
 def without(fields, *path):

@@ -1,9 +1,11 @@
+import dataclasses
+
 import hypothesis
 import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits
+from llmrec_jax.corpora.splits import RankingCases, Splits
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.recommender import DenseRecommender
 from llmrec_jax.evaluation.sampled_protocol import (
@@ -152,6 +154,11 @@ def test_bad_switches_and_too_few_items_are_told():
         SampledProtocol(negatives=None, drawn='popularity')
     with pytest.raises(ValueError, match=r'user 3: 35 negatives are wanted, but only 34 of 40'):
         sampler(negatives=35).negatives(SPLITS.test, 3)
-    absent = RankingCases(np.array([99]), Sequences(np.array([1]), np.array([0, 1])), np.array([2]))
-    with pytest.raises(ValueError, match='user 99 has no case on the test split'):
-        sampler().negatives(absent, 0)
+
+
+def test_the_sequence_of_a_user_who_is_asked_on_one_split_alone_is_what_the_split_knows():
+    few = dataclasses.replace(SPLITS, test=SPLITS.test.select(np.array([0])))
+    protocol = SampledProtocol(split='validation', negatives=None, excluded='sequence')
+    drawn = NegativeSampler(protocol, few, COUNTS)
+    assert set(range(N_ITEMS)) - set(drawn.negatives(few.validation, 1).tolist()) == set(ROWS[1][:5])
+    assert set(range(N_ITEMS)) - set(drawn.negatives(few.validation, 0).tolist()) == set(ROWS[0])

@@ -11,16 +11,24 @@ from scipy import stats
 
 from llmrec_jax.corpora.amazon_reviews_2014 import AmazonReviews2014
 from llmrec_jax.corpora.corpus import Corpus
+from llmrec_jax.corpora.drawn_splits import ByUser, FewShot, RandomEvents
 from llmrec_jax.corpora.movielens import MovieLens
 from llmrec_jax.corpora.simulated_shop.source import SimulatedShop
-from llmrec_jax.corpora.splits import leave_last_out
+from llmrec_jax.corpora.split_rules import (
+    LEAVE_LAST_OUT,
+    GlobalTemporal,
+    SplitRule,
+    UserTemporal,
+    split_by,
+)
+from llmrec_jax.corpora.splits import TRAIN, leave_last_out
 from llmrec_jax.prompts.array_ops import NUMPY
 from llmrec_jax.prompts.naming.numbers import RandomNumbers
 from llmrec_jax.prompts.p5 import direct
 from llmrec_jax.prompts.p5.data import P5, P5Data
 from llmrec_jax.prompts.p5.groups import RATES, P5Prompts
 from llmrec_jax.prompts.rating_scale import RatingScale
-from llmrec_jax.prompts.records import histories
+from llmrec_jax.prompts.records import event_roles, histories
 from llmrec_jax.prompts.records.words import tables_for
 from tests.prompts.corpora import corpus_of
 from tests.shared_data import shared_data
@@ -60,10 +68,39 @@ def _shown_pairs(data: P5Data) -> set[tuple[int, int]]:
     return pairs
 
 
-def _held_out(corpus: Corpus) -> set[tuple[int, int]]:
-    splits = leave_last_out(corpus)
-    cases = (splits.validation, splits.test)
-    return {pair for split in cases for pair in zip(split.user.tolist(), split.target.tolist())}
+def _held_out(corpus: Corpus, split: SplitRule = LEAVE_LAST_OUT) -> set[tuple[int, int]]:
+    """Pairs of events that training has not."""
+    rows = np.flatnonzero(split.cut(corpus).roles != TRAIN)
+    return set(zip(corpus.events.user[rows].tolist(), corpus.events.item[rows].tolist()))
+
+
+RULES = (
+    LEAVE_LAST_OUT,
+    UserTemporal(0.2, 0.3),
+    GlobalTemporal(0.5, 0.8),
+    ByUser(0.2, 0.2, 0.5),
+    RandomEvents(0.2, 0.2),
+    FewShot(share=0.5),
+    FewShot(share=0.5, of='events'),
+)
+
+
+@pytest.mark.parametrize('split', RULES, ids=lambda split: split.name)
+def test_no_family_learns_from_what_a_split_holds_out(small, split):
+    data = P5(prompts=P5Prompts(candidates=5)).build(small, split)
+    held_out = _held_out(small, split)
+    assert held_out and not _shown_pairs(data) & held_out
+    assert data.overlap == event_roles.Overlap(0.0, 0.0)
+    # Nor does any say a word of a review that is held out.
+    kept = split.cut(small).roles == TRAIN
+    for family in ('rating_stars', 'review_review', 'explanation_sentence'):
+        assert kept[data.records['train'][family].columns['event']].all()
+    for name in ('validation', 'test'):
+        cases = getattr(split_by(split, small), name)
+        asked = data.records[name]['sequential_next_item'].columns
+        assert asked['user'].tolist() == cases.user.tolist()
+        for row in range(len(cases)):
+            assert asked['items'][row].tolist() == [*cases.histories[row], cases.target[row]]
 
 
 def test_no_training_prompt_of_any_family_shows_a_held_out_pair(small):

@@ -9,7 +9,9 @@ import tensorflow as tf
 from scipy import stats
 
 from llmrec_jax.corpora.corpus import Corpus
-from llmrec_jax.corpora.splits import leave_last_out
+from llmrec_jax.corpora.drawn_splits import ByUser, FewShot, RandomEvents
+from llmrec_jax.corpora.split_rules import GlobalTemporal, UserTemporal, split_by
+from llmrec_jax.corpora.splits import TRAIN, leave_last_out
 from llmrec_jax.prompts.array_ops import NUMPY
 from llmrec_jax.prompts.naming.numbers import RandomNumbers
 from llmrec_jax.prompts.naming.titles import ListedTitles
@@ -221,3 +223,30 @@ def test_items_can_be_called_by_numbers(corpus):
         corpus, [()] * N_USERS, np.array([2]), np.array([[4, 5, 6]]), seed=0
     )
     assert len(set(data.tables['item'])) == N_ITEMS
+
+
+@pytest.mark.parametrize(
+    'split',
+    [
+        GlobalTemporal(0.5, 0.75),
+        UserTemporal(0.2, 0.3),
+        ByUser(0.2, 0.2),
+        RandomEvents(0.1, 0.1),
+        FewShot(share=0.5),
+    ],
+    ids=lambda split: split.name,
+)
+def test_no_prompt_learns_from_what_a_split_holds_out(corpus, split):
+    splits = split_by(split, corpus)
+    asked = splits.test.user
+    retrieved = np.tile(np.arange(5), (len(asked), 1))
+    found = PALR.build(corpus, [()] * N_USERS, asked, retrieved, seed=1, split=split)
+    kept = split.cut(corpus).roles == TRAIN
+    events = corpus.events
+    learned = set(zip(events.user[kept].tolist(), events.item[kept].tolist()))
+    for record in found.training_records['train']['recommend']:
+        for item in (*record['history'], *record['targets']):
+            assert (int(record['user']), int(item)) in learned
+    tests = found.evaluation_records['recommend']
+    assert tests.columns['user'].tolist() == asked.tolist()
+    assert [row['targets'].tolist() for row in tests] == [[target] for target in splits.test.target.tolist()]

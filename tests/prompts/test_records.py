@@ -3,6 +3,8 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 
+from llmrec_jax.corpora.drawn_splits import random_roles
+from llmrec_jax.corpora.split_rules import LeaveLastOut
 from llmrec_jax.corpora.splits import Sequences, leave_last_out
 from llmrec_jax.prompts.array_ops import NUMPY
 from llmrec_jax.prompts.p5.groups import P5Prompts
@@ -24,13 +26,13 @@ _histories = st.lists(
 def test_the_roles_of_events_are_those_of_the_split_that_ranks(rows):
     corpus = corpus_of(rows, _TITLES)
     splits = leave_last_out(corpus)
-    roles = event_roles.leave_last_out_roles(corpus, splits)
+    roles = LeaveLastOut().cut(corpus).roles
     events = corpus.events
     np.testing.assert_array_equal(events.item[roles == event_roles.TRAIN], splits.train.values)
     for role, cases in ((event_roles.VALIDATION, splits.validation), (event_roles.TEST, splits.test)):
         np.testing.assert_array_equal(events.user[roles == role], cases.user)
         np.testing.assert_array_equal(events.item[roles == role], cases.target)
-    assert event_roles.overlap(corpus, splits, roles) == event_roles.Overlap(0.0, 0.0)
+    assert event_roles.overlap(roles, roles) == event_roles.Overlap(0.0, 0.0)
 
 
 def _random_histories(users: int, length: int) -> list[list[int]]:
@@ -40,21 +42,21 @@ def _random_histories(users: int, length: int) -> list[list[int]]:
 
 def test_the_random_split_keeps_each_user_and_item_in_training_and_shows_most_of_what_ranking_holds_out():
     corpus = corpus_of(_random_histories(300, 8), _TITLES)
-    roles = event_roles.random_roles(corpus, seed=0)
+    roles = random_roles(corpus, seed=0)
     counts = np.bincount(roles) / len(roles)
     np.testing.assert_allclose(counts, [0.8, 0.1, 0.1], atol=0.001)
     training = roles == event_roles.TRAIN
     assert set(corpus.events.user[training]) == set(range(300))
     assert set(corpus.events.item[training]) == set(range(20))
-    shown = event_roles.overlap(corpus, leave_last_out(corpus), roles)
+    shown = event_roles.overlap(LeaveLastOut().cut(corpus).roles, roles)
     assert shown.test == pytest.approx(0.8, abs=0.08)
     assert shown.validation == pytest.approx(0.8, abs=0.08)
-    assert not np.array_equal(roles, event_roles.random_roles(corpus, seed=1))
+    assert not np.array_equal(roles, random_roles(corpus, seed=1))
 
 
 def test_shares_that_leave_nothing_to_train_on_are_refused():
     with pytest.raises(ValueError, match='leave nothing to train on'):
-        event_roles.random_roles(corpus_of([[0]], _TITLES), 0, validation=0.6, test=0.4)
+        random_roles(corpus_of([[0]], _TITLES), 0, validation=0.6, test=0.4)
 
 
 def test_records_need_columns_of_one_length():

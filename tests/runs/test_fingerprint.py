@@ -54,6 +54,22 @@ def test_marked_fields_do_not_count():
     assert fingerprint(Marked(2)) != fingerprint(Marked(1))
 
 
+def test_a_field_that_came_later_counts_but_at_its_default():
+    @dataclasses.dataclass(frozen=True)
+    class Former:
+        FINGERPRINT_TAG = 'Stage'
+        steps: int = 1
+
+    @dataclasses.dataclass(frozen=True)
+    class Later:
+        FINGERPRINT_TAG = 'Stage'
+        steps: int = 1
+        split: Settings = marks.silent_default(Settings())
+
+    assert fingerprint(Later()) == fingerprint(Former())
+    assert fingerprint(Later(split=Settings(2))) != fingerprint(Former())
+
+
 def moved(cls, module):
     """The class as if its code lay in another module."""
     namespace = {name: value for name, value in vars(cls).items() if name not in ('__dict__', '__weakref__')}

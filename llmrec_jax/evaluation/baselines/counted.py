@@ -1,11 +1,14 @@
 """Baselines of rankings that learn nothing but counts, which are sparse matrices of a training set.
 
-Popularity knows nothing of the user, Markov what comes after what, item-kNN which items go together.
+Popularity knows nothing of the user, Markov what comes after what, item-kNN which items go together, and the
+category Markov which kind of item comes after which.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from llmrec_jax.corpora.splits import Sequences
 from llmrec_jax.evaluation.recommender import DenseRecommender
@@ -141,23 +144,111 @@ class ItemKnn(DenseRecommender):
         return (history_weights(histories, self.n_items, decay=1.0) @ self._similarity).toarray()
 
 
-BASELINES = {
+def leaf_of_items(categories: Sequence[tuple[str, ...]]) -> Int[np.ndarray, 'items']:
+    """The number of each item's leaf.
+
+    A leaf is a whole path, because names as 'Sets' stand below several branches. Items without categories
+    have one leaf together, the unknown.
+    """
+    number = {path: leaf for leaf, path in enumerate(dict.fromkeys(categories))}
+    return np.fromiter((number[path] for path in categories), np.int64, len(categories))
+
+
+class CategoryMarkov(DenseRecommender):
+    """Scores an item by P(its leaf | the leaf of the last item) times P(the item | its leaf).
+
+    The first is counted from transitions between leaves in training, the second from the training events of
+    the leaf's items, both with one added to every count. Before any item, an item's smoothed share of all
+    events takes its place. Nothing is as large as items times items: of leaves, only the pairs that occur are
+    held.
+    """
+
+    def __init__(self, train: Sequences, categories: Sequence[tuple[str, ...]]):
+        """Counts.
+
+        Args:
+          train: training histories.
+          categories: the path of each item from the root to the leaf, empty where unknown.
+        """
+        self.n_items = len(categories)
+        self._leaf = leaf_of_items(categories)
+        self._n_leaves = int(self._leaf.max(initial=-1)) + 1
+        self._transitions = transition_counts(
+            Sequences(self._leaf[train.values], train.offsets), self._n_leaves
+        )
+        counts = item_counts(train, self.n_items) + 1
+        of_leaf = np.bincount(self._leaf, counts, self._n_leaves)
+        self._within_leaf = counts / of_leaf[self._leaf]
+        self._leaf_shares = of_leaf / counts.sum()
+
+    def scores(self, histories: Sequences) -> Float[np.ndarray, 'cases items']:
+        """See `DenseRecommender.scores`."""
+        return self._next_leaf(histories)[:, self._leaf] * self._within_leaf
+
+    def _next_leaf(self, histories: Sequences) -> Float[np.ndarray, 'cases leaves']:
+        chances = np.tile(self._leaf_shares, (len(histories), 1))
+        known = np.flatnonzero(histories.lengths)
+        last = self._leaf[histories.values[histories.offsets[1:][known] - 1]]
+        counts = self._transitions[last].toarray() + 1
+        chances[known] = counts / counts.sum(axis=1, keepdims=True)
+        return chances
+
+
+COUNTING_ITEMS = {
     'popularity': Popularity,
     'item_knn': ItemKnn,
     'markov': Markov,
     'decayed_markov': DecayedMarkov,
 }
+CATEGORY_MARKOV = 'category_markov'
+BASELINES = (*COUNTING_ITEMS, CATEGORY_MARKOV)
 
 
-def fit_baselines(train: Sequences, n_items: int) -> dict[str, DenseRecommender]:
-    """Every baseline, by its name in the results, fitted on the training histories.
+def fit_baselines(
+    train: Sequences,
+    n_items: int,
+    categories: Sequence[tuple[str, ...]] = (),
+    names: Sequence[str] = BASELINES,
+) -> dict[str, DenseRecommender]:
+    """Baselines by their names in the results, fitted on the training histories.
+
+    Args:
+      train: training histories.
+      n_items: size of the catalogue.
+      categories: as in `CategoryMarkov`, which is left out where no item has any.
+      names: which.
 
     Raises:
       ValueError: when the training histories are empty or name an item outside the catalogue.
+    """
+    possible = [name for name in names if name != CATEGORY_MARKOV or any(categories)]
+    return {name: fit_baseline(name, train, n_items, categories) for name in possible}
+
+
+def fit_baseline(
+    name: str, train: Sequences, n_items: int, categories: Sequence[tuple[str, ...]] = ()
+) -> DenseRecommender:
+    """One of `BASELINES`, fitted on the training histories.
+
+    Args:
+      name: in the results.
+      train: training histories.
+      n_items: size of the catalogue.
+      categories: as in `CategoryMarkov`.
+
+    Raises:
+      ValueError: further, when categories are needed and no item has any.
     """
     if not len(train.values):
         raise ValueError('the baselines have no training events to count')
     if train.values.min() < 0 or train.values.max() >= n_items:
         outside = int(train.values.min()) if train.values.min() < 0 else int(train.values.max())
         raise ValueError(f'the training histories name item {outside}, but the catalogue has {n_items} items')
-    return {name: baseline(train, n_items) for name, baseline in BASELINES.items()}
+    if name != CATEGORY_MARKOV:
+        return COUNTING_ITEMS[name](train, n_items)
+    if not any(categories):
+        raise ValueError(
+            f'{CATEGORY_MARKOV!r} counts categories, and no item of the corpus has any: choose one of '
+            f'{", ".join(COUNTING_ITEMS)}'
+        )
+    return CategoryMarkov(train, categories)

@@ -4,7 +4,7 @@ from typing import Any
 
 from llmrec_jax.evaluation.report.markup import Markup, facts, row, section, table, tag
 from llmrec_jax.evaluation.report.report_data import ReportData
-from llmrec_jax.evaluation.results import CEILING
+from llmrec_jax.evaluation.results import CEILING, metric_suffix
 
 SECTION = 'test'
 
@@ -24,7 +24,7 @@ def headline(data: ReportData) -> Markup:
     if CEILING in systems:
         boxes.append(_box('ceiling: the best any system can expect', systems[CEILING], metric, 'figure'))
     return section(
-        f'{_title(metric)} on the test split',
+        f'{_title(metric)} on the test split{_rule(data)}',
         'headline',
         tag('div', *boxes, class_='hero'),
         *_verdict(data, best_floor),
@@ -66,6 +66,12 @@ def protocol(data: ReportData) -> Markup:
 def main_metric(data: ReportData) -> str:
     """Recall at the deepest cut-off."""
     return f'recall@{data.results.protocol["ks"][-1]}'
+
+
+def _rule(data: ReportData) -> str:
+    """By which rule, where it is not leave-last-out."""
+    suffix = metric_suffix(data.results.protocol)
+    return f', by {suffix[1:].replace("_", " ")}' if suffix else ''
 
 
 def _title(metric: str) -> str:

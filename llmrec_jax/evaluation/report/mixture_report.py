@@ -37,6 +37,7 @@ from llmrec_jax.evaluation.report.markup import (
 from llmrec_jax.evaluation.report.metric_names import formatted, title
 from llmrec_jax.evaluation.task_results import TaskResult
 
+CEILING = 'Ceiling of the next item'
 _CLASSES = {FLOOR: 'floor', HELD_OUT: 'other'}
 
 
@@ -98,6 +99,8 @@ class MixtureReport:
       systems: name of a system -> its results; see `family_tables`.
       leaks: what of the held-out events is given away elsewhere.
       left_out: id of a template that the corpus cannot fill -> why.
+      ceiling: what no system can expect to exceed where the next item is asked for, by what is told; empty
+        where it is not known.
       about: facts on the run under headings of their own, e.g. {'Made with': environment, 'Asked': decoders}.
       config: the operative configuration, as text.
     """
@@ -107,6 +110,7 @@ class MixtureReport:
     systems: Mapping[str, Sequence[TaskResult]]
     leaks: Leaks
     left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    ceiling: Mapping[str, float] = dataclasses.field(default_factory=dict)
     about: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     config: str = ''
 
@@ -122,6 +126,7 @@ class MixtureReport:
             'families': [table.as_dict() for table in self.tables],
             'leaks': self.leaks.as_dict(),
             'left_out': dict(self.left_out),
+            'ceiling': dict(self.ceiling),
         }
 
     def text(self) -> str:
@@ -129,13 +134,17 @@ class MixtureReport:
         left_out = [f'- {template}: {why}' for template, why in self.left_out.items()]
         rest = ['', '## Templates that are left out', '', *left_out, ''] if left_out else ['']
         head = [f'# {self.title}', '', self.subtitle, '']
-        return '\n'.join([*head, families_text(self.tables), self.leaks.text(), *rest]).rstrip() + '\n'
+        told = [f'- {what}: {value:.4f}' for what, value in self.ceiling.items()]
+        ceiling = [f'## {CEILING}', '', *told, ''] if told else []
+        parts = [*head, families_text(self.tables), *ceiling, self.leaks.text(), *rest]
+        return '\n'.join(parts).rstrip() + '\n'
 
     def page(self) -> str:
         """As one HTML file."""
         sections = [
             glance_section(self.tables),
             *(family_section(table) for table in self.tables),
+            *([section(CEILING, 'ceiling', facts(self.ceiling))] if self.ceiling else []),
             self.leaks.markup(),
         ]
         if self.left_out:

@@ -10,6 +10,7 @@ LABELS = {
     'item_knn': 'Item-kNN',
     'markov': 'Markov',
     'decayed_markov': 'Decayed Markov',
+    'category_markov': 'Category Markov',
     'content_scann': 'Content, last item',
     'content_scann_mean': 'Content, history mean',
     CEILING: 'Ceiling',

@@ -9,7 +9,9 @@ import numpy as np
 from jaxtyping import Int
 
 from llmrec_jax.corpora.corpus import Corpus
-from llmrec_jax.corpora.splits import Sequences, Splits, leave_last_out
+from llmrec_jax.corpora.drawn_splits import random_roles
+from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitRule
+from llmrec_jax.corpora.splits import TRAIN, Sequences, Splits
 from llmrec_jax.prompts.naming.numbers import RandomNumbers
 from llmrec_jax.prompts.naming.scheme import ItemNaming, UserNaming
 from llmrec_jax.prompts.p5.groups import P5Prompts
@@ -24,7 +26,8 @@ LOG = logging.getLogger(__name__)
 
 # Takes two corpora; see `P5.transfer`.
 _TRANSFER = 'zero_shot_transfer'
-REVIEW_SPLITS = ('leave_last_out', 'random')
+AS_RANKING = 'leave_last_out'
+REVIEW_SPLITS = (AS_RANKING, 'random')
 NEGATIVES = ('outside_history', 'outside_training')
 
 
@@ -71,8 +74,9 @@ class P5:
       prompts: templates, forms and their sizes.
       item_naming: items as words.
       user_naming: users as words.
-      review_split: what the families of reviews hold out. 'leave_last_out', what ranking holds out, so that
-        no family shows it; 'random', as published, which shows most of it (see `P5Data.overlap`).
+      review_split: what the families of reviews hold out. 'leave_last_out', what ranking holds out (which is
+        another rule's, where the corpus is split by another), so that no family shows it; 'random', as
+        published, which shows most of it (see `P5Data.overlap`).
       review_split_seed: of the random split.
       negatives: what a training prompt never shows as a negative. 'outside_history', as published, anything
         the user ever had, held-out items included; 'outside_training', what training knows of alone. The
@@ -87,7 +91,7 @@ class P5:
     prompts: P5Prompts = dataclasses.field(default_factory=P5Prompts)
     item_naming: ItemNaming = dataclasses.field(default_factory=RandomNumbers)
     user_naming: UserNaming = dataclasses.field(default_factory=RandomNumbers)
-    review_split: str = 'leave_last_out'
+    review_split: str = AS_RANKING
     review_split_seed: int = 0
     negatives: str = 'outside_history'
     sequential_targets: int = 3
@@ -104,22 +108,23 @@ class P5:
         if self.sequential_targets < 1:
             raise ValueError(f'P5.sequential_targets={self.sequential_targets} must be at least 1')
 
-    def build(self, corpus: Corpus) -> P5Data:
+    def build(self, corpus: Corpus, split: SplitRule = LEAVE_LAST_OUT) -> P5Data:
         """The groups that `corpus` can fill, and their records; says which templates it cannot, and why.
+
+        Args:
+          corpus: of the prompts.
+          split: what is held out.
 
         Raises:
           ValueError: when a rating is not on the scale, or the catalogue too small for the candidates.
         """
-        splits = leave_last_out(corpus)
+        cut = split.cut(corpus)
+        splits = cut.splits(corpus)
         absent = absent_fields(corpus)
         evaluation, left_out = _fillable(self._groups(training=False), absent)
         training, _ = _fillable(self._groups(training=True), absent)
         _tell(corpus.name, self.prompts.templates, left_out)
-        roles = (
-            event_roles.leave_last_out_roles(corpus, splits)
-            if self.review_split == 'leave_last_out'
-            else event_roles.random_roles(corpus, self.review_split_seed)
-        )
+        roles = cut.roles if self.review_split == AS_RANKING else random_roles(corpus, self.review_split_seed)
         records = self._records(corpus, splits, roles, tuple(evaluation))
         silent = [name for name in evaluation if name not in records['train']]
         if silent:
@@ -136,14 +141,19 @@ class P5:
                 self.user_naming.user_names(corpus, splits.train),
             ),
             left_out=left_out,
-            overlap=event_roles.overlap(corpus, splits, roles),
+            overlap=event_roles.overlap(cut.roles, roles),
         )
 
-    def transfer(self, source: Corpus, target: Corpus) -> TransferData:
+    def transfer(self, source: Corpus, target: Corpus, split: SplitRule = LEAVE_LAST_OUT) -> TransferData:
         """Zero-shot transfer: users of `source`, where a model was trained, meet the items of `target`.
 
         The users are those whose source id both corpora have. All of `target` is held out, since training saw
         none of it.
+
+        Args:
+          source: whose users are called as in training.
+          target: whose items they meet.
+          split: of the source, on whose training part names of users may draw.
 
         Raises:
           ValueError: when no user is in both, `target` lacks a field that all of the templates name, or a
@@ -155,7 +165,7 @@ class P5:
         words = FeatureWords.fit(zip(target.events.item.tolist(), target.events.review))
         table = reviews.explained(target, self.prompts.scale, words)
         tables = self._tables(target, target.items.item_id, target.users.user_id)
-        names = self.user_naming.user_names(source, leave_last_out(source).train)
+        names = self.user_naming.user_names(source, split.cut(source).splits(source).train)
         known = self._tables(source, source.items.item_id, names)
         return TransferData(
             group=groups[_TRANSFER],
@@ -208,7 +218,7 @@ class P5:
         if 'review_review' in groups:
             families['review'] = reviews.reviewed(corpus, scale, max_characters=self.max_review)
         if 'explanation_sentence' in groups:
-            training = corpus.events.take(np.flatnonzero(roles == event_roles.TRAIN))
+            training = corpus.events.take(np.flatnonzero(roles == TRAIN))
             words = FeatureWords.fit(zip(training.item.tolist(), training.review))
             families['explanation'] = reviews.explained(corpus, scale, words)
         return {

@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Int
 
 from llmrec_jax.corpora.corpus import Corpus
-from llmrec_jax.corpora.splits import RankingCases, Sequences, leave_last_out
+from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitRule
+from llmrec_jax.corpora.splits import RankingCases, Sequences
 from llmrec_jax.prompts.naming.scheme import ItemNaming
 from llmrec_jax.prompts.naming.titles import ListedTitles
 from llmrec_jax.prompts.palr.forms import (
@@ -97,6 +98,7 @@ class Palr:
         asked: Int[np.ndarray, 'cases'],
         retrieved: Int[np.ndarray, 'cases k'],
         seed: int,
+        split: SplitRule = LEAVE_LAST_OUT,
     ) -> PalrData:
         """The groups and their records.
 
@@ -106,6 +108,7 @@ class Palr:
           asked: rows of the users who are asked about on the test split.
           retrieved: of each of them the candidates, best first; -1 where there are fewer.
           seed: of the draws.
+          split: what is held out.
 
         Raises:
           ValueError: when there are not keywords for every user, a user who is asked about has no test case
@@ -113,7 +116,7 @@ class Palr:
         """
         if len(keywords) != len(corpus.users):
             raise ValueError(f'{corpus.name}: keywords of {len(keywords)} of {len(corpus.users)} users')
-        splits = leave_last_out(corpus)
+        splits = split.cut(corpus).splits(corpus)
         n_items = len(corpus.items)
         names = self.item_naming.item_names(corpus, splits.train)
         _check_names(names)

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,13 +26,13 @@ class Baselines:
       fitted: name of a task to what was fitted on training answers, as JSON; see `fit_baselines`.
       train: training histories.
       split: the cases whose next items are asked for.
-      n_items: size of the catalogue.
+      categories: the path of each item from the root to the leaf, empty where unknown.
     """
 
     fitted: Mapping[str, Any]
     train: Sequences
     split: RankingCases
-    n_items: int
+    categories: Sequence[tuple[str, ...]]
 
     def of(self, task: EvaluationTask) -> 'TaskBaselines':
         """Those of a task."""
@@ -48,7 +48,7 @@ class Baselines:
     @functools.cached_property
     def ranking(self) -> dict[str, DenseRecommender]:
         """The systems that only count, fitted once for all tasks."""
-        return fit_baselines(self.train, self.n_items)
+        return fit_baselines(self.train, len(self.categories), self.categories)
 
     @functools.cached_property
     def _of_histories(self) -> str:
@@ -56,6 +56,7 @@ class Baselines:
         hashed = hashlib.sha256()
         for array in (*arrays, self.split.histories.values, self.split.histories.offsets):
             hashed.update(np.ascontiguousarray(array).tobytes())
+        hashed.update(json.dumps(self.categories).encode())
         return hashed.hexdigest()
 
 

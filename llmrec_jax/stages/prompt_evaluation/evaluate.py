@@ -7,15 +7,17 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, described
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.environment import environment
+from llmrec_jax.evaluation.results import metric_suffix
 from llmrec_jax.evaluation.task_results import TaskResult
 from llmrec_jax.files import write_json
 from llmrec_jax.runs.artifact import Artifact, place
 from llmrec_jax.runs.fingerprint import describe, fingerprint
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
-from llmrec_jax.stages.corpus import SPLITS, USER_IDS
+from llmrec_jax.stages.corpus import CATALOGUE, SPLITS, USER_IDS
 from llmrec_jax.stages.networks import Parameters
 from llmrec_jax.stages.prompt_evaluation.baselines import Baselines
 from llmrec_jax.stages.prompt_evaluation.decoding_config import DecodingConfig
@@ -46,6 +48,8 @@ class MixtureResults:
       decoding: how the system was asked, as JSON.
       tasks: the results, in the mixture's order.
       environment: where and with which versions.
+      split: by which the corpus is split, as `split_rules.described` has it. In the file, names of metrics
+        end in the rule's, but for leave-last-out.
     """
 
     mixture: str
@@ -55,17 +59,23 @@ class MixtureResults:
     decoding: Mapping[str, Any]
     tasks: tuple[TaskResult, ...]
     environment: Mapping[str, Any]
+    split: Mapping[str, Any] = dataclasses.field(default_factory=lambda: described(LEAVE_LAST_OUT))
 
     def save(self, path: pathlib.Path) -> None:
         """Writes the results as JSON, whole or not at all."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        write_json(path, {**fields, 'tasks': [task.as_dict() for task in self.tasks]})
+        suffix = metric_suffix(self.split)
+        tasks = [task.renamed(lambda metric: metric + suffix) for task in self.tasks]
+        write_json(path, {**fields, 'tasks': [task.as_dict() for task in tasks]})
 
     @classmethod
     def load(cls, path: pathlib.Path) -> 'MixtureResults':
         """Reads what `save` wrote."""
         fields = json.loads(path.read_text())
-        return cls(**{**fields, 'tasks': tuple(TaskResult.from_dict(task) for task in fields['tasks'])})
+        suffix = metric_suffix(fields.get('split', {}))
+        tasks = [TaskResult.from_dict(task) for task in fields['tasks']]
+        renamed = tuple(task.renamed(lambda metric: metric.removesuffix(suffix)) for task in tasks)
+        return cls(**{**fields, 'tasks': renamed})
 
 
 def mixture_results(mixture: str) -> Artifact[MixtureResults]:
@@ -108,7 +118,7 @@ class EvaluatePrompts(Stage):
         """See `Stage.reads`."""
         of_tasks = (TASKS, ITEM_NAMES, vocabulary(self.tasks.vocabulary))
         of_words = (FITTED,) if self.fitted else ()
-        return (SPLITS, USER_IDS, *of_tasks, *of_words, *self.parameters.reads)
+        return (SPLITS, CATALOGUE, USER_IDS, *of_tasks, *of_words, *self.parameters.reads)
 
     @property
     def writes(self) -> Sequence[Artifact[Any]]:
@@ -144,6 +154,7 @@ class EvaluatePrompts(Stage):
             decoding=describe(self.decoding),
             tasks=tuple(found),
             environment=environment(self.decoding.seed),
+            split=described(self.tasks.split),
         )
         if processes.is_first():
             run.put(mixture_results(self.mixture), results)
@@ -169,7 +180,7 @@ class EvaluatePrompts(Stage):
                 fitted=run[FITTED] if self.fitted else {},
                 train=splits.train,
                 split=getattr(splits, SPLIT),
-                n_items=len(catalogue.names),
+                categories=run[CATALOGUE].categories,
             ),
             user_ids=run[USER_IDS],
             input_length=self.tasks.feature_lengths['inputs'],

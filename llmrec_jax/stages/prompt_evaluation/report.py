@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from llmrec_jax.evaluation.id_leak import id_leak
 from llmrec_jax.evaluation.report.leaks import Leaks
@@ -71,12 +70,12 @@ class PromptReport:
         asked = (
             'all examples of each task' if limit is None else f'{limit} examples of each task, drawn by seed'
         )
-        ceiling = {'Ceiling of the next item': _ceiling(facts['ceiling'])} if 'ceiling' in facts else {}
         return MixtureReport(
             title=f'{results.system.upper()}: {results.mixture}',
             subtitle=(
                 f'{corpus["name"]}: {corpus["users"]} users, {corpus["items"]} items, {corpus["events"]} '
-                f'events; {asked}; {results.checkpoint}'
+                f'events; split by {results.split["split_rule"].replace("_", " ")}; {asked}; '
+                f'{results.checkpoint}'
             ),
             systems={results.system: results.tasks},
             leaks=Leaks(
@@ -88,8 +87,9 @@ class PromptReport:
                 split=tasks['review_split'],
             ),
             left_out=tasks['left_out'],
+            ceiling=_ceiling(facts['ceiling']) if 'ceiling' in facts else {},
             about={
-                **ceiling,
+                'Split': corpus.get('split', results.split),
                 'Asked': {'examples': asked, **results.decoding},
                 'Tasks': {
                     'examples': tasks['examples'],
@@ -104,12 +104,12 @@ class PromptReport:
         )
 
 
-def _ceiling(told: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, Any]:
+def _ceiling(told: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, float]:
     """What no system can exceed on average over all test users, and what the law itself hit there."""
     of_split = told[SPLIT]
     rows = {'no system can expect more than': 'expected', 'the law itself reached': 'attained_by_the_law'}
     return {
-        f'{called}, {metric.replace("recall", "HR").replace("ndcg", "NDCG")}': round(value, 4)
+        f'{called}, {metric.replace("recall", "HR").replace("ndcg", "NDCG")}': value
         for called, name in rows.items()
         for metric, value in of_split[name].items()
         if isinstance(value, float) and metric.startswith(('recall', 'ndcg'))

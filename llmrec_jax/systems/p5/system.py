@@ -66,7 +66,7 @@ class P5System(TextSystem):
             *self.prepare_tasks(kept_by=KeepPromptsAndUsers),
             fit,
             self.train,
-            *([ceiling] if has_law(self.corpus) else []),
+            *([ceiling] if has_law(self.corpus, self.tasks.split) else []),
             self.evaluate(),
         ]
 

@@ -11,9 +11,10 @@ import numpy as np
 from llmrec_jax import marks
 from llmrec_jax.corpora.raw_files import file_sha256
 from llmrec_jax.corpora.splits import RankingCases, Splits
-from llmrec_jax.evaluation.baselines.counted import BASELINES
+from llmrec_jax.evaluation.baselines.counted import BASELINES, fit_baseline
 from llmrec_jax.evaluation.metrics import mean_over_cases, recall_at_k
 from llmrec_jax.evaluation.per_user import PerUserResults
+from llmrec_jax.evaluation.protocol import SEEN_ITEMS
 from llmrec_jax.evaluation.recommender import Recommender
 from llmrec_jax.evaluation.retrieval_recommender import RecommenderRetriever, RetrievalRecommender
 from llmrec_jax.evaluation.serving import built_index
@@ -22,6 +23,7 @@ from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase
 from llmrec_jax.stages.baselines import MeasureBaselines
+from llmrec_jax.stages.catalogue_file import ShownItems
 from llmrec_jax.stages.corpus import CATALOGUE, SPLITS, CaseDraw, drawn_cases
 from llmrec_jax.stages.rank import RankStage, lists
 from tasks.palr import CANDIDATES as CANDIDATES_FILE
@@ -40,7 +42,7 @@ class CandidateSource(Protocol):
     def identity(self) -> Any:
         """What decides the candidates beside the corpus, for `fingerprint`."""
 
-    def retriever(self, splits: Splits, n_items: int) -> Retriever:
+    def retriever(self, splits: Splits, catalogue: ShownItems) -> Retriever:
         """The retriever; it has seen `splits.train` alone."""
 
 
@@ -65,9 +67,15 @@ class FloorCandidates:
         """See `CandidateSource`."""
         return self
 
-    def retriever(self, splits: Splits, n_items: int) -> Retriever:
-        """See `CandidateSource`."""
-        return RecommenderRetriever(BASELINES[self.floor](splits.train, n_items), n_items)
+    def retriever(self, splits: Splits, catalogue: ShownItems) -> Retriever:
+        """See `CandidateSource`.
+
+        Raises:
+          ValueError: when the floor counts categories, and no item has any.
+        """
+        n_items = len(catalogue)
+        floor = fit_baseline(self.floor, splits.train, n_items, catalogue.categories)
+        return RecommenderRetriever(floor, n_items)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +101,7 @@ class RunCandidates:
         """
         return self.system, file_sha256(pathlib.Path(self.lists))
 
-    def retriever(self, splits: Splits, n_items: int) -> Retriever:
+    def retriever(self, splits: Splits, catalogue: ShownItems) -> Retriever:
         """See `CandidateSource`.
 
         Raises:
@@ -109,7 +117,7 @@ class RunCandidates:
         place = np.minimum(np.searchsorted(test.user, found.user), len(test) - 1)
         if (test.user[place] != found.user).any() or (test.target[place] != found.target).any():
             raise ValueError(f'{self.lists} holds lists of the users of another corpus, or of another split')
-        return ListedRetriever(self.lists, found, self.system, n_items)
+        return ListedRetriever(self.lists, found, self.system, len(catalogue))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -204,7 +212,7 @@ class RetrieveCandidates(RankStage):
 
     def systems(self, run: Run) -> tuple[Mapping[str, Recommender], dict[str, Any]]:
         """See `RankStage.systems`."""
-        retriever, cost = built_index(lambda: self.retriever.retriever(run[SPLITS], len(run[CATALOGUE])))
+        retriever, cost = built_index(lambda: self.retriever.retriever(run[SPLITS], run[CATALOGUE]))
         recommender = RetrievalRecommender(retriever, depth=self.list_length)
         told = {
             'retriever': type(self.retriever).__name__,
@@ -223,15 +231,9 @@ class RetrieveCandidates(RankStage):
 
 @dataclasses.dataclass(frozen=True)
 class MeasureTestBaselines(MeasureBaselines):
-    """The systems that only count, on the test users who are asked about.
-
-    Attributes:
-      seen_items: the protocol.
-    """
-
-    seen_items: str
+    """The systems that only count, on the test users who are asked about; attributes as in `RankStage`."""
 
     @property
     def asked(self) -> Sequence[tuple[str, str]]:
-        """See `RankStage`."""
-        return [('test', self.seen_items)]
+        """Under both positions of the seen-items switch."""
+        return [('test', seen) for seen in SEEN_ITEMS]

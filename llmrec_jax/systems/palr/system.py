@@ -6,6 +6,7 @@
 | profiles | `profiles.jsonl`: keywords of each user, where the prompts show any | 3.1 |
 | candidates | `candidates.npz`: who is asked about, and the retriever's list for each | 3.2 |
 | floors | lists of the systems that only count | |
+| ceiling | what no recommender can exceed, of a simulated corpus | |
 | vocabulary, tasks | `vocabulary/`, `item_names.json`, `tasks/` | 3.3 |
 | train | `checkpoints/` | 3.3 |
 | evaluate | `evaluation/tasks/<task>/`: what the model writes | 4 |
@@ -23,6 +24,7 @@ from llmrec_jax.prompts.palr.answers import TitleIndex
 from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Stage
+from llmrec_jax.stages.baselines import MeasureCeiling, has_law
 from llmrec_jax.stages.corpus import CATALOGUE, SPLITS, USER_IDS
 from llmrec_jax.stages.learning_curves import learning_curves
 from llmrec_jax.stages.profile_writers import ProfileWriter
@@ -128,7 +130,8 @@ class PalrSystem(TextSystem):
             self.prepare_corpus,
             *profiles,
             RetrieveCandidates(retriever=self.retriever, list_length=self.candidates, **protocol),
-            MeasureTestBaselines(list_length=length, **protocol),
+            MeasureTestBaselines(draw=self.draw, list_length=length),
+            *self._ceiling,
             *self.prepare_tasks(made_from, KeepReadablePrompts),
             self.train,
             self.evaluate(EvaluateWriting, fitted=False, timed_requests=self.timed_requests),
@@ -141,6 +144,13 @@ class PalrSystem(TextSystem):
                 **protocol,
             ),
         ]
+
+    @property
+    def _ceiling(self) -> list[MeasureCeiling]:
+        if not has_law(self.corpus, self.tasks.split):
+            return []
+        ks = self.ranking.ks
+        return [MeasureCeiling(corpus=self.corpus, draw=self.draw, ks=ks, splits=('test',))]
 
     def _write_profiles(self, writer: ProfileWriter) -> WriteProfiles:
         return WriteProfiles(
@@ -161,7 +171,7 @@ class PalrSystem(TextSystem):
             network=network,
             decoding=self.decoding,
             catalogue=ItemNames(run[ITEM_NAMES], network.vocabulary),
-            retriever=self.retriever.retriever(run[SPLITS], len(run[CATALOGUE])),
+            retriever=self.retriever.retriever(run[SPLITS], run[CATALOGUE]),
             candidates=self.candidates,
             tasks=self.tasks,
             keywords=profiles,
@@ -176,6 +186,7 @@ class PalrSystem(TextSystem):
             corpus=self.corpus.name,
             ranking=self.ranking,
             stages=self.stages(),
+            split=self.tasks.split,
             published=self.published,
             curves=learning_curves(run.root, self.trainer.best_metric),
             candidates=self.candidates,

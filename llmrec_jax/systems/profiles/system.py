@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 
 from llmrec_jax.corpora.source import CorpusSource
+from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitRule
 from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Stage
@@ -34,6 +35,7 @@ class UserProfiles(System):
       max_history: the newest items of a training history that are shown.
       max_users: users whose profiles are written, drawn; None for all.
       seed: of the draw.
+      split: what of the corpus is held out, and in no profile.
     """
 
     name: str = 'profiles'
@@ -43,6 +45,7 @@ class UserProfiles(System):
     max_history: int = 20
     max_users: int | None = None
     seed: int = 0
+    split: SplitRule = LEAVE_LAST_OUT
 
     def stages(self) -> Sequence[Stage]:
         """See `System.stages`."""
@@ -54,7 +57,7 @@ class UserProfiles(System):
             max_users=self.max_users,
             seed=self.seed,
         )
-        return [PrepareCorpus(corpus=self.corpus, data_dir=self.data_dir), write]
+        return [PrepareCorpus(corpus=self.corpus, data_dir=self.data_dir, split=self.split), write]
 
     def report(self, run: Run, records: Sequence[StageRecord]) -> None:
         """See `System.report`: on the terminal alone."""

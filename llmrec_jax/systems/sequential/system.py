@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from llmrec_jax.runs.stage import Stage
 from llmrec_jax.stages.baselines import against
 from llmrec_jax.stages.catalogue_system import CatalogueSystem, WriteHistories
-from llmrec_jax.stages.corpus import PrepareCorpus
 from llmrec_jax.stages.train import Train
 
 
@@ -30,8 +29,8 @@ class SequentialRecommendation(CatalogueSystem):
         """See `System.stages`."""
         ranking, retrieval = self.ranking, self.retrieval
         return [
-            PrepareCorpus(corpus=self.corpus, data_dir=self.data_dir),
-            *against(self.corpus, ranking.draw, ranking.list_length, ranking.ks),
+            self.prepare_corpus,
+            *against(self.corpus, ranking.draw, ranking.list_length, ranking.ks, self.task.split),
             *self.sampled_baselines(),
             WriteHistories(task=self.task),
             Train(

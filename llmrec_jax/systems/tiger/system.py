@@ -134,8 +134,8 @@ class Tiger(System):
             example_seed=ranking.seed,
         )
         return [
-            PrepareCorpus(corpus=self.corpus, data_dir=self.data_dir),
-            *against(self.corpus, draw, ranking.list_length, ranking.ks),
+            PrepareCorpus(corpus=self.corpus, data_dir=self.data_dir, split=self.task.split),
+            *against(self.corpus, draw, ranking.list_length, ranking.ks, self.task.split),
             EmbedItems(
                 corpus=self.corpus,
                 data_dir=self.data_dir,
@@ -215,6 +215,7 @@ class Tiger(System):
             corpus=self.corpus.name,
             ranking=self.ranking,
             stages=self.stages(),
+            split=self.task.split,
             published=self.published,
             curves=learning_curves(run.root, self.trainer.best_metric),
             pictures=pictures(run),

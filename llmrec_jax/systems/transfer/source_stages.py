@@ -15,9 +15,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from llmrec_jax import marks
+from llmrec_jax.corpora.clock import has_clock
+from llmrec_jax.corpora.corpus import Corpus
 from llmrec_jax.corpora.source import CorpusSource, identity
 from llmrec_jax.corpora.source_domains import TEXT as SHUFFLED_TEXT
 from llmrec_jax.corpora.source_domains import SourceDomains, centred, join, shuffled_rows
+from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitRule, is_default
 from llmrec_jax.corpora.splits import Sequences, leave_last_out
 from llmrec_jax.models.sequential import ITEMS
 from llmrec_jax.models.transfer.frozen_tables import CODES, DROPPED_TEXT, TEXT
@@ -120,14 +123,22 @@ class PrepareSources(Stage):
       sources: the domains.
       data_dir: where TFDS keeps them.
       item_fields: fields of an item that its sentence shows.
+      split: of the target. The sources are split leave-last-out by any; of what is later than the target's
+        training, where a time ends it, they teach nothing.
     """
 
     sources: tuple[CorpusSource, ...] = marks.described_by(lambda sources: [identity(one) for one in sources])
     data_dir: str = marks.without_effect()
     item_fields: tuple[str, ...] = ()
+    split: SplitRule = marks.silent_default(LEAVE_LAST_OUT)
     name: ClassVar[str] = 'sources'
     phase: ClassVar[Phase] = 'prepare'
     writes: ClassVar = (DOMAINS, SENTENCES)
+
+    @property
+    def reads(self) -> Sequence[Artifact[Any]]:
+        """See `Stage.reads`; leave-last-out ends at no time."""
+        return () if is_default(self.split) else (CORPUS_FACTS,)
 
     def run(self, run: Run) -> dict[str, Any]:
         """See `Stage.run`."""
@@ -135,7 +146,9 @@ class PrepareSources(Stage):
 
         corpora = [corpus.load(source, self.data_dir, run) for source in self.sources]
         run.put(SENTENCES, [text for one in corpora for text in item_sentences(one.items, self.item_fields)])
-        domains = join([leave_last_out(one) for one in corpora], [len(one.items) for one in corpora])
+        until = None if is_default(self.split) else run[CORPUS_FACTS]['split']['train_until']
+        known = corpora if until is None else [before(one, until) for one in corpora]
+        domains = join([leave_last_out(one) for one in known], [len(one.items) for one in corpora])
         run.put(DOMAINS, domains)
         return {
             'domains': [one.name for one in corpora],
@@ -256,6 +269,21 @@ class CodeItems(Stage):
             shared[domain] = codes.indistinguishable
             LOG.info('codes of %s: %d of %d items share all', domain, codes.indistinguishable, len(vectors))
         return {'relative_error': lost[-1], 'items_that_share_all_codes': shared}
+
+
+def before(source: Corpus, moment: int) -> Corpus:
+    """A corpus without its events from a moment on; its users and items are all still there.
+
+    Raises:
+      ValueError: when the corpus has no clock, or nothing is left.
+    """
+    rows = np.flatnonzero(source.events.timestamp < moment)
+    if not has_clock(source) or not len(rows):
+        raise ValueError(
+            f'{source.name} has no clock, or no event before the target stops to learn: split the target by '
+            'user, or take another source'
+        )
+    return dataclasses.replace(source, events=source.events.take(rows))
 
 
 def whole_histories(train: Sequences, max_items: int) -> dict[str, Sequences]:

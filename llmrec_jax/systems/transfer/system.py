@@ -36,7 +36,6 @@ from llmrec_jax.semantic_ids.product_quantization import OptimizedProductQuantiz
 from llmrec_jax.stages.baselines import MeasureBaselines, MeasureContent
 from llmrec_jax.stages.catalogue_network import CatalogueNetwork
 from llmrec_jax.stages.catalogue_system import CatalogueSystem
-from llmrec_jax.stages.corpus import PrepareCorpus
 from llmrec_jax.stages.item_vectors import ITEM_VECTORS
 from llmrec_jax.stages.train import Train
 from llmrec_jax.systems.transfer import source_stages, training_stages
@@ -155,11 +154,14 @@ class TransferLearning(CatalogueSystem):
         """See `System.stages`."""
         ranking, retrieval = self.ranking, self.retrieval
         return [
-            PrepareCorpus(corpus=self.corpus, data_dir=self.data_dir),
+            self.prepare_corpus,
             MeasureBaselines(draw=ranking.draw, list_length=ranking.list_length),
             *self.sampled_baselines(),
             source_stages.PrepareSources(
-                sources=self.sources, data_dir=self.data_dir, item_fields=self.item_fields
+                sources=self.sources,
+                data_dir=self.data_dir,
+                item_fields=self.item_fields,
+                split=self.task.split,
             ),
             source_stages.EmbedDomains(
                 corpus=self.corpus,

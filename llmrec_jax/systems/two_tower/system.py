@@ -25,7 +25,6 @@ from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.stage import Stage
 from llmrec_jax.stages.baselines import against
 from llmrec_jax.stages.catalogue_system import CatalogueSystem, WriteHistories
-from llmrec_jax.stages.corpus import PrepareCorpus
 from llmrec_jax.stages.item_vectors import ITEM_VECTORS, EmbedItems
 from llmrec_jax.stages.train import Train
 from llmrec_jax.systems.two_tower.index import BuildIndex, IndexRetrieval
@@ -72,8 +71,8 @@ class TwoTower(CatalogueSystem):
         """See `System.stages`."""
         ranking, retrieval = self.ranking, self.retrieval
         return [
-            PrepareCorpus(corpus=self.corpus, data_dir=self.data_dir),
-            *against(self.corpus, ranking.draw, ranking.list_length, ranking.ks),
+            self.prepare_corpus,
+            *against(self.corpus, ranking.draw, ranking.list_length, ranking.ks, self.task.split),
             *self.sampled_baselines(),
             *self._texts(),
             WriteHistories(task=self.task),

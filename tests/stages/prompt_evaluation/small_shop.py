@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT
 from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits, save_splits
 from llmrec_jax.decoding.beam import Beam
 from llmrec_jax.decoding.name_search import NameSearch
@@ -28,7 +29,8 @@ from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.t5.config import T5Config
 from llmrec_jax.models.t5.transformer import Transformer
 from llmrec_jax.runs.run import Run
-from llmrec_jax.stages.corpus import USER_IDS
+from llmrec_jax.stages.catalogue_file import ShownItems
+from llmrec_jax.stages.corpus import CATALOGUE, USER_IDS
 from llmrec_jax.stages.networks import abstract_parameters
 from llmrec_jax.stages.prompt_evaluation.decoding_config import DecodingConfig
 from llmrec_jax.stages.prompt_evaluation.fit_baselines import FITTED
@@ -77,6 +79,7 @@ class SmallTasks:
     vocabulary: TrainedVocabulary = VOCABULARY
     feature_lengths: Mapping[str, int] = dataclasses.field(default_factory=lambda: dict(LENGTHS))
     epochs: int = 1
+    split: Any = LEAVE_LAST_OUT
 
     def build(self) -> Any:
         raise AssertionError('evaluating reads what is materialised')
@@ -136,6 +139,8 @@ def make(workdir: pathlib.Path) -> None:
     vocabulary = VOCABULARY.make_at(workdir / 'vocabulary', texts)
     write_json(workdir / 'item_names.json', ITEMS)
     Run(workdir).put(USER_IDS, [f'u{row}' for row in range(QUESTIONS)])
+    categories = [('Shop', 'even' if row % 2 else 'odd') for row in range(len(ITEMS))]
+    Run(workdir).put(CATALOGUE, ShownItems(list(ITEMS), list(ITEMS), categories))
     fitted = {}
     write_json(workdir / 'tasks' / 'mixtures.json', MIXTURES)
     for name, (family, template, held_out, answer) in TASKS.items():

@@ -45,7 +45,12 @@ def test_no_list_exceeds_the_cap_and_every_system_stands_beside(finished):
     for name in ('palr_v2', 'palr_v2_written', 'random_candidates', 'retriever'):
         assert test[name]['recall@10'] <= test['candidate_cap']['recall@10'] + 1e-9
         assert test[name]['users'] == 24
-    assert {'palr_v2_without_candidates', 'popularity', 'item_knn', 'markov', 'decayed_markov'} <= set(test)
+    floors = {'popularity', 'item_knn', 'markov', 'decayed_markov', 'category_markov'}
+    assert {'palr_v2_without_candidates', *floors, 'ceiling', 'law_attained'} <= set(test)
+    # The same users under the other position, where the ceiling is the same.
+    kept = found['test_seen_kept']
+    assert set(kept) == {*floors, 'ceiling', 'law_attained'} and kept['ceiling'] == test['ceiling']
+    assert all(kept[name]['users'] == 24 for name in floors) and 'validation' not in found
     rates = found['decoding']['with_candidates']
     assert {'titles_written', 'back_fill_rate', 'empty_answer_rate'} <= set(rates)
     # Four steps may teach too little to write a title.

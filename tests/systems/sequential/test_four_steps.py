@@ -4,7 +4,7 @@ import pytest
 
 from tests.systems.catalogue_smoke import ran_twice
 
-BASELINES = {'popularity', 'item_knn', 'markov', 'decayed_markov'}
+BASELINES = {'popularity', 'item_knn', 'markov', 'decayed_markov', 'category_markov'}
 SLOW = pytest.mark.slow
 
 

@@ -11,6 +11,7 @@ from llmrec_jax.training.metrics_log import read_json_lines
 from tests.systems.outside_histories import check_answers_outside
 
 SMOKE = ('--gin_file=gin_configs/sasrec/smoke.gin',)
+FLOORS = {'popularity', 'item_knn', 'markov', 'decayed_markov', 'category_markov'}
 
 
 @pytest.fixture(scope='module')
@@ -28,7 +29,7 @@ def results(workdir):
 @pytest.mark.slow
 def test_it_learns_the_shop_and_stands_beside_the_floors(finished):
     found = results(finished)
-    systems = {'sasrec', 'popularity', 'item_knn', 'markov', 'decayed_markov', 'ceiling'}
+    systems = {'sasrec', *FLOORS, 'ceiling'}
     assert found['test'].keys() >= systems
     assert {'test_seen_removed', 'validation'} <= found.keys()
     assert found['test']['sasrec']['users'] == 200
@@ -45,7 +46,7 @@ def test_targets_among_drawn_items_are_told_apart(finished):
     uniform, popular = found['sampled']
     assert uniform['protocol']['excluded'] == 'sequence' and uniform['protocol']['seed'] == 0
     for record in (uniform, popular):
-        assert record['systems'].keys() == {'sasrec', 'popularity', 'item_knn', 'markov', 'decayed_markov'}
+        assert record['systems'].keys() == {'sasrec', *FLOORS}
         assert all(one['examples'] == 200 for one in record['systems'].values())
     among_21 = uniform['systems']['sasrec']['recall@10_of_21_uniform']
     assert among_21 > uniform['systems']['popularity']['recall@10_of_21_uniform']

@@ -16,7 +16,8 @@ from llmrec_jax.training.parameter_restore import load_params
 from tests.systems.short_recipe import SHORT
 from tests.training.t5x_files import write_t5x
 
-SYSTEMS = {'tiger', 'popularity', 'item_knn', 'markov', 'decayed_markov', 'content_scann', 'ceiling'}
+FLOORS = {'popularity', 'item_knn', 'markov', 'decayed_markov', 'category_markov'}
+SYSTEMS = {'tiger', *FLOORS, 'content_scann', 'ceiling'}
 
 
 def results(workdir):
