@@ -105,7 +105,7 @@ def decoded_line(path: Path | str, number: int, line: bytes, encoding: str = 'ut
         bad_line(path, number, found, f'text in {encoding}')
 
 
-def json_line(path: Path, number: int, text: str, python_literals: bool = False) -> dict[str, Any]:
+def json_line(path: Path | str, number: int, text: str, python_literals: bool = False) -> dict[str, Any]:
     """One line's object; `python_literals` also takes a Python dict, the form of Amazon's metadata of 2014.
 
     Raises:
@@ -114,18 +114,17 @@ def json_line(path: Path, number: int, text: str, python_literals: bool = False)
     expected = 'one JSON object a line'
     try:
         record = json.loads(text)
-    except json.JSONDecodeError as error:
+    # A number of thousands of digits is a ValueError of its own.
+    except (ValueError, RecursionError) as error:
+        where = (
+            f'{error.msg} at column {error.colno}' if isinstance(error, json.JSONDecodeError) else str(error)
+        )
         if not python_literals:
-            bad_line(path, number, f'not JSON ({error.msg} at column {error.colno})', expected)
+            bad_line(path, number, f'not JSON ({where})', expected)
         try:
             record = ast.literal_eval(text)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
-            bad_line(
-                path,
-                number,
-                f'neither JSON ({error.msg} at column {error.colno}) nor a Python dict',
-                expected,
-            )
+            bad_line(path, number, f'neither JSON ({where}) nor a Python dict', expected)
     if not isinstance(record, dict):
         bad_line(path, number, f'a {type(record).__name__}, not an object', expected)
     return record
