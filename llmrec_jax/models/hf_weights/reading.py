@@ -9,6 +9,7 @@ import numpy as np
 from flax import traverse_util
 from jaxtyping import Float, Float32
 
+from llmrec_jax.files import read_text
 from llmrec_jax.models.hf_weights.config_file import read_config
 from llmrec_jax.models.hf_weights.names import (
     COPIES,
@@ -114,7 +115,7 @@ def _weight_files(folder: pathlib.Path) -> list[pathlib.Path]:
             f'{folder} holds neither {WEIGHTS} nor {INDEX}; save the model with safe_serialization to get one'
         )
     try:
-        files = [folder / name for name in sorted(set(json.loads(index.read_text())['weight_map'].values()))]
+        files = [folder / name for name in sorted(set(json.loads(read_text(index))['weight_map'].values()))]
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ValueError(f'{index} is no index of safetensors ({error!r}); get the folder again') from error
     for path in files:

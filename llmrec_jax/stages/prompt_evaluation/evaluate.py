@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.environment import environment
 from llmrec_jax.evaluation.task_results import TaskResult
-from llmrec_jax.files import write_json
+from llmrec_jax.files import read_text, write_json
 from llmrec_jax.runs.artifact import Artifact, place
 from llmrec_jax.runs.fingerprint import describe, fingerprint
 from llmrec_jax.runs.run import Run
@@ -64,7 +64,7 @@ class MixtureResults:
     @classmethod
     def load(cls, path: pathlib.Path) -> 'MixtureResults':
         """Reads what `save` wrote."""
-        fields = json.loads(path.read_text())
+        fields = json.loads(read_text(path))
         return cls(**{**fields, 'tasks': tuple(TaskResult.from_dict(task) for task in fields['tasks'])})
 
 
