@@ -2,7 +2,7 @@ r"""Makes a Hugging Face folder of a trained T5, so that it serves wherever tran
 
     python -m llmrec_jax.export_weights --gin_file=runs/my_task/config.gin --output=exported/my_task
     python -m llmrec_jax.export_weights --gin_file=gin_configs/models/flan_t5_base.gin \
-        --checkpoint=gs://…/checkpoint_1184000 --output=exported/flan_t5_base --vocabulary=spiece.model
+        --checkpoint=gs://.../checkpoint_1184000 --output=exported/flan_t5_base --vocabulary=spiece.model
 
 The gin files configure a recipe, whose best checkpoint is taken where none is named, or a network alone. The
 folder has config.json, generation_config.json, model.safetensors (several and their index above 5 GB) and the
