@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
 _CHUNK = 1 << 20
 _GZIP = b'\x1f'
@@ -56,7 +56,7 @@ def numbered_lines(path: Path, encoding: str = 'utf-8') -> Iterator[tuple[int, s
         yield from decoded_lines(unpacked(file, packed=path.suffix == '.gz'), str(path), encoding)
 
 
-def unpacked(stream: io.BufferedReader, packed: bool = False) -> BinaryIO:
+def unpacked(stream: io.BufferedIOBase, packed: bool = False) -> Iterable[bytes]:
     """The stream, or what a gzip stream holds: a file or a pipe, told by its first byte or by `packed`."""
     # No text begins with gzip's first byte, and a pipe may not have the second one yet.
     return gzip.GzipFile(fileobj=stream) if packed or stream.peek(1)[:1] == _GZIP else stream

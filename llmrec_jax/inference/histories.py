@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +42,9 @@ class BadLine:
     text: str
 
 
-def read_histories(stream: BinaryIO, name: str, row_of: Mapping[str, int]) -> Iterator[Asked | BadLine]:
+def read_histories(
+    stream: Iterable[bytes], name: str, row_of: Mapping[str, int]
+) -> Iterator[Asked | BadLine]:
     """What each line asks for, in order; blank lines ask for nothing.
 
     Args:

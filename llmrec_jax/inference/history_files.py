@@ -2,13 +2,13 @@
 
 import contextlib
 import dataclasses
+import io
 import json
 import logging
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from typing import IO
 
 from llmrec_jax import files
 from llmrec_jax.corpora.raw_files import unpacked
@@ -21,7 +21,7 @@ STANDARD = '-'
 class HistoryFile:
     """The lines of a file, plain or gzip, or of standard input."""
 
-    def __init__(self, file: IO[bytes], name: str):
+    def __init__(self, file: io.BufferedIOBase, name: str):
         """Takes a file that can be read from its beginning again; `name` is for messages."""
         self._file, self._name = file, name
 
@@ -58,7 +58,7 @@ class HistoryFile:
 class WrongLines:
     """Wrong lines that are left out, and told where anybody is to be told of them."""
 
-    def __init__(self, file: IO[bytes] | None = None):
+    def __init__(self, file: io.BufferedIOBase | None = None):
         """Takes the file that they are written to; None for the log."""
         self._file = file
         self._right = self._wrong = 0
@@ -101,7 +101,7 @@ class WrongLines:
 
 
 @contextlib.contextmanager
-def written(path: str) -> Iterator[IO[bytes]]:
+def written(path: str) -> Iterator[io.BufferedIOBase]:
     """Standard output, or a file that appears only when all is written."""
     if path == STANDARD:
         yield sys.stdout.buffer
