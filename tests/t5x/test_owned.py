@@ -51,10 +51,10 @@ class Trained:
         return [Prepare(), Train()]
 
 
-def prepared(workdir, checkpoints, **how):
-    made = PreparedRun(None if checkpoints is None else str(checkpoints), **how)
-    made.__dict__['system'] = Trained(workdir)
-    return made
+def run_of(workdir, checkpoints):
+    prepared = PreparedRun(None if checkpoints is None else str(checkpoints))
+    prepared.__dict__['system'] = Trained(workdir)
+    return prepared.run
 
 
 def elsewhere(folder):
@@ -64,7 +64,7 @@ def elsewhere(folder):
 
 
 def test_it_owns_the_folder_that_the_embedded_engine_would(tmp_path):
-    assert prepared(tmp_path, tmp_path / 'checkpoints').run.has(WORDS)
+    assert run_of(tmp_path, tmp_path / 'checkpoints').has(WORDS)
     assert found_at(in_folder(tmp_path))[0].program == 't5x.train'
     assert not (tmp_path / 'checkpoints').exists()
 
@@ -72,18 +72,18 @@ def test_it_owns_the_folder_that_the_embedded_engine_would(tmp_path):
 def test_it_touches_nothing_where_another_run_works(tmp_path):
     elsewhere(tmp_path)
     with pytest.raises(InUseError, match=r'far-away.*--gin\.prepared_run\.PreparedRun\.takeover=True'):
-        prepared(tmp_path, tmp_path / 'checkpoints').run
+        run_of(tmp_path, tmp_path / 'checkpoints')
     assert [path.name for path in tmp_path.iterdir()] == ['.lock']
 
 
 def test_it_reads_what_a_run_that_goes_on_has_made(tmp_path):
     made, own = tmp_path / 'made', tmp_path / 'own'
-    assert prepared(made, made / 'checkpoints').run.has(WORDS)
+    assert run_of(made, made / 'checkpoints').has(WORDS)
     elsewhere(made)
-    assert prepared(made, own / 'checkpoints').run.has(WORDS)
+    assert run_of(made, own / 'checkpoints').has(WORDS)
     # To evaluate owns nothing.
-    assert prepared(made, None).run.has(WORDS)
+    assert run_of(made, None).has(WORDS)
     assert found_at(in_folder(own))[0].program == 't5x.train'
     elsewhere(tmp_path / 'unmade')
     with pytest.raises(InUseError, match='far-away'):
-        prepared(tmp_path / 'unmade', tmp_path / 'third' / 'checkpoints').run
+        run_of(tmp_path / 'unmade', tmp_path / 'third' / 'checkpoints')
