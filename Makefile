@@ -76,6 +76,7 @@ docs: $(VENV)/docs
 
 lint: install
 	$(BIN)/ruff check .
+	$(BIN)/python tests/undefined_names.py llmrec_jax tasks gin_configs tests benchmarks docs setup.py
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 

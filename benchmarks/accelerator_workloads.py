@@ -115,7 +115,7 @@ def smoke() -> Workload:
 
 def read_histories(data: pathlib.Path) -> list[list[str]]:
     """The items of each user of Beauty, oldest first."""
-    lines = (data / 'amazon-beauty' / 'sequential.txt').read_text().splitlines()
+    lines = (data / 'amazon-beauty' / 'sequential.txt').read_text(encoding='utf-8').splitlines()
     return [line.split()[1:] for line in lines]
 
 
@@ -124,5 +124,5 @@ def read_title_tokens(data: pathlib.Path) -> dict[str, int]:
     import sentencepiece
 
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(data / 't5-vocab' / 'spiece.model'))
-    items = map(json.loads, (data / 'amazon-beauty' / 'items.jsonl').read_text().splitlines())
+    items = map(json.loads, (data / 'amazon-beauty' / 'items.jsonl').read_text(encoding='utf-8').splitlines())
     return {str(item['id']): len(pieces.encode(item['title'])) for item in items}

@@ -31,7 +31,9 @@ def figures(content: Any, path: str = '') -> Iterator[tuple[str, Any]]:
 
 def main() -> None:
     """Prints what differs."""
-    before, after = (dict(figures(json.loads(pathlib.Path(path).read_text()))) for path in sys.argv[1:3])
+    before, after = (
+        dict(figures(json.loads(pathlib.Path(path).read_text(encoding='utf-8')))) for path in sys.argv[1:3]
+    )
     differing = [
         f'{path}: {before.get(path, "absent")} before, {after.get(path, "absent")} after'
         for path in sorted(before.keys() | after.keys())

@@ -91,8 +91,8 @@ def write(root: pathlib.Path, folder: pathlib.Path) -> None:
     for name, text in pages.items():
         page = folder / name
         # A page that is as it was keeps its time, so that Sphinx does not build it again.
-        if not page.is_file() or page.read_text() != text:
-            page.write_text(text)
+        if not page.is_file() or page.read_text(encoding='utf-8') != text:
+            page.write_text(text, encoding='utf-8')
 
 
 def _page(room: str, modules: list[str]) -> str:

@@ -86,7 +86,7 @@ def table() -> str:
     for path in recipes():
         name = path.relative_to(CONFIGS)
         try:
-            said = header(path.read_text())
+            said = header(path.read_text(encoding='utf-8'))
         except ValueError as error:
             raise ValueError(f'{name}: {error}') from error
         cells = (text.rstrip('.').replace('|', r'\|') for text in (said.what, said.hardware, said.result))
@@ -96,7 +96,7 @@ def table() -> str:
 
 def main() -> None:
     """Writes the table into the page."""
-    PAGE.write_text(TABLE.sub(lambda _: table(), PAGE.read_text()))
+    PAGE.write_text(TABLE.sub(lambda _: table(), PAGE.read_text(encoding='utf-8')), encoding='utf-8')
 
 
 if __name__ == '__main__':

@@ -18,29 +18,25 @@ import argparse
 import logging
 from collections.abc import Sequence
 
-from llmrec_jax.inference.task_modules import registered
-from llmrec_jax.runs import command_line
-from llmrec_jax.runs.system import named
+from llmrec_jax.runs import owned
 
 LOG = logging.getLogger(__name__)
-
-
-def _add_flags(parser: argparse.ArgumentParser) -> None:
-    command_line.add_checkpoint_flag(parser)
-    parser.add_argument(
-        '--module',
-        action='append',
-        default=[],
-        help='registers SeqIO tasks when it is imported; may be given several times',
-    )
-    parser.add_argument('--task', help='one of these tasks or mixtures')
-    parser.add_argument('--split', default='validation', help='of these tasks')
+PROGRAM = 'llmrec_jax.evaluate'
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the measuring stages over what is already trained, or a module's own tasks."""
+    with owned.owning_workdir(PROGRAM, arguments):
+        _evaluate(arguments)
+
+
+def _evaluate(arguments: Sequence[str] | None) -> None:
+    from llmrec_jax.inference.task_modules import registered
+    from llmrec_jax.runs import command_line
+    from llmrec_jax.runs.system import named
+
     flags, system = command_line.parse(__doc__, arguments, _add_flags)
-    with command_line.errors_as_messages('llmrec_jax.evaluate'):
+    with command_line.errors_as_messages(PROGRAM), command_line.owning_workdir(system, PROGRAM, flags):
         if flags.task is not None:
             name = registered(flags.task, flags.module)
             for task, metrics in system.evaluate_task(system.run, name, flags.split).items():
@@ -51,6 +47,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if not measuring:
             raise ValueError(f'a {system.name} run is evaluated on a task: give its name as --task=NAME')
         system.report(*command_line.run_stages(system, measuring))
+
+
+def _add_flags(parser: argparse.ArgumentParser) -> None:
+    from llmrec_jax.runs import command_line
+
+    command_line.add_checkpoint_flag(parser)
+    command_line.add_takeover_flag(parser)
+    parser.add_argument(
+        '--module',
+        action='append',
+        default=[],
+        help='registers SeqIO tasks when it is imported; may be given several times',
+    )
+    parser.add_argument('--task', help='one of these tasks or mixtures')
+    parser.add_argument('--split', default='validation', help='of these tasks')
 
 
 if __name__ == '__main__':

@@ -2,7 +2,7 @@ r"""Makes a Hugging Face folder of a trained T5, so that it serves wherever tran
 
     python -m llmrec_jax.export_weights --gin_file=runs/my_task/config.gin --output=exported/my_task
     python -m llmrec_jax.export_weights --gin_file=gin_configs/models/flan_t5_base.gin \
-        --checkpoint=gs://…/checkpoint_1184000 --output=exported/flan_t5_base --vocabulary=spiece.model
+        --checkpoint=gs://.../checkpoint_1184000 --output=exported/flan_t5_base --vocabulary=spiece.model
 
 The gin files configure a recipe, whose best checkpoint is taken where none is named, or a network alone. The
 folder has config.json, generation_config.json, model.safetensors (several and their index above 5 GB) and the
@@ -13,43 +13,32 @@ that SentencePiece gives; that is compared on sample texts first, and nothing is
 import argparse
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from llmrec_jax.inference.weights_exchange import export_folder
-from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
-from llmrec_jax.models.hf_weights.writing import DTYPES
-from llmrec_jax.models.t5.config import T5Config
-from llmrec_jax.runs import command_line
-from llmrec_jax.runs.system import System
-from llmrec_jax.text.text_vocabulary import TextVocabulary
+from llmrec_jax.runs import owned
 
-# What may be exported, from where, and the vocabulary of its texts.
-Exported = tuple[T5Config, Any, TextVocabulary | None]
+if TYPE_CHECKING:
+    from llmrec_jax.models.t5.config import T5Config
+    from llmrec_jax.runs.system import System
+    from llmrec_jax.text.text_vocabulary import TextVocabulary
 
-
-def _add_flags(parser: argparse.ArgumentParser) -> None:
-    command_line.add_checkpoint_flag(parser)
-    add = parser.add_argument
-    add('--output', required=True, type=pathlib.Path, metavar='DIR', help='a new or an empty folder')
-    add(
-        '--vocabulary',
-        metavar='FILE',
-        help="SentencePiece model, local or gs://, put beside the weights; by default the run's own",
-    )
-    add('--extra_ids', type=int, default=100, help='of --vocabulary; 100 by default, as T5 has')
-    add('--dtype', choices=DTYPES, default=DTYPES[0], help='that the weights are stored in')
-    add(
-        '--leave_out_extra',
-        action='store_true',
-        help="write a network without the parameters that Hugging Face's T5 lacks: without whole-word "
-        'embeddings it answers as it does here without whole-word ids',
-    )
+PROGRAM = 'llmrec_jax.export_weights'
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the folder."""
+    with owned.owning_output(PROGRAM, arguments):
+        _export_weights(arguments)
+
+
+def _export_weights(arguments: Sequence[str] | None) -> None:
+    from llmrec_jax.inference.weights_exchange import export_folder
+    from llmrec_jax.models.t5.config import T5Config
+    from llmrec_jax.runs import command_line
+    from llmrec_jax.text.text_vocabulary import TextVocabulary
+
     flags, found = command_line.parse(__doc__, arguments, _add_flags, otherwise=T5Config)
-    with command_line.errors_as_messages('llmrec_jax.export_weights'):
+    with command_line.errors_as_messages(PROGRAM), command_line.owning_output(PROGRAM, flags):
         if isinstance(found, T5Config):
             if flags.checkpoint is None:
                 raise ValueError('the gin files configure a network and no run: name its --checkpoint')
@@ -69,7 +58,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
 
 
-def of_system(system: System, *, own_vocabulary: bool = True) -> Exported:
+def _add_flags(parser: argparse.ArgumentParser) -> None:
+    from llmrec_jax.models.hf_weights.writing import DTYPES
+    from llmrec_jax.runs import command_line
+
+    command_line.add_checkpoint_flag(parser)
+    command_line.add_takeover_flag(parser)
+    add = parser.add_argument
+    add('--output', required=True, type=pathlib.Path, metavar='DIR', help='a new or an empty folder')
+    add(
+        '--vocabulary',
+        metavar='FILE',
+        help="SentencePiece model, local or gs://, put beside the weights; by default the run's own",
+    )
+    add('--extra_ids', type=int, default=100, help='of --vocabulary; 100 by default, as T5 has')
+    add('--dtype', choices=DTYPES, default=DTYPES[0], help='that the weights are stored in')
+    add(
+        '--leave_out_extra',
+        action='store_true',
+        help="write a network without the parameters that Hugging Face's T5 lacks: without whole-word "
+        'embeddings it answers as it does here without whole-word ids',
+    )
+
+
+def of_system(
+    system: 'System', *, own_vocabulary: bool = True
+) -> tuple['T5Config', Any, 'TextVocabulary | None']:
     """The network of a system's run, its checkpoint, and the vocabulary of its texts.
 
     Args:
@@ -80,6 +94,8 @@ def of_system(system: System, *, own_vocabulary: bool = True) -> Exported:
       ValueError: when the model is no T5.
       FileNotFoundError: when the run has not made what is asked for.
     """
+    from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+
     run = system.run
     model = system.model(run)
     if not isinstance(model, EncoderDecoderModel):

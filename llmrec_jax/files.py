@@ -6,6 +6,7 @@ fails, and a run that is started again trusts what it finds by name. A rename th
 was there before, which was whole too, so the folder around it is not waited for.
 """
 
+import codecs
 import contextlib
 import io
 import json
@@ -90,6 +91,31 @@ def replace_folder(complete: pathlib.Path, directory: pathlib.Path) -> None:
         os.replace(directory, previous)
     os.replace(complete, directory)
     shutil.rmtree(previous, ignore_errors=True)
+
+
+def check_local(name: str, path: str | os.PathLike) -> None:
+    """Raises a ValueError that names the setting, unless `path` is one of a file system."""
+    if '://' in os.fspath(path):
+        raise ValueError(
+            f'{name}={path}: files are written to a file system; mount the bucket, and name the folder'
+        )
+
+
+def read_text(path: str | os.PathLike) -> str:
+    """The text of a file in UTF-8, whatever the machine's own encoding is, without a byte-order mark.
+
+    Raises:
+      ValueError: naming file and line, when it is in another encoding.
+      OSError: when it cannot be read.
+    """
+    content = pathlib.Path(path).read_bytes()
+    try:
+        return content.removeprefix(codecs.BOM_UTF8).decode('utf-8')
+    except UnicodeDecodeError as error:
+        utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        line = 1 + error.object.count(b'\n', 0, error.start)
+        found = 'UTF-16' if utf_16 else f'bytes that are not UTF-8 ({error.reason})'
+        raise ValueError(f'{path}, line {line}: {found}; save it as UTF-8') from error
 
 
 def write_bytes(path: str | os.PathLike, content: bytes) -> None:

@@ -13,21 +13,31 @@ import argparse
 import pathlib
 from collections.abc import Sequence
 
-from llmrec_jax.inference.weights_exchange import import_folder
-from llmrec_jax.runs import command_line
+from llmrec_jax.runs import owned
+
+PROGRAM = 'llmrec_jax.import_weights'
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the checkpoint and the gin file of its network."""
+    with owned.owning_output(PROGRAM, arguments):
+        _import_weights(arguments)
+
+
+def _import_weights(arguments: Sequence[str] | None) -> None:
+    from llmrec_jax.inference.weights_exchange import import_folder
+    from llmrec_jax.runs import command_line
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
     add('--source', required=True, type=pathlib.Path, metavar='DIR', help='a Hugging Face folder')
     add('--output', required=True, type=pathlib.Path, metavar='DIR', help='for checkpoint_0 and network.gin')
+    command_line.add_takeover_flag(parser)
     flags = parser.parse_args(arguments)
     command_line.log_to_stderr()
-    with command_line.errors_as_messages('llmrec_jax.import_weights'):
+    with command_line.errors_as_messages(PROGRAM), command_line.owning_output(PROGRAM, flags):
         import_folder(flags.source, flags.output)
 
 

@@ -15,20 +15,29 @@ import logging
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from llmrec_jax.inference.task_modules import registered
-from llmrec_jax.runs import command_line, gin_config
-from llmrec_jax.runs.system import System
+from llmrec_jax.runs import owned
 
 LOG = logging.getLogger(__name__)
 SECONDS_BETWEEN_LINES = 10.0
 DEFAULT_SHARDS = 16
+PROGRAM = 'llmrec_jax.materialise'
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Writes the examples, and says how many there are and how little of them is padding."""
-    flags, gin_arguments = _parse(sys.argv[1:] if arguments is None else arguments)
-    with command_line.errors_as_messages('llmrec_jax.materialise'):
+    with owned.owning_output(PROGRAM, arguments):
+        _materialise(sys.argv[1:] if arguments is None else arguments)
+
+
+def _materialise(arguments: Sequence[str]) -> None:
+    from llmrec_jax.inference.task_modules import registered
+    from llmrec_jax.runs import command_line, gin_config
+    from llmrec_jax.runs.system import System
+
+    flags, gin_arguments = _parse(arguments)
+    with command_line.errors_as_messages(PROGRAM), command_line.owning_output(PROGRAM, flags):
         lengths = _feature_lengths(flags.feature_lengths)
         provenance = {}
         if gin_arguments:
@@ -85,7 +94,10 @@ def _write(
         LOG.info('%s: %.1f %% of %d tokens a row are no padding', feature, 100 * share, lengths[feature])
 
 
-def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, gin_config.GinArguments | None]:
+def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, Any]:
+    """The flags, and what they say of gin; None where they name no gin file."""
+    from llmrec_jax.runs import command_line, gin_config
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -117,6 +129,7 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, gin_config.Gin
         type=int,
         help="how many, by a mixture's rates if it is one; all of a task where it is left out",
     )
+    command_line.add_takeover_flag(parser)
     if any(argument.split('=')[0] == '--gin_file' for argument in arguments):
         flags, gin_arguments = gin_config.parse_arguments(parser, arguments)
     else:

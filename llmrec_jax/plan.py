@@ -63,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _plan(flags: argparse.Namespace, gin_arguments: gin_config.GinArguments) -> Report:
     if (flags.price_per_chip_hour is None) != (flags.examples is None):
         raise ValueError('--price_per_chip_hour and --examples are given together or not at all')
+    if flags.json:
+        files.check_local('--json', flags.json)
     price = Price(flags.price_per_chip_hour, flags.examples) if flags.examples is not None else None
     gin_config.load(gin_arguments, complete=False)
     workload = planned_workload(

@@ -8,20 +8,33 @@ A recipe's stages before training are run where they are not done yet. A killed 
 checkpoint. Where the examples are materialised, this process imports no TensorFlow.
 """
 
+import argparse
 import logging
 from collections.abc import Sequence
 
-from llmrec_jax.runs import command_line
-from llmrec_jax.runs.system import named
-from llmrec_jax.stages.networks import TRAIN_FACTS
+from llmrec_jax.runs import owned
 
 LOG = logging.getLogger(__name__)
+PROGRAM = 'llmrec_jax.train'
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the stages up to training."""
-    flags, system = command_line.parse(__doc__, arguments, command_line.add_go_on_flag)
-    with command_line.errors_as_messages('llmrec_jax.train'):
+    with owned.owning_workdir(PROGRAM, arguments):
+        _train(arguments)
+
+
+def _train(arguments: Sequence[str] | None) -> None:
+    from llmrec_jax.runs import command_line
+    from llmrec_jax.runs.system import named
+    from llmrec_jax.stages.networks import TRAIN_FACTS
+
+    def add_flags(parser: argparse.ArgumentParser) -> None:
+        command_line.add_go_on_flag(parser)
+        command_line.add_takeover_flag(parser)
+
+    flags, system = command_line.parse(__doc__, arguments, add_flags)
+    with command_line.errors_as_messages(PROGRAM), command_line.owning_workdir(system, PROGRAM, flags):
         wanted = named(system, ('prepare', 'train'))
         run, _ = command_line.run_stages(system, wanted, go_on=flags.go_on)
         told = run[TRAIN_FACTS]

@@ -66,7 +66,7 @@ def draw(figures: dict[str, str]) -> plt.Figure:
 def main() -> None:
     """Writes the figure; the same table gives the same bytes."""
     plt.rcParams.update({'svg.fonttype': 'none', 'svg.hashsalt': 'llmrec_jax'})
-    draw(recalls(PAGE.read_text())).savefig(FIGURE, metadata={'Date': None})
+    draw(recalls(PAGE.read_text(encoding='utf-8'))).savefig(FIGURE, metadata={'Date': None})
 
 
 if __name__ == '__main__':

@@ -4,6 +4,7 @@ Files that are published together are a zip archive, or the directory unpacked f
 """
 
 import ast
+import codecs
 import contextlib
 import dataclasses
 import gzip
@@ -20,6 +21,7 @@ from typing import Any, NoReturn
 
 _SETTLED_NS = 2_000_000_000
 _SHA256: dict[tuple[int, ...], str] = {}
+_GZIP = b'\x1f'
 
 
 def existing_file(path: Path, what: str, mend: str) -> Path:
@@ -56,15 +58,20 @@ def bad_line(path: Path | str, line: int, problem: str, expected: str) -> NoRetu
 
 
 def numbered_lines(path: Path, encoding: str = 'utf-8') -> Iterator[tuple[int, str]]:
-    """Yields (line number from 1, line without its end) of a plain or gzip (`.gz`) text file.
+    """Yields (line number from 1, line without its end) of a plain or gzip text file.
 
     Raises:
       ValueError: when the file is empty, is no gzip, ends in the middle of the gzip stream, or is not in
         `encoding`.
     """
     with open(path, 'rb') as file:
-        stream = gzip.GzipFile(fileobj=file) if path.suffix == '.gz' else file
-        yield from decoded_lines(stream, str(path), encoding)
+        yield from decoded_lines(unpacked(file, packed=path.suffix == '.gz'), str(path), encoding)
+
+
+def unpacked(stream: io.BufferedIOBase, packed: bool = False) -> Iterable[bytes]:
+    """The stream, or what a gzip stream holds: a file or a pipe, told by its first byte or by `packed`."""
+    # No text begins with gzip's first byte, and a pipe may not have the second one yet.
+    return gzip.GzipFile(fileobj=stream) if packed or stream.peek(1)[:1] == _GZIP else stream
 
 
 def decoded_lines(stream: Iterable[bytes], path: str, encoding: str) -> Iterator[tuple[int, str]]:
@@ -74,20 +81,43 @@ def decoded_lines(stream: Iterable[bytes], path: str, encoding: str) -> Iterator
       ValueError: as `numbered_lines`.
     """
     number = 0
-    try:
-        for number, line in enumerate(stream, start=1):
-            yield number, line.decode(encoding).rstrip('\r\n')
-    except UnicodeDecodeError as error:
-        bad_line(path, number, f'bytes that are not {encoding} ({error.reason})', f'text in {encoding}')
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(
-            f'{path}, after line {number}: not a whole gzip file ({error}); copy or download it again'
-        ) from error
+    for number, line in raw_lines(stream, path):
+        yield number, decoded_line(path, number, line, encoding)
     if number == 0:
         raise ValueError(f'{path} is empty; copy or download it again')
 
 
-def json_line(path: Path, number: int, text: str, python_literals: bool = False) -> dict[str, Any]:
+def raw_lines(stream: Iterable[bytes], path: str) -> Iterator[tuple[int, bytes]]:
+    """Yields (line number from 1, bytes) of an open file, without the byte-order mark of UTF-8.
+
+    Raises:
+      ValueError: when a gzip stream is damaged or cut short.
+    """
+    number = 0
+    try:
+        for number, line in enumerate(stream, start=1):
+            yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(
+            f'{path}, after line {number}: not a whole gzip file ({error}); copy or download it again'
+        ) from error
+
+
+def decoded_line(path: Path | str, number: int, line: bytes, encoding: str = 'utf-8') -> str:
+    """The text of one line without its end.
+
+    Raises:
+      ValueError: naming file and line, when it is not in `encoding`.
+    """
+    try:
+        return line.decode(encoding).rstrip('\r\n')
+    except UnicodeDecodeError as error:
+        utf_16 = number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        found = 'UTF-16' if utf_16 else f'bytes that are not {encoding} ({error.reason})'
+        bad_line(path, number, found, f'text in {encoding}')
+
+
+def json_line(path: Path | str, number: int, text: str, python_literals: bool = False) -> dict[str, Any]:
     """One line's object; `python_literals` also takes a Python dict, the form of Amazon's metadata of 2014.
 
     Raises:
@@ -96,18 +126,17 @@ def json_line(path: Path, number: int, text: str, python_literals: bool = False)
     expected = 'one JSON object a line'
     try:
         record = json.loads(text)
-    except json.JSONDecodeError as error:
+    # A number of thousands of digits is a ValueError of its own.
+    except (ValueError, RecursionError) as error:
+        where = (
+            f'{error.msg} at column {error.colno}' if isinstance(error, json.JSONDecodeError) else str(error)
+        )
         if not python_literals:
-            bad_line(path, number, f'not JSON ({error.msg} at column {error.colno})', expected)
+            bad_line(path, number, f'not JSON ({where})', expected)
         try:
             record = ast.literal_eval(text)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
-            bad_line(
-                path,
-                number,
-                f'neither JSON ({error.msg} at column {error.colno}) nor a Python dict',
-                expected,
-            )
+            bad_line(path, number, f'neither JSON ({where}) nor a Python dict', expected)
     if not isinstance(record, dict):
         bad_line(path, number, f'a {type(record).__name__}, not an object', expected)
     return record

@@ -84,13 +84,13 @@ def commit() -> str | None:
 
 def _git(directory: pathlib.Path, *arguments: str) -> str:
     return subprocess.run(
-        ['git', '-C', str(directory), *arguments], capture_output=True, text=True, check=True
+        ['git', '-C', str(directory), *arguments], capture_output=True, encoding='utf-8', check=True
     ).stdout.strip()
 
 
 def _cpu_model() -> str:
     if _CPU_INFO.is_file():
-        for line in _CPU_INFO.read_text(errors='replace').splitlines():
+        for line in _CPU_INFO.read_text(encoding='utf-8', errors='replace').splitlines():
             if line.startswith('model name'):
                 return line.partition(':')[2].strip()
     return platform.processor() or platform.machine()

@@ -153,7 +153,7 @@ class Results:
           ValueError: naming the file, when it is not JSON or not of this schema.
         """
         try:
-            return cls.from_dict(json.loads(path.read_text()))
+            return cls.from_dict(json.loads(files.read_text(path)))
         except (json.JSONDecodeError, ValueError) as error:
             raise ValueError(f'{path}: {error}') from error
 

@@ -1,11 +1,14 @@
 """Recommendations for histories that come as JSON lines."""
 
+import dataclasses
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from llmrec_jax.corpora.raw_files import bad_line, decoded_line, json_line, raw_lines, well_formed
 from llmrec_jax.corpora.splits import RankingCases, Sequences
 from llmrec_jax.evaluation.recommendations import ABSENT
 from llmrec_jax.stages.catalogue_file import ShownItems
@@ -13,34 +16,75 @@ from llmrec_jax.stages.rank import TrainedRecommender
 
 LINES_AT_ONCE = 4096
 EXPECTED = '{"user_id": "...", "history": ["<item id>", ...]}, the history oldest first'
+_LONGEST_SHOWN = 60
 
 
-def recommend_lines(
-    recommender: TrainedRecommender, shown: ShownItems, lines: Iterable[str], k: int, seen_items: str
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """One line: whose history it is, '' for nobody's, and its rows of the catalogue, oldest first."""
+
+    user: str
+    history: list[int]
+
+
+@dataclasses.dataclass(frozen=True)
+class BadLine:
+    """A line that asks for nothing that could be answered.
+
+    Attributes:
+      line: its number, from 1.
+      reason: what is wrong, with the name of the file.
+      text: what it says; bytes that are no UTF-8 as `\\xff`.
+    """
+
+    line: int
+    reason: str
+    text: str
+
+
+def read_histories(
+    stream: Iterable[bytes], name: str, row_of: Mapping[str, int]
+) -> Iterator[Asked | BadLine]:
+    """What each line asks for, in order; blank lines ask for nothing.
+
+    Args:
+      stream: lines in UTF-8, each `{"user_id": ..., "history": [item ids, oldest first]}`.
+      name: of the file, for messages.
+      row_of: item id to its row in the catalogue.
+
+    Raises:
+      ValueError: when the stream is a gzip file that is damaged or cut short.
+    """
+    for number, line in raw_lines(stream, name):
+        if not line.strip():
+            continue
+        try:
+            yield _parse(name, number, decoded_line(name, number, line), row_of)
+        except ValueError as error:
+            yield BadLine(number, str(error), line.rstrip(b'\r\n').decode('utf-8', 'backslashreplace'))
+
+
+def recommend(
+    recommender: TrainedRecommender, shown: ShownItems, asked: Iterable[Asked], k: int, seen_items: str
 ) -> Iterator[str]:
-    """One JSON line of ranked items for each line of a user's history.
+    """One JSON line of ranked items for each user.
 
     Args:
       recommender: of a trained system.
       shown: its catalogue.
-      lines: `{"user_id": ..., "history": [item ids, oldest first]}`.
+      asked: the users' histories.
       k: items a user.
       seen_items: 'kept' or 'removed'.
 
     Yields:
       `{"user_id": ..., "items": [{"item_id": ..., "title": ..., "score": ...}, ...]}`, best first,
-      in the order of `lines`; fewer than `k` items where no more are left.
-
-    Raises:
-      ValueError: naming the line, when it is not JSON of that form, its history is empty, or the catalogue
-        has no such item.
+      in the order of `asked`; fewer than `k` items where no more are left.
     """
-    row_of = {item_id: row for row, item_id in enumerate(shown.item_id)}
-    numbered = enumerate(lines, start=1)
-    while part := list(itertools.islice(numbered, LINES_AT_ONCE)):
-        users, histories = zip(*(parse_line(number, line, row_of) for number, line in part), strict=True)
-        asked = recommender.for_users(users)
-        found = asked.recommend(as_cases(histories), k, seen_items=seen_items)
+    remaining = iter(asked)
+    while part := list(itertools.islice(remaining, LINES_AT_ONCE)):
+        users = [one.user for one in part]
+        cases = as_cases([one.history for one in part])
+        found = recommender.for_users(users).recommend(cases, k, seen_items=seen_items)
         for user, items, scores in zip(users, found.items.tolist(), found.scores.tolist(), strict=True):
             listed = [
                 {'item_id': shown.item_id[item], 'title': shown.title[item], 'score': score}
@@ -63,30 +107,36 @@ def as_cases(histories: Sequence[Sequence[int]]) -> RankingCases:
     )
 
 
-def parse_line(number: int, line: str, row_of: Mapping[str, int]) -> tuple[str, list[int]]:
-    """The user's id and the rows of the history.
-
-    Args:
-      number: of the line, for messages.
-      line: JSON.
-      row_of: item id to its row in the catalogue.
+def _parse(name: str, number: int, text: str, row_of: Mapping[str, int]) -> Asked:
+    """What one line asks for.
 
     Raises:
-      ValueError: see `recommend_lines`.
+      ValueError: naming the line, when it is not JSON of that form, its history is empty, or the catalogue
+        has no such item.
     """
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f'line {number}: not JSON ({error}); expected {EXPECTED}') from error
-    if not isinstance(record, dict) or not isinstance(record.get('history'), list):
-        raise ValueError(f'line {number}: no history; expected {EXPECTED}')
-    if not record['history']:
-        raise ValueError(f'line {number}: the history is empty; expected {EXPECTED}')
-    # What is no text may not even be hashed.
-    unknown = [item for item in record['history'] if not isinstance(item, str) or item not in row_of]
-    if unknown:
-        raise ValueError(
-            f'line {number}: item {unknown[0]!r} is not in the catalogue of {len(row_of)} items, such as '
-            f'{next(iter(row_of))!r}'
-        )
-    return str(record.get('user_id', '')), [row_of[item] for item in record['history']]
+    record = json_line(name, number, text)
+    user = '' if record.get('user_id') is None else record['user_id']
+    if not isinstance(user, str):
+        bad_line(name, number, f'user_id is {_shown(user)}, which is no text', EXPECTED)
+    if user != well_formed(user):
+        bad_line(name, number, f'user_id is {_shown(user)}, which holds half a character', 'whole ones')
+    history = record.get('history')
+    if not isinstance(history, list):
+        bad_line(name, number, 'no history', EXPECTED)
+    if not history:
+        bad_line(name, number, 'the history is empty', EXPECTED)
+    for item in history:
+        # What is no text may not even be hashed.
+        if not isinstance(item, str) or item not in row_of:
+            bad_line(
+                name,
+                number,
+                f'item {_shown(item)} is not in the catalogue of {len(row_of)} items',
+                f'texts such as {next(iter(row_of))!r}',
+            )
+    return Asked(user, [row_of[item] for item in history])
+
+
+def _shown(value: Any) -> str:
+    text = ascii(value) if isinstance(value, str) and value != well_formed(value) else repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f'{text[:_LONGEST_SHOWN]}…'

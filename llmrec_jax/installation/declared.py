@@ -7,6 +7,8 @@ import pathlib
 import re
 from typing import Any
 
+from llmrec_jax.files import read_text
+
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 CONSTRAINTS = REPOSITORY / 'constraints.txt'
 T5X_REQUIREMENTS = REPOSITORY / 't5x_requirements.txt'
@@ -49,7 +51,7 @@ def tested_versions() -> dict[str, str]:
     """Canonical name -> version that the tests ran with; empty outside a checkout of the library."""
     if not CONSTRAINTS.is_file():
         return {}
-    pins = re.findall(r'^([\w.-]+)==(\S+)', CONSTRAINTS.read_text(), re.MULTILINE)
+    pins = re.findall(r'^([\w.-]+)==(\S+)', read_text(CONSTRAINTS), re.MULTILINE)
     return {canonical(name): pinned for name, pinned in pins}
 
 
@@ -57,4 +59,4 @@ def t5x_commits() -> dict[str, str]:
     """Package -> commit, of T5X and what it imports; empty outside a checkout of the library."""
     if not T5X_REQUIREMENTS.is_file():
         return {}
-    return dict(re.findall(r'^(\w+) @ git\+\S+@([0-9a-f]{40})$', T5X_REQUIREMENTS.read_text(), re.MULTILINE))
+    return dict(re.findall(r'^(\w+) @ git\+\S+@([0-9a-f]{40})$', read_text(T5X_REQUIREMENTS), re.MULTILINE))

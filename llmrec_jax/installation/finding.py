@@ -61,4 +61,4 @@ def table(findings: list[Finding]) -> str:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= WIDEST else f'{text[: WIDEST - 1]}…'
+    return text if len(text) <= WIDEST else f'{text[: WIDEST - 3]}...'

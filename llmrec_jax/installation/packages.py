@@ -9,6 +9,7 @@ import platform
 import re
 import sys
 
+from llmrec_jax.files import read_text
 from llmrec_jax.installation import declared
 from llmrec_jax.installation.finding import Finding, Verdict, missing
 
@@ -86,9 +87,7 @@ def check_protobuf() -> list[Finding]:
 
     generated = pathlib.Path(spec.submodule_search_locations[0], 'sentencepiece_model_pb2.py')
     # The head of the file says it; older generators did not, and their code runs under every protobuf.
-    stated = re.search(
-        r'Protobuf Python Version: (\S+)', generated.read_text() if generated.is_file() else ''
-    )
+    stated = re.search(r'Protobuf Python Version: (\S+)', read_text(generated) if generated.is_file() else '')
     if stated is None:
         return []
     good = Version(installed) >= Version(stated[1])

@@ -32,7 +32,8 @@ def run_python(code: str, environment: Mapping[str, str]) -> ProgramOutput:
             [sys.executable, *flags, '-c', code],
             env={**os.environ, **environment},
             capture_output=True,
-            text=True,
+            encoding='utf-8',
+            errors='replace',
             timeout=TIMEOUT_SECONDS,
         )
     except subprocess.TimeoutExpired:

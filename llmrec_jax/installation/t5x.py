@@ -60,7 +60,10 @@ def installed_commit(name: str, folder: pathlib.Path) -> str | None:
     if not (folder.parent / '.git').exists():
         return None
     answer = subprocess.run(
-        ['git', '-C', str(folder.parent), 'rev-parse', 'HEAD'], capture_output=True, text=True, check=False
+        ['git', '-C', str(folder.parent), 'rev-parse', 'HEAD'],
+        capture_output=True,
+        encoding='utf-8',
+        check=False,
     )
     return answer.stdout.strip() if answer.returncode == 0 else None
 

@@ -5,8 +5,8 @@ They are an append-only file of JSON lines, keyed by a hash. A line is
 Prompts are not in it: they tell of users, and the hash is enough to find the response again.
 """
 
+import contextlib
 import dataclasses
-import fcntl
 import json
 import os
 import pathlib
@@ -19,6 +19,7 @@ from llmrec_jax.language_models.language_model import (
     TextRequest,
     TextResponse,
 )
+from llmrec_jax.ownership.lock import Lock, beside
 
 FIELDS = {field.name for field in dataclasses.fields(TextResponse)}
 
@@ -39,20 +40,18 @@ class ResponseFile:
 
         Raises:
           ValueError: naming the line that is no stored response.
-          BlockingIOError: when another process has the file open.
+          InUseError: when another process has the file open.
           OSError: when it cannot be read or written.
         """
         self.path = pathlib.Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Without a buffer, so that a failed write leaves nothing behind that closing would write again.
-        self._file = self.path.open('ab', buffering=0)
-        try:
-            self._lock()
+        self._lock = Lock(beside(self.path), self.path, 'a run that asks a language model', overriding=None)
+        with contextlib.ExitStack() as opened:
+            opened.callback(self._lock.release)
+            # Without a buffer, so that a failed write leaves nothing behind that closing would write again.
+            self._file = opened.enter_context(self.path.open('ab', buffering=0))
             self._responses, self._end = self._read()
             self._file.truncate(self._end)
-        except BaseException:
-            self._file.close()
-            raise
+            opened.pop_all()
 
     def __enter__(self) -> 'ResponseFile':
         return self
@@ -93,16 +92,7 @@ class ResponseFile:
     def close(self) -> None:
         """Lets other processes have it."""
         self._file.close()
-
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BlockingIOError(
-                error.errno,
-                'another process asks for the responses stored here; wait for it, or name another file',
-                str(self.path),
-            ) from error
+        self._lock.release()
 
     def _read(self) -> tuple[dict[str, TextResponse], int]:
         """The responses, and where the last whole line ends."""

@@ -43,7 +43,7 @@ def read_record(directory: pathlib.Path) -> dict[str, Any]:
     if not path.exists():
         raise FileNotFoundError(f'{directory} holds no index: there is no {MANIFEST}')
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(files.read_text(path))
     except ValueError as error:
         raise not_a_manifest(directory, error) from error
     if not isinstance(record, dict) or not isinstance(record.get('files'), dict):

@@ -52,7 +52,7 @@ def place(path: str) -> Artifact[pathlib.Path]:
 
 def _load_json(path: pathlib.Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding='utf-8'))
+        return json.loads(files.read_text(path))
     except json.JSONDecodeError as error:
         raise ValueError(f'{path} is damaged ({error}); delete it, and its stage runs again') from error
 

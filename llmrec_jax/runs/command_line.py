@@ -1,19 +1,29 @@
 """What the launchers share: flags, gin files, logging, and a system to work on."""
 
 import argparse
+import contextlib
 import dataclasses
 import logging
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 # TensorFlow reports its CPU kernels at import, before any logging of ours could be asked to keep quiet.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from llmrec_jax import files
-from llmrec_jax.runs import config_consistency, distributed, execution, gin_config, shared_workdir, shutdown
+from llmrec_jax.ownership.lock import beside, in_folder
+from llmrec_jax.runs import (
+    config_consistency,
+    distributed,
+    execution,
+    gin_config,
+    owned,
+    shared_workdir,
+    shutdown,
+)
 from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import CONFIG, Run
 from llmrec_jax.runs.system import System
@@ -98,6 +108,60 @@ def add_go_on_flag(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_takeover_flag(parser: argparse.ArgumentParser) -> None:
+    """Adds `--takeover`."""
+    parser.add_argument(
+        '--takeover',
+        action='store_true',
+        help='work where another process does, which ends; one that is dead needs no such flag',
+    )
+
+
+@contextlib.contextmanager
+def owning_workdir(system: System, program: str, flags: argparse.Namespace) -> Iterator[None]:
+    """Meanwhile the system's workdir is this run's alone.
+
+    Args:
+      system: what the gin files configure.
+      program: the launcher.
+      flags: the launcher's.
+
+    Raises:
+      InUseError: on process 0, when another run works there.
+      ProcessError: on the others then.
+    """
+    root = system.run.root
+    with _owning(in_folder(root), root, program, flags):
+        yield
+
+
+@contextlib.contextmanager
+def owning_output(program: str, flags: argparse.Namespace) -> Iterator[None]:
+    """`owning_workdir` for the launcher's `--output`; standard output is nobody's.
+
+    Raises:
+      ValueError: when it is a bucket's.
+    """
+    output = str(flags.output)
+    if output == owned.STANDARD:
+        yield
+        return
+    files.check_local('--output', output)
+    with _owning(beside(output), output, program, flags):
+        yield
+
+
+@contextlib.contextmanager
+def _owning(
+    lock: pathlib.Path, named: str | os.PathLike, program: str, flags: argparse.Namespace
+) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        processes.from_first(
+            lambda: stack.enter_context(owned.owning(lock, named, program, takeover=flags.takeover))
+        )
+        yield
+
+
 def run_stages(
     system: System, wanted: Collection[str] | None, *, go_on: bool = False
 ) -> tuple[Run, list[StageRecord]]:
@@ -111,11 +175,6 @@ def run_stages(
     Raises:
       ValueError: when the workdir is a bucket's, which artifacts cannot be written to.
     """
-    if '://' in system.workdir:
-        raise ValueError(
-            f'WORKDIR={system.workdir}: a run works in a folder of a file system; mount the bucket, and name '
-            'the folder'
-        )
     run, stages = Run(system.workdir, goes_on=go_on), system.stages()
     execution.check(run, stages, wanted)
     write_config(run.root / CONFIG)

@@ -5,11 +5,11 @@ always typos, so here both are errors that name the nearest thing that exists.
 """
 
 import argparse
-import ast
 import contextlib
 import copy
 import dataclasses
 import difflib
+import io
 import os
 import pathlib
 import re
@@ -19,13 +19,12 @@ from collections.abc import Iterable, Iterator, Sequence
 import gin
 from gin import config as gin_internals
 
+from llmrec_jax import files
+from llmrec_jax.runs.gin_bindings import ConfigurationError, as_gin, check_types
+from llmrec_jax.runs.gin_types import MACRO
+
 # What holds the packages llmrec_jax and gin_configs: the repository, or where both are installed.
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-MACRO = 'gin.macro'
-
-
-class ConfigurationError(ValueError):
-    """A gin file or binding that cannot be honoured; the message says where and how to mend it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +33,7 @@ class GinArguments:
 
     Attributes:
       files: gin files, later ones override earlier ones.
-      bindings: 'NAME=value' strings, which override every file.
+      bindings: 'NAME=value' strings, which override every file; a text may be without quotes.
       search_paths: folders in which relative gin files and includes are looked up, in order.
     """
 
@@ -78,7 +77,7 @@ def parse_arguments(
     given = [path for path in namespace.gin_search_paths.split(',') if path]
     return namespace, GinArguments(
         files=tuple(namespace.gin_file),
-        bindings=tuple(_quote_bare_text(binding) for binding in bindings),
+        bindings=tuple(bindings),
         search_paths=(*given, '.', str(REPOSITORY)),
     )
 
@@ -105,30 +104,33 @@ def load(arguments: GinArguments, *, complete: bool = True) -> LoadedConfig:
         asked for (`resolve`), a required value is missed only by what needs it.
 
     Raises:
-      ConfigurationError: on a missing file, an unknown configurable or parameter, or a macro nothing uses.
+      ConfigurationError: on a missing file or one that is not UTF-8, an unknown configurable or parameter, a
+        value of the wrong type, or a macro nothing uses.
     """
     gin.clear_config(clear_constants=True)
-    files = [str(_find(file, arguments.search_paths)) for file in arguments.files]
+    found = [str(_find(file, arguments.search_paths)) for file in arguments.files]
     for path in arguments.search_paths:
         gin.add_config_file_search_path(path)
-    texts = [text for file in files for text in _texts(pathlib.Path(file), arguments.search_paths)]
+    texts = [text for file in found for text in _texts(pathlib.Path(file), arguments.search_paths)]
     try:
         with _plain_files():
-            for file in files:
+            for file in found:
                 gin.parse_config_file(file)
         before = _bindings()
-        gin.parse_config(list(arguments.bindings))
+        bindings = [as_gin(binding, before) for binding in arguments.bindings]
+        gin.parse_config(bindings)
         after = _bindings()
-        macros = _referenced('%', [*texts, *arguments.bindings])
+        macros = _referenced('%', [*texts, *bindings])
         _check_macros(before, 'in the gin files', macros)
         _check_macros(after.keys() - before.keys(), 'on the command line', macros)
+        check_types(after, arguments.bindings)
         if complete:
             gin.finalize()
     except ConfigurationError:
         raise
     except (ValueError, ImportError, OSError, SyntaxError, tokenize.TokenError) as error:
         raise ConfigurationError(_explain(str(error))) from error
-    names = _referenced('@', [*texts, *arguments.bindings])
+    names = _referenced('@', [*texts, *bindings])
     selectors = {
         match for name in names for match in gin_internals._REGISTRY.matching_selectors(name.split('/')[-1])
     }
@@ -140,10 +142,14 @@ def instantiate(configurable, loaded: LoadedConfig):
     """Calls `configurable` with its gin bindings.
 
     Raises:
-      ConfigurationError: when a binding has no effect. A file's binding of something that the command line
-        replaced is no error: it came with the recipe.
+      ConfigurationError: when a value has a type that its taker cannot work with, or a binding has no effect.
+        A file's binding of something that the command line replaced is no error: it came with the recipe.
     """
-    instance = gin.get_configurable(configurable)()
+    try:
+        instance = gin.get_configurable(configurable)()
+    except TypeError as error:
+        # What the annotations could not tell, such as a number within a structure.
+        raise ConfigurationError(str(error)) from error
     used = {selector for _, selector in gin_internals._OPERATIVE_CONFIG}
     for _, selector, parameter in _bindings():
         if selector in used or selector == MACRO:
@@ -221,32 +227,23 @@ def operative_config() -> str:
 
 @contextlib.contextmanager
 def _plain_files() -> Iterator[None]:
-    """Keeps gin from looking for included files in packages too.
+    """Has gin read files in UTF-8, and not look for included ones in packages too.
 
     The search paths lead to all of them, and gin logs an error for every file that is in no package.
     """
     readers = gin_internals._FILE_READERS
-    gin_internals._FILE_READERS = [(open, os.path.isfile)]
+    gin_internals._FILE_READERS = [(_opened, os.path.isfile)]
     try:
         yield
     finally:
         gin_internals._FILE_READERS = readers
 
 
-def _quote_bare_text(binding: str) -> str:
-    """Makes `WORKDIR=runs/beauty` what it means, so that a path needs no second quotes in the shell."""
-    name, value = binding.split('=', 1)
-    # '100k' is a text that begins with a number.
-    bare = re.fullmatch(r'\s*([A-Za-z_./~][^\s\'"()@%]*|\d+[A-Za-z][\w-]*)\s*', value)
-    return f'{name}={value.strip()!r}' if bare and not _is_literal(value.strip()) else binding
-
-
-def _is_literal(value: str) -> bool:
-    for read in (float, ast.literal_eval):
-        with contextlib.suppress(ValueError, SyntaxError):
-            read(value)
-            return True
-    return False
+def _opened(path: str) -> io.StringIO:
+    text = io.StringIO(files.read_text(path))
+    # By which gin tells where something is wrong.
+    text.name = path
+    return text
 
 
 def _find(file: str, search_paths: Sequence[str]) -> pathlib.Path:
@@ -275,7 +272,7 @@ def _texts(file: pathlib.Path, search_paths: Sequence[str]) -> list[str]:
 
     References are read off the text, because the registry keeps of an overridden value no trace.
     """
-    text = re.sub(r'#.*', '', file.read_text())
+    text = re.sub(r'#.*', '', files.read_text(file))
     included = [_find(name, search_paths) for name in re.findall(r"""^include\s+['"]([^'"]+)""", text, re.M)]
     return [text, *(part for path in included for part in _texts(path, search_paths))]
 

@@ -5,6 +5,7 @@ import json
 import pathlib
 from typing import Any
 
+from llmrec_jax.files import read_text
 from llmrec_jax.runs.artifact import Artifact
 
 RECORDS = 'stages'
@@ -49,7 +50,7 @@ def load_record(path: pathlib.Path) -> StageRecord:
       RecordError: when it is damaged, or is of the form that an earlier version wrote.
     """
     try:
-        return StageRecord(**json.loads(path.read_text(encoding='utf-8')))
+        return StageRecord(**json.loads(read_text(path)))
     except (json.JSONDecodeError, TypeError) as error:
         raise RecordError(
             f'{path} is no stage record ({error}); delete it, and its stage runs again'

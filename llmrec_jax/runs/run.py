@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Callable, Hashable, Iterator, Set
 from typing import Any, TypeVar
 
+from llmrec_jax import files
 from llmrec_jax.runs.artifact import Artifact
 
 T = TypeVar('T')
@@ -27,7 +28,12 @@ class Run:
     """
 
     def __init__(self, root: str | pathlib.Path, *, goes_on: bool = False):
-        """Names the workdir; nothing is read or made."""
+        """Names the workdir; nothing is read or made.
+
+        Raises:
+          ValueError: when it is a bucket's, which artifacts cannot be written to.
+        """
+        files.check_local('WORKDIR', root)
         self.root = pathlib.Path(root)
         self.goes_on = goes_on
         self._content: dict[str, Any] = {}

@@ -4,6 +4,7 @@ import json
 import pathlib
 
 from llmrec_jax.evaluation.report.report_data import Curve
+from llmrec_jax.files import read_text
 from llmrec_jax.training.early_stopping import BestMetric
 
 
@@ -24,7 +25,7 @@ def learning_curves(folder: pathlib.Path, best_metric: BestMetric) -> list[Curve
         path = folder / file
         if not path.exists():
             continue
-        rows = [row for row in map(json.loads, path.read_text().splitlines()) if key in row]
+        rows = [row for row in map(json.loads, read_text(path).splitlines()) if key in row]
         if rows:
             curves.append(Curve(title, [row['step'] for row in rows], [row[key] for row in rows], marked))
     return curves

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from llmrec_jax import marks
 from llmrec_jax.corpora.split_rules import SplitRule
-from llmrec_jax.files import text_written_whole, write_json
+from llmrec_jax.files import read_text, text_written_whole, write_json
 from llmrec_jax.runs.artifact import Artifact, json_artifact
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
@@ -82,7 +82,7 @@ class PromptTaskFolder:
     @functools.cached_property
     def mixtures(self) -> Mapping[str, list[str]]:
         """Name of a mixture to the names of its tasks."""
-        return json.loads((self.root / 'mixtures.json').read_text())
+        return json.loads(read_text(self.root / 'mixtures.json'))
 
     def named(self, name: str, training: str) -> tuple[str, ...]:
         """The tasks that the name of an evaluation mixture, or of one task, means.
@@ -109,7 +109,7 @@ class PromptTaskFolder:
 
     def facts(self, task: str) -> dict[str, Any]:
         """What who evaluates must know; see `tasks.prompt_tasks.PromptTask.facts`."""
-        return json.loads((self.root / task / 'task.json').read_text())
+        return json.loads(read_text(self.root / task / 'task.json'))
 
     def evaluation_task(self, task: str, split: str) -> EvaluationTask:
         """A task as it is asked.

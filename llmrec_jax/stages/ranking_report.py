@@ -27,6 +27,7 @@ from llmrec_jax.evaluation.report.report_data import (
 )
 from llmrec_jax.evaluation.results import CEILING, LAW_ATTAINED, Results, metric_suffix, section
 from llmrec_jax.evaluation.sampled_protocol import joined_records
+from llmrec_jax.files import read_text
 from llmrec_jax.runs.artifact import place
 from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import CONFIG, Run
@@ -185,7 +186,7 @@ class RankingReport:
             examples_rule=rule,
             # Figures of another split stand beside none.
             published=self.published if is_default(self.split) else (),
-            config=(run.root / CONFIG).read_text(encoding='utf-8'),
+            config=read_text(run.root / CONFIG),
             labels={self.system: self.system.upper(), **_content_labels(done)},
         )
 

@@ -131,7 +131,7 @@ def claim(root: pathlib.Path, fingerprint: str, *, goes_on: bool = False) -> Non
       goes_on: whether what another configuration trained here is gone on with; otherwise it is moved away.
     """
     owner = root / OWNER
-    previous = json.loads(owner.read_text())['fingerprint'] if owner.exists() else None
+    previous = json.loads(files.read_text(owner))['fingerprint'] if owner.exists() else None
     if goes_on:
         files.write_json(owner, {'fingerprint': fingerprint})
     elif previous != fingerprint:

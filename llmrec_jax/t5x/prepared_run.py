@@ -14,7 +14,8 @@ import jax
 from t5x import utils
 
 from llmrec_jax import files
-from llmrec_jax.runs import execution, gin_config
+from llmrec_jax.ownership.lock import in_folder
+from llmrec_jax.runs import execution, gin_config, owned
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import StageError
 from llmrec_jax.runs.system import EngineTask, System, named
@@ -22,6 +23,7 @@ from llmrec_jax.stages import gin_values
 from llmrec_jax.stages.train import OWNER
 from llmrec_jax.t5x.driven_model import trainable
 from llmrec_jax.t5x.partitioner import MeshPartitioner
+from llmrec_jax.training import processes
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.schedules import Schedule
 from llmrec_jax.training.train_state import TrainableModel
@@ -30,6 +32,8 @@ from llmrec_jax.training.trainer import CHECKPOINTS, Trainer
 LOG = logging.getLogger(__name__)
 # The stage that T5X stands in for.
 TRAIN = 'train'
+PROGRAM = 't5x.train'
+OVERRIDING = '--gin.prepared_run.PreparedRun.takeover=True'
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,9 +44,11 @@ class PreparedRun:
       checkpoints: T5X's `model_dir`, where it trains: stages that are not done are then done. None where it
         evaluates or infers: a checkpoint means nothing without the semantic IDs or the vocabulary that it was
         trained on, so that a stage is not done is then an error.
+      takeover: whether to train where another process does, which then ends.
     """
 
     checkpoints: str | None = None
+    takeover: bool = False
 
     @functools.cached_property
     def system(self) -> System:
@@ -55,23 +61,40 @@ class PreparedRun:
 
         Raises:
           StageError: when a stage is not done and nothing is trained.
+          InUseError: when another process trains where this one is to, or a stage is to be done where one
+            works.
         """
         system, run = self.system, self.system.run
         stages = system.stages()
         needed = [name for name in named(system, ('prepare', 'train')) if name != TRAIN]
         if self.checkpoints is not None:
+            folder = pathlib.Path(self.checkpoints)
+            # By the name that it has for the embedded engine, which may work there too.
+            self._own(folder.parent if folder.name == CHECKPOINTS else folder)
             execution.check(run, stages, needed)
-            execution.execute(run, stages, needed)
-            self._sign(run)
-            return run
         done = {record.name for record in execution.execute(run, stages, ())}
         missing = [name for name in needed if name not in done]
-        if missing:
+        if missing and self.checkpoints is None:
             raise StageError(
                 f'{run.root}: stage {missing[0]!r} is not done, or was done otherwise than configured: give '
                 'the WORKDIR and the recipe that the checkpoint was trained with'
             )
+        if missing:
+            # What another run made is read without owning its folder.
+            self._own(run.root)
+            execution.execute(run, stages, needed)
+        if self.checkpoints is not None:
+            self._sign(run)
         return run
+
+    def _own(self, folder: pathlib.Path) -> None:
+        def own() -> None:
+            if jax.process_index() == 0:
+                owned.own_until_exit(
+                    in_folder(folder), folder, PROGRAM, takeover=self.takeover, overriding=OVERRIDING
+                )
+
+        processes.from_first(own)
 
     def _sign(self, run: Run) -> None:
         """Says in the workdir what its checkpoints are of; the embedded engine asks for it."""

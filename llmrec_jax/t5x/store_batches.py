@@ -11,6 +11,7 @@ import numpy as np
 from clu.data import dataset_iterator
 from t5x import checkpoints, utils
 
+from llmrec_jax.files import read_text
 from llmrec_jax.t5x.prepared_run import PreparedRun
 from llmrec_jax.training.batches import Batches
 from llmrec_jax.training.train_state import TrainableModel
@@ -49,11 +50,11 @@ class StoreIterator(dataset_iterator.DatasetIterator):
 
     def save(self, filename: Any) -> None:
         """Writes the position, where T5X was asked to checkpoint its input."""
-        pathlib.Path(os.fspath(filename)).write_text(json.dumps({'step': self._step}))
+        pathlib.Path(os.fspath(filename)).write_text(json.dumps({'step': self._step}), encoding='utf-8')
 
     def restore(self, filename: Any) -> None:
         """Reads the position."""
-        self._step = json.loads(pathlib.Path(os.fspath(filename)).read_text())['step']
+        self._step = json.loads(read_text(os.fspath(filename)))['step']
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, Shaped, UInt32
 
+from llmrec_jax.files import read_text
+
 FORMAT = 2
 MANIFEST = 'manifest.json'
 VALUES, OFFSETS = 'values', 'offsets'
@@ -81,7 +83,7 @@ def read_manifest(directory: pathlib.Path) -> dict[str, Any]:
         raise ColumnError(f'{path}: not found, so {directory} holds no examples; write the examples again')
     mend = f'delete {directory} and write the examples again'
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(read_text(path))
     except ValueError as error:
         raise ColumnError(f'{path}: not JSON ({error}); {mend}') from error
     if not isinstance(manifest, dict) or manifest.get('format') != FORMAT:

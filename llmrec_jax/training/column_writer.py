@@ -121,7 +121,9 @@ class ColumnWriter:
             'checksums': [self._write_checksums(shard) for shard in range(self._shards)],
             'provenance': dict(provenance),
         }
-        (self._partial / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + '\n')
+        (self._partial / MANIFEST).write_text(
+            json.dumps(manifest, indent=2, sort_keys=True) + '\n', encoding='utf-8'
+        )
         files.replace_folder(self._partial, self._directory)
         return self._directory
 

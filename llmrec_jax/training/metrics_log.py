@@ -30,7 +30,7 @@ class JsonLines:
         self.path = pathlib.Path(path)
         self.rows = [row for row in read_json_lines(self.path) if row['step'] <= last_step]
         files.write_text(self.path, ''.join(map(_line, self.rows)))
-        self._file = self.path.open('a')
+        self._file = self.path.open('a', encoding='utf-8')
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Writes a line, which no later kill loses. Values that are not finite become null."""
@@ -105,7 +105,7 @@ def read_json_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     rows = []
-    for number, line in enumerate(path.read_text().splitlines(keepends=True), start=1):
+    for number, line in enumerate(files.read_text(path).splitlines(keepends=True), start=1):
         if not line.endswith('\n'):
             break
         try:

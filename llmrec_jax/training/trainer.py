@@ -243,7 +243,7 @@ class Trainer:
             'initial_checkpoint': self.initial_checkpoint,
         }
         if first and path.exists():
-            there = json.loads(path.read_text())
+            there = json.loads(files.read_text(path))
             for name, value in here.items():
                 if there.get(name) != value:
                     raise ValueError(

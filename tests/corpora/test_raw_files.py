@@ -1,3 +1,4 @@
+import codecs
 import gzip
 import zipfile
 
@@ -14,6 +15,16 @@ def test_plain_and_gzip_files_give_the_same_numbered_lines(tmp_path):
     assert (
         list(numbered_lines(plain)) == list(numbered_lines(packed)) == [(1, 'one'), (2, ''), (3, 'three é')]
     )
+
+
+def test_gzip_is_told_by_its_bytes_and_a_byte_order_mark_is_dropped(tmp_path):
+    text = codecs.BOM_UTF8 + 'ä\n\ufeffb\n'.encode()
+    for name, content in (('a.txt', text), ('b.txt', gzip.compress(text)), ('c.gz', gzip.compress(text))):
+        (tmp_path / name).write_bytes(content)
+        # What stands further on is part of the text.
+        assert list(numbered_lines(tmp_path / name)) == [(1, 'ä'), (2, '\ufeffb')]
+    (tmp_path / 'a.txt').write_bytes(codecs.BOM_UTF8 + 'é'.encode('latin-1'))
+    assert list(numbered_lines(tmp_path / 'a.txt', 'latin-1')) == [(1, 'é')]
 
 
 def test_a_truncated_gzip_says_how_far_it_went(tmp_path):
@@ -35,8 +46,9 @@ def test_a_truncated_gzip_says_how_far_it_went(tmp_path):
         ('a.gz', b'no gzip', r'a.gz, after line 0: not a whole gzip file'),
         ('a.gz', gzip.compress(b'x' * 99)[:-9] + b'\0' * 9, r'a.gz, after line \d: not a whole gzip file'),
         ('a.txt', b'fine\n\xff\xfe', r'a.txt, line 2: bytes that are not utf-8'),
+        ('a.txt', 'text'.encode('utf-16'), r'a.txt, line 1: UTF-16; expected text in utf-8'),
     ],
-    ids=['empty', 'empty stream', 'empty gzip', 'no gzip', 'wrong checksum', 'wrong encoding'],
+    ids=['empty', 'empty stream', 'empty gzip', 'no gzip', 'wrong checksum', 'wrong encoding', 'UTF-16'],
 )
 def test_damaged_files_are_named(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)

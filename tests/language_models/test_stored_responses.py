@@ -17,6 +17,7 @@ from llmrec_jax.language_models.language_model import (
 )
 from llmrec_jax.language_models.stored_responses import OfflineModel, ResponseFile, StoredResponses
 from llmrec_jax.language_models.usage import Prices
+from llmrec_jax.ownership.lock import InUseError
 
 GREEDY = SamplingSettings(max_tokens=8)
 
@@ -119,7 +120,7 @@ def test_a_damaged_line_is_named(tmp_path):
 
 def test_two_processes_do_not_pay_for_the_same_text(tmp_path):
     path = tmp_path / 'responses.jsonl'
-    with ResponseFile(path), pytest.raises(BlockingIOError, match='another process asks'):
+    with ResponseFile(path), pytest.raises(InUseError, match='responses.jsonl is in use'):
         ResponseFile(path)
     ResponseFile(path).close()
 

@@ -9,7 +9,7 @@ import safetensors.numpy
 from flax import traverse_util
 
 from llmrec_jax.models.hf_weights import load_hf, read_config, write_hf
-from llmrec_jax.models.hf_weights.names import hf_name, parameter_shapes
+from llmrec_jax.models.hf_weights.names import COPIES, EMBEDDING, HEAD, hf_name, parameter_shapes
 from tests.small_t5 import GATED, TIED, random_params, readers
 
 CONFIGS = {
@@ -65,6 +65,25 @@ def test_no_two_parameters_share_a_name():
         assert None not in names and len(set(names)) == len(names)
     assert hf_name('encoder/layers_0/attention/query/bias') is None
     assert hf_name('encoder/something/embedding') is None
+
+
+@pytest.mark.parametrize('kept', [EMBEDDING, *COPIES, HEAD])
+@pytest.mark.parametrize('config', [TIED, GATED])
+def test_an_embedding_is_read_under_whichever_of_its_names_was_kept(tmp_path, config, kept):
+    params = random_params(config)
+    embedding = params['token_embedder/embedding']
+    if 'decoder/logits_dense/kernel' in params:
+        # A head of its own parameters that are the embedding, as T5 1.1 may have.
+        params['decoder/logits_dense/kernel'] = embedding.T
+    folder = write_hf(tmp_path / 'hf', config, readers(params))
+    tensors = safetensors.numpy.load_file(folder / 'model.safetensors')
+    for name in (EMBEDDING, HEAD):
+        tensors.pop(name, None)
+    safetensors.numpy.save_file({**tensors, kept: embedding}, folder / 'model.safetensors')
+    found = traverse_util.flatten_dict(load_hf(folder)[1], sep='/')
+    assert found.keys() == params.keys()
+    for path, leaf in params.items():
+        np.testing.assert_array_equal(found[path], leaf, err_msg=path)
 
 
 def test_what_is_not_of_the_network_is_refused_by_name(tmp_path):

@@ -18,3 +18,4 @@ class OtherPart:
 class Whole:
     part: object
     workdir: str
+    extra: object = None

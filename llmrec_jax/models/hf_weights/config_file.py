@@ -4,6 +4,7 @@ import json
 import pathlib
 from typing import Any
 
+from llmrec_jax.files import read_text
 from llmrec_jax.models.t5.config import T5Config
 from llmrec_jax.models.t5.layers import BUCKETS, MAX_DISTANCE
 
@@ -42,7 +43,7 @@ def read_config(
     if not path.is_file():
         raise FileNotFoundError(f'{path} does not exist: a Hugging Face folder has one')
     try:
-        hf = json.loads(path.read_text())
+        hf = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise ValueError(f'{path} is not JSON: {error}') from error
     for key, value in FIXED.items():

@@ -9,6 +9,7 @@ import numpy as np
 from flax import traverse_util
 from jaxtyping import Float, Float32
 
+from llmrec_jax.files import read_text
 from llmrec_jax.models.hf_weights.config_file import read_config
 from llmrec_jax.models.hf_weights.names import (
     COPIES,
@@ -22,9 +23,9 @@ from llmrec_jax.models.hf_weights.names import (
 from llmrec_jax.models.t5.config import T5Config
 
 WEIGHTS, INDEX = 'model.safetensors', 'model.safetensors.index.json'
-# transformers stores a tensor with two names once, so the first may be missing: a head that is the
-# embedding (in T5 1.1 too, where it is not scaled), or the embedding of an encoder.
-STORED_ONCE = {HEAD: EMBEDDING, EMBEDDING: COPIES[0]}
+# A tensor with several names is stored once, under whichever of them its writer kept: the embedding of both
+# stacks, and a head that is the embedding (in T5 1.1 too, where it is not scaled).
+STORED_ONCE = {HEAD: (EMBEDDING, *COPIES), EMBEDDING: (*COPIES, HEAD)}
 
 
 def load_hf(directory: str | pathlib.Path, **config: Any) -> tuple[T5Config, dict[str, Any]]:
@@ -75,8 +76,7 @@ def params_from_hf(
             continue
         if name is None:
             raise ValueError(f"{path} has no place in Hugging Face's T5, so its tensors do not give it")
-        if name not in tensors:
-            name = STORED_ONCE.get(name, name)
+        name = next((other for other in (name, *STORED_ONCE.get(name, ())) if other in tensors), name)
         if name not in tensors:
             raise ValueError(f'there is no tensor {name!r} for {path}')
         tensor = tensors[name].T if is_transposed(path) else tensors[name]
@@ -114,7 +114,7 @@ def _weight_files(folder: pathlib.Path) -> list[pathlib.Path]:
             f'{folder} holds neither {WEIGHTS} nor {INDEX}; save the model with safe_serialization to get one'
         )
     try:
-        files = [folder / name for name in sorted(set(json.loads(index.read_text())['weight_map'].values()))]
+        files = [folder / name for name in sorted(set(json.loads(read_text(index))['weight_map'].values()))]
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ValueError(f'{index} is no index of safetensors ({error!r}); get the folder again') from error
     for path in files:

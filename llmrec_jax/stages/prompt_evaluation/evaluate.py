@@ -12,7 +12,7 @@ from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.environment import environment
 from llmrec_jax.evaluation.results import metric_suffix
 from llmrec_jax.evaluation.task_results import TaskResult
-from llmrec_jax.files import write_json
+from llmrec_jax.files import read_text, write_json
 from llmrec_jax.runs.artifact import Artifact, place
 from llmrec_jax.runs.fingerprint import describe, fingerprint
 from llmrec_jax.runs.run import Run
@@ -71,7 +71,7 @@ class MixtureResults:
     @classmethod
     def load(cls, path: pathlib.Path) -> 'MixtureResults':
         """Reads what `save` wrote."""
-        fields = json.loads(path.read_text())
+        fields = json.loads(read_text(path))
         suffix = metric_suffix(fields.get('split', {}))
         tasks = [TaskResult.from_dict(task) for task in fields['tasks']]
         renamed = tuple(task.renamed(lambda metric: metric.removesuffix(suffix)) for task in tasks)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from llmrec_jax.evaluation.id_leak import id_leak
 from llmrec_jax.evaluation.report.leaks import Leaks
 from llmrec_jax.evaluation.report.mixture_report import MixtureReport
-from llmrec_jax.files import write_text
+from llmrec_jax.files import read_text, write_text
 from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import CONFIG, Run
 from llmrec_jax.stages.corpus import SPLITS
@@ -100,7 +100,7 @@ class PromptReport:
                 'Seconds of stages': {name: record.seconds for name, record in done.items()},
                 'Made with': results.environment,
             },
-            config=(run.root / CONFIG).read_text(encoding='utf-8'),
+            config=read_text(run.root / CONFIG),
         )
 
 

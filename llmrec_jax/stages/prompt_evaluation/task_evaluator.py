@@ -15,7 +15,7 @@ from jaxtyping import Int
 from llmrec_jax.evaluation.answer_kinds.kind import Predictor
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.task_results import TaskResult
-from llmrec_jax.files import text_written_whole, write_json
+from llmrec_jax.files import read_text, text_written_whole, write_json
 from llmrec_jax.runs.fingerprint import fingerprint
 from llmrec_jax.stages.prompt_evaluation.baselines import Baselines
 from llmrec_jax.stages.prompt_evaluation.eval_batches import EvalBatches, drawn_rows
@@ -77,7 +77,7 @@ class TaskEvaluator:
         folder = self.directory / task.name
         if not (folder / RESULT).is_file() or not (folder / PREDICTIONS).is_file():
             return {}
-        return json.loads((folder / RESULT).read_text())
+        return json.loads(read_text(folder / RESULT))
 
     def _answer(self, task: EvaluationTask, rows: Int[np.ndarray, 'asked'], asked: str) -> float:
         """Leaves the predictions, and returns how many seconds they took."""

@@ -19,6 +19,7 @@ from llmrec_jax.systems.tiger.system import Tiger
 from llmrec_jax.training import processes
 
 LOG = logging.getLogger(__name__)
+PROGRAM = 'llmrec_jax.semantic_ids'
 NEEDED = ('corpus', 'item_vectors', 'semantic_ids')
 
 
@@ -26,6 +27,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--compare', action='store_true', help='also compare all four quantizers over the same vectors'
     )
+    command_line.add_takeover_flag(parser)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -33,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     flags, system = command_line.parse(
         'Learns the semantic IDs of a recipe, and shows how good they are.', arguments, _add_flags, Tiger
     )
-    with command_line.errors_as_messages('llmrec_jax.semantic_ids'):
+    with command_line.errors_as_messages(PROGRAM), command_line.owning_workdir(system, PROGRAM, flags):
         run, _ = command_line.run_stages(system, NEEDED)
         for name, value in run[SEMANTIC_ID_FACTS]['diagnostics'].items():
             LOG.info('%s: %s', name, json.dumps(value))

@@ -17,6 +17,7 @@ import safetensors.numpy
 import tokenizers
 from tokenizers.implementations import BaseTokenizer
 
+from llmrec_jax.files import read_text
 from llmrec_jax.text.minilm.bert import Bert, BertConfig
 
 CONFIG = 'config.json'
@@ -127,7 +128,7 @@ def stored_name(where: tuple[str, ...]) -> str:
 def read_json(path: pathlib.Path) -> dict[str, Any]:
     """The object in a JSON file of the directory."""
     try:
-        record = json.loads(existing(path).read_text(encoding='utf-8'))
+        record = json.loads(read_text(existing(path)))
     except ValueError as error:
         raise ValueError(f'{path} is no JSON ({error})') from error
     if not isinstance(record, dict):

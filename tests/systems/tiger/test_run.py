@@ -129,7 +129,7 @@ def test_inference_answers_in_order_with_titles(finished, tmp_path):
         ('{"user_id": "u", "history": ["nowhere"]}', "line 1: item 'nowhere' is not in the catalogue of 96"),
         ('{"user_id": "u", "history": []}', 'line 1: the history is empty'),
         ('{"user_id": "u"', 'line 1: not JSON'),
-        ('[]', 'line 1: no history'),
+        ('[]', 'line 1: a list, not an object'),
     ],
 )
 def test_inference_names_the_line_that_is_wrong(finished, tmp_path, capsys, line, message):

@@ -1,0 +1,111 @@
+"""Files and pipes of histories: read twice, and their wrong lines kept apart."""
+
+import contextlib
+import dataclasses
+import io
+import json
+import logging
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+
+from llmrec_jax import files
+from llmrec_jax.corpora.raw_files import unpacked
+from llmrec_jax.inference.histories import Asked, BadLine, read_histories
+
+LOG = logging.getLogger(__name__)
+STANDARD = '-'
+
+
+class HistoryFile:
+    """The lines of a file, plain or gzip, or of standard input."""
+
+    def __init__(self, file: io.BufferedIOBase, name: str):
+        """Takes a file that can be read from its beginning again; `name` is for messages."""
+        self._file, self._name = file, name
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, path: str) -> Iterator['HistoryFile']:
+        """The file at `path`; a pipe, or `-` for standard input, is read to its end first."""
+        with contextlib.ExitStack() as stack:
+            standard = path == STANDARD
+            file = sys.stdin.buffer if standard else stack.enter_context(open(path, 'rb'))
+            if standard or not file.seekable():
+                kept = stack.enter_context(tempfile.TemporaryFile())
+                shutil.copyfileobj(file, kept)
+                file = kept
+            yield cls(file, 'standard input' if standard else path)
+
+    def lines(self, row_of: Mapping[str, int]) -> Iterator[Asked | BadLine]:
+        """What each line asks for, from the first one on; see `read_histories`."""
+        self._file.seek(0)
+        return read_histories(unpacked(self._file), self._name, row_of)
+
+    def check(self, row_of: Mapping[str, int]) -> None:
+        """Looks at every line.
+
+        Raises:
+          ValueError: with what is wrong with the first bad line, and how many there are.
+        """
+        bad = [line for line in self.lines(row_of) if isinstance(line, BadLine)]
+        if bad:
+            more = f' ({len(bad) - 1} more lines are wrong)' if len(bad) > 1 else ''
+            raise ValueError(f'{bad[0].reason}{more}; --errors=skip answers the other lines')
+
+
+class WrongLines:
+    """Wrong lines that are left out, and told where anybody is to be told of them."""
+
+    def __init__(self, file: io.BufferedIOBase | None = None):
+        """Takes the file that they are written to; None for the log."""
+        self._file = file
+        self._right = self._wrong = 0
+        self._first = ''
+
+    @classmethod
+    @contextlib.contextmanager
+    def beside(cls, output: str) -> Iterator['WrongLines']:
+        """Writes them to `<output>.errors.jsonl`, or to the log where the output is standard."""
+        if output == STANDARD:
+            yield cls()
+        else:
+            with written(f'{output}.errors.jsonl') as file:
+                yield cls(file)
+
+    def left_out(self, lines: Iterable[Asked | BadLine]) -> Iterator[Asked]:
+        """The other lines."""
+        for line in lines:
+            if isinstance(line, Asked):
+                self._right += 1
+                yield line
+                continue
+            self._wrong += 1
+            self._first = self._first or line.reason
+            if self._file is None:
+                LOG.info('%s; left out', line.reason)
+            else:
+                self._file.write(json.dumps(dataclasses.asdict(line)).encode() + b'\n')
+
+    def check(self) -> None:
+        """Says how many they were.
+
+        Raises:
+          ValueError: when no line was right.
+        """
+        if self._wrong and not self._right:
+            raise ValueError(f'no line could be answered: {self._first}')
+        if self._wrong:
+            LOG.info('%d of %d lines were left out', self._wrong, self._wrong + self._right)
+
+
+@contextlib.contextmanager
+def written(path: str) -> Iterator[io.BufferedIOBase]:
+    """Standard output, or a file that appears only when all is written."""
+    if path == STANDARD:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    with files.written_whole(path) as file:
+        yield file
