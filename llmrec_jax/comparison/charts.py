@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from llmrec_jax.evaluation.report.line_chart import ticks
 from llmrec_jax.evaluation.report.markup import Markup, grouped, join, tag
 
-WIDTH, HEIGHT = 520, 330
-LEFT, RIGHT, TOP, BOTTOM = 56, 20, 18, 40
-LETTER, LINE = 6.2, 13
-ROW, NAMES = 26, 200
+WIDTH, HEIGHT = 520.0, 330.0
+LEFT, RIGHT, TOP, BOTTOM = 56.0, 20.0, 18.0, 40.0
+LETTER, LINE = 6.2, 13.0
+ROW, NAMES = 26.0, 200.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +97,7 @@ def difference_chart(title: str, rows: Sequence[tuple[str, str, float, float, fl
         )
         for tick in x_ticks
     ]
-    parts.append(_line(across(0), TOP, across(0), bottom, 'zero'))
+    parts.append(_line(across(0.0), TOP, across(0.0), bottom, 'zero'))
     for place, (name, kind, difference, low, high) in enumerate(rows):
         y = TOP + ROW * (place + 0.5)
         parts.append(tag('text', name, x=NAMES - 12, y=f'{y + 4:.1f}', text_anchor='end', class_='name'))
@@ -126,7 +126,7 @@ def _across(costs: Sequence[float]) -> tuple[Callable[[float], float], list[tupl
         for factor in ((1, 2, 5) if high - low < 2 else (1,))
     ]
     shown = [(_cost_text(mark), across(mark)) for mark in marks if low <= math.log10(mark) <= high]
-    return across, [*([('none', across(0))] if len(paid) < len(costs) else []), *shown]
+    return across, [*([('none', across(0.0))] if len(paid) < len(costs) else []), *shown]
 
 
 def _cost_text(value: float) -> str:
@@ -155,11 +155,12 @@ def _labels(points: Sequence[tuple[str, float, float]]) -> list[Markup]:
     for name, x, y in sorted(points, key=lambda point: point[2]):
         width = LETTER * len(name)
         left = x + 10 if x + 10 + width < WIDTH else x - 10 - width
-        shift = next(
+        free = (
             step
-            for step in sorted(range(-40 * LINE, 40 * LINE, LINE // 2), key=abs)
+            for step in sorted(range(-int(HEIGHT), int(HEIGHT), int(LINE) // 2), key=abs)
             if not any(_overlap((left, y + step, left + width, y + step + LINE), box) for box in taken)
         )
+        shift = next(free, 0)
         taken.append((left, y + shift, left + width, y + shift + LINE))
         # Above its point's height, where a front that goes on to the right leaves it readable.
         placed.append(tag('text', name, x=f'{left:.1f}', y=f'{y + shift - 5:.1f}', class_='name'))
@@ -190,6 +191,6 @@ def _circle(x: float, y: float, radius: float, class_: str) -> Markup:
 
 def _figure(title: str, parts: Sequence[Markup], width: float, height: float) -> Markup:
     drawing = tag(
-        'svg', *parts, viewBox=f'0 0 {width} {height:.0f}', class_='chart', role='img', aria_label=title
+        'svg', *parts, viewBox=f'0 0 {width:.0f} {height:.0f}', class_='chart', role='img', aria_label=title
     )
     return tag('figure', tag('figcaption', title), drawing)

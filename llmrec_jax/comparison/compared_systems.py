@@ -71,7 +71,7 @@ def compared_systems(runs: Sequence[FinishedRun], positions: Sequence[str]) -> l
     for system in dict.fromkeys(name for run in runs for name in _systems(run, positions)):
         holders = [run for run in runs if system in _systems(run, positions)]
         kind = _kind(system, holders)
-        if kind in ('floor', 'bound') and _alike(system, kind, holders, positions):
+        if kind != 'trained' and _alike(system, kind, holders, positions):
             names = tuple(run.name for run in holders)
             found.append(ComparedSystem(system, system, kind, (holders[0],), (), names))
         else:

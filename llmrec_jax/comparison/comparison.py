@@ -38,11 +38,11 @@ class MeasuredSystem:
     """
 
     system: ComparedSystem
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, float | int]
     deviations: Mapping[str, float]
     intervals: Mapping[str, tuple[float, float]]
     difference: PairedDifference | None
-    costs: Mapping[str, float | None]
+    costs: Mapping[str, float | int | None]
     fronts: frozenset[str] = frozenset()
 
     @property

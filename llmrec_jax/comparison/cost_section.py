@@ -67,6 +67,6 @@ def _cost_chart(measured: Sequence[MeasuredSystem], kind: CostKind, metric: str)
         if cost is not None:
             low, high = one.intervals.get(metric, (quality, quality))
             on_front = kind.name in one.fronts
-            points.append(CostPoint(one.label, one.system.kind, cost, quality, low, high, on_front))
+            points.append(CostPoint(one.label, one.system.kind, float(cost), quality, low, high, on_front))
     title = f'{column_title(metric)} over {kind.title.lower()}'
     return cost_chart(title, kind.unit, points, less_is_better=kind.less_is_better)

@@ -26,17 +26,17 @@ class CostKind:
     title: str
     unit: str
     less_is_better: bool
-    of_run: Callable[[FinishedRun], float | None] | None
-    untrained: float | None = None
+    of_run: Callable[[FinishedRun], float | int | None] | None
+    untrained: float | int | None = None
 
 
-def training_seconds(run: FinishedRun) -> float | None:
+def training_seconds(run: FinishedRun) -> float | int | None:
     """What the steps of all trainings of a run took; None where one of them did not keep it."""
     parts = [_seconds(record) for record in _trainings(run)]
     return None if not parts or None in parts else sum(parts)
 
 
-def _seconds(record: StageRecord) -> float | None:
+def _seconds(record: StageRecord) -> float | int | None:
     facts = record.facts
     if 'training_seconds' in facts:
         return facts['training_seconds']
@@ -47,19 +47,19 @@ def _seconds(record: StageRecord) -> float | None:
     return facts['final_step'] * batch_size / facts['examples_per_second']
 
 
-def parameters(run: FinishedRun) -> float | None:
+def parameters(run: FinishedRun) -> float | int | None:
     """How many parameters the trained network has."""
     return run.records['train'].facts.get('parameters') if 'train' in run.records else None
 
 
-def peak_memory_mb(run: FinishedRun) -> float | None:
+def peak_memory_mb(run: FinishedRun) -> float | int | None:
     """The largest resident memory of the process while it trained."""
     return max((record.peak_memory_mb for record in _trainings(run)), default=None)
 
 
-def peak_device_mb(run: FinishedRun) -> float | None:
+def peak_device_mb(run: FinishedRun) -> float | int | None:
     """The most memory in use on the first device, where it tells."""
-    told = [record.facts['peak_device_bytes'] for record in _trainings(run)]
+    told = [record.facts.get('peak_device_bytes') for record in _trainings(run)]
     return max((peak / 2**20 for peak in told if peak is not None), default=None)
 
 
@@ -72,7 +72,7 @@ COSTS = (
 )
 
 
-def costs(system: ComparedSystem, position: str) -> dict[str, float | None]:
+def costs(system: ComparedSystem, position: str) -> dict[str, float | int | None]:
     """Every cost by its name, the mean over seeds; None where a run did not record it.
 
     What stands beside the system that a run is about, as a model before fine-tuning, has no cost of its own
@@ -83,7 +83,7 @@ def costs(system: ComparedSystem, position: str) -> dict[str, float | None]:
     return {kind.name: _cost(kind, system, position) for kind in COSTS}
 
 
-def _cost(kind: CostKind, system: ComparedSystem, position: str) -> float | None:
+def _cost(kind: CostKind, system: ComparedSystem, position: str) -> float | int | None:
     if kind.of_run is None:
         return _mean([numbers.get(kind.name) for numbers in system.numbers(position)])
     if system.kind == 'trained':
@@ -91,7 +91,7 @@ def _cost(kind: CostKind, system: ComparedSystem, position: str) -> float | None
     return kind.untrained if system.kind == 'floor' else None
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def _mean(values: Sequence[float | int | None]) -> float | int | None:
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if known and len(known) == len(values) else None
 
@@ -101,7 +101,7 @@ def _trainings(run: FinishedRun) -> list[StageRecord]:
     return [record for record in run.records.values() if 'final_step' in record.facts]
 
 
-def in_words(costs_of: Mapping[str, float | None], kind: CostKind) -> str:
+def in_words(costs_of: Mapping[str, float | int | None], kind: CostKind) -> str:
     """A cost with its unit."""
     value = costs_of[kind.name]
     if value is None:

@@ -40,7 +40,8 @@ class HandMadeRun:
       corpus: facts of the corpus.
       protocol: switches that differ.
       floors: systems that learn nothing, and their skill.
-      training: facts of the training stage that differ; None for a run that was not trained.
+      training: facts of the training stage that differ, 'absent' where there is none; None for a run that was
+        not trained.
       ceiling: of NDCG@10, where it is known.
       ks: cut-offs.
       targets: a seed that draws what came next.
@@ -128,6 +129,7 @@ class HandMadeRun:
             'peak_device_bytes': None,
             **(self.training or {}),
         }
+        told = {name: value for name, value in told.items() if value != 'absent'}
         records = [self._record('corpus', {'class': 'PrepareCorpus', 'corpus': settings}, dict(self.corpus))]
         if self.training is not None:
             config = {'class': 'Train', 'network': network, 'trainer': trainer}
