@@ -10,7 +10,7 @@ from llmrec_jax.evaluation.report.markup import Markup, grouped, join, tag
 WIDTH, HEIGHT = 520.0, 330.0
 LEFT, RIGHT, TOP, BOTTOM = 56.0, 20.0, 18.0, 40.0
 LETTER, LINE = 6.2, 13.0
-ROW, NAMES = 26.0, 200.0
+ROW = 26.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,11 +79,12 @@ def difference_chart(title: str, rows: Sequence[tuple[str, str, float, float, fl
     """
     if not rows:
         return Markup('')
-    width, height = WIDTH + NAMES, TOP + ROW * len(rows) + BOTTOM
+    names = LETTER * max(len(name) for name, *_ in rows) + 24
+    width, height = WIDTH + names, TOP + ROW * len(rows) + BOTTOM
     x_ticks = ticks(min(0.0, *(low for *_, low, _ in rows)), max(0.0, *(high for *_, high in rows)))
 
     def across(value: float) -> float:
-        return NAMES + (value - x_ticks[0]) / (x_ticks[-1] - x_ticks[0]) * (width - NAMES - 3 * RIGHT)
+        return names + (value - x_ticks[0]) / (x_ticks[-1] - x_ticks[0]) * (width - names - 3 * RIGHT)
 
     bottom = height - BOTTOM
     parts = [_line(across(tick), TOP, across(tick), bottom, 'grid') for tick in x_ticks]
@@ -100,7 +101,9 @@ def difference_chart(title: str, rows: Sequence[tuple[str, str, float, float, fl
     parts.append(_line(across(0.0), TOP, across(0.0), bottom, 'zero'))
     for place, (name, kind, difference, low, high) in enumerate(rows):
         y = TOP + ROW * (place + 0.5)
-        parts.append(tag('text', name, x=NAMES - 12, y=f'{y + 4:.1f}', text_anchor='end', class_='name'))
+        parts.append(
+            tag('text', name, x=f'{names - 12:.1f}', y=f'{y + 4:.1f}', text_anchor='end', class_='name')
+        )
         parts.append(_line(across(low), y, across(high), y, 'whisker'))
         parts.append(_circle(across(difference), y, 4.2, kind))
     return _figure(title, parts, width, height)
