@@ -13,7 +13,7 @@ from typing import Any
 
 # What depends on the machine and the moment.
 MEASURED = ('seconds', 'users_per_second', 'environment', 'stages', 'serving', 'wall_seconds')
-MEASURED += ('examples_per_second', 'peak_host_bytes', 'peak_device_bytes', 'comparisons')
+MEASURED += ('examples_per_second', 'training_seconds', 'peak_host_bytes', 'peak_device_bytes', 'comparisons')
 
 
 def figures(content: Any, path: str = '') -> Iterator[tuple[str, Any]]:

@@ -18,6 +18,7 @@ ROOMS = (
     'llmrec_jax.stages',
     'llmrec_jax.inference',
     'llmrec_jax.systems',
+    'llmrec_jax.comparison',
     'tasks',
     'llmrec_jax.planning',
     'llmrec_jax.t5x',

@@ -13,8 +13,14 @@ from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.evaluation.evaluator import SystemResult
 from llmrec_jax.evaluation.recommendations import Recommendations
 
+FOLDER = 'evaluation'
 _SYSTEM_COLUMNS = ('items', 'scores', 'target_rank')
 _SECONDS = 'seconds'
+
+
+def per_user_path(stage: str, split: str, seen_items: str) -> str:
+    """Where in a workdir lies what the systems of a stage answered under one protocol."""
+    return f'{FOLDER}/{stage}/{split}_{seen_items}.npz'
 
 
 @dataclasses.dataclass(frozen=True)

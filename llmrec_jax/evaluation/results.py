@@ -11,6 +11,8 @@ from llmrec_jax import files
 from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT
 from llmrec_jax.evaluation.protocol import SPLITS, Protocol
 
+# Where in a workdir they lie.
+RESULTS_FILE = 'results.json'
 # What no system can expect to exceed, and what ranking by the corpus's own law reached on the targets drawn.
 CEILING = 'ceiling'
 LAW_ATTAINED = 'law_attained'
@@ -62,7 +64,9 @@ class Results:
         `SystemResult.as_dict` gives them. The bounds of a simulated corpus are systems too, see `BOUNDS`.
       corpus: name and statistics of the corpus.
       environment: see `environment.environment`.
-      stages: one record a stage: `name`, `seconds`, `reused`, `peak_memory_mb`.
+      stages: one record a stage: `name`, `seconds`, `reused`, `peak_memory_mb`, and its `phase`.
+      headline: the system that the run is about; None where that is not recorded.
+      floors: the systems that learn nothing.
       comparisons: paired comparisons as `Evaluator.compare` gives them.
       semantic_ids: diagnostics of the code table.
       training: e.g. steps, examples per second, best step.
@@ -79,6 +83,8 @@ class Results:
     corpus: Mapping[str, Any]
     environment: Mapping[str, Any]
     stages: Sequence[Mapping[str, Any]]
+    headline: str | None = None
+    floors: Sequence[str] = ()
     comparisons: Sequence[Mapping[str, Any]] = ()
     semantic_ids: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)

@@ -16,7 +16,7 @@ from jaxtyping import Array, Int, PyTree
 from llmrec_jax import marks
 from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.evaluation.metrics import mean_over_cases, ndcg_at_k, recall_at_k
-from llmrec_jax.evaluation.per_user import PerUserResults
+from llmrec_jax.evaluation.per_user import PerUserResults, per_user_path
 from llmrec_jax.evaluation.protocol import SEEN_ITEMS, SPLITS, one_position
 from llmrec_jax.evaluation.recommendations import Recommendations
 from llmrec_jax.evaluation.recommender import Recommender
@@ -167,7 +167,7 @@ def ranking_metrics(ranks: Int[np.ndarray, 'cases'], ks: Sequence[int]) -> dict[
 
 def lists(stage: str, split: str, seen_items: str) -> Artifact[PerUserResults]:
     """What the systems of a stage answered under one protocol."""
-    return Artifact(f'evaluation/{stage}/{split}_{seen_items}.npz', load=_load_lists, save=_save_lists)
+    return Artifact(per_user_path(stage, split, seen_items), load=_load_lists, save=_save_lists)
 
 
 def _load_lists(path: pathlib.Path) -> PerUserResults:

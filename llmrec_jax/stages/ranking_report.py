@@ -25,13 +25,20 @@ from llmrec_jax.evaluation.report.report_data import (
     ReportData,
     UserExample,
 )
-from llmrec_jax.evaluation.results import CEILING, LAW_ATTAINED, Results, metric_suffix, section
+from llmrec_jax.evaluation.results import (
+    CEILING,
+    LAW_ATTAINED,
+    RESULTS_FILE,
+    Results,
+    metric_suffix,
+    section,
+)
 from llmrec_jax.evaluation.sampled_protocol import joined_records
 from llmrec_jax.files import read_text
 from llmrec_jax.runs.artifact import place
 from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import CONFIG, Run
-from llmrec_jax.runs.stage import Stage
+from llmrec_jax.runs.stage import Phase, Stage
 from llmrec_jax.stages.baselines import CONTENT_NAMES
 from llmrec_jax.stages.corpus import CATALOGUE
 from llmrec_jax.stages.corpus import SPLITS as CORPUS_SPLITS
@@ -42,7 +49,7 @@ from llmrec_jax.training import processes
 
 LOG = logging.getLogger(__name__)
 EXAMPLE_USERS = 12
-RESULTS, REPORT = place('results.json'), place('report.html')
+RESULTS, REPORT = place(RESULTS_FILE), place('report.html')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +126,9 @@ class RankingReport:
             systems=systems,
             corpus=facts.get('corpus', {}),
             environment=environment(self.ranking.seed),
-            stages=stage_costs(done.values()),
+            stages=stage_costs(done.values(), {stage.name: stage.phase for stage in self.stages}),
+            headline=self.system,
+            floors=[*BASELINES, *CONTENT_NAMES.values()],
             comparisons=comparisons,
             semantic_ids={
                 **facts.get('item_vectors', {}),
@@ -178,8 +187,8 @@ class RankingReport:
         return ReportData(
             title=f'{self.system.upper()} on {self.corpus}',
             results=results,
-            headline=self.system,
-            floors=(*BASELINES, *CONTENT_NAMES.values()),
+            headline=results.headline,
+            floors=results.floors,
             curves=self.curves,
             pictures=self.pictures,
             examples=examples,
@@ -216,11 +225,17 @@ def _content_labels(done: Mapping[str, StageRecord]) -> dict[str, str]:
     return {name: f'{LABELS[name]} ({how})' for name in CONTENT_NAMES.values()}
 
 
-def stage_costs(records: Iterable[StageRecord]) -> list[dict[str, Any]]:
-    """What each stage took, as `Results.stages` holds it."""
+def stage_costs(records: Iterable[StageRecord], phases: Mapping[str, Phase]) -> list[dict[str, Any]]:
+    """What each stage took, as `Results.stages` holds it.
+
+    Args:
+      records: of the stages.
+      phases: by name of the stage.
+    """
     return [
         {
             'name': record.name,
+            'phase': phases[record.name],
             'seconds': record.seconds,
             'reused': record.reused,
             'peak_memory_mb': record.peak_memory_mb,

@@ -20,12 +20,20 @@ from llmrec_jax.stages.networks import Network, abstract_parameters, parameter_c
 from llmrec_jax.training import processes
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.loop import TrainResult, Validate
+from llmrec_jax.training.metrics_log import TRAINING_TIME, VALIDATION
 from llmrec_jax.training.parameter_restore import check_params, fresh_paths
 from llmrec_jax.training.trainer import CHECKPOINTS, Trainer
 
 LOG = logging.getLogger(__name__)
 OWNER = 'training_stage.json'
-PRODUCTS = (CHECKPOINTS, 'metrics.jsonl', 'validation.jsonl', 'tensorboard', 'training_input.json')
+PRODUCTS = (
+    CHECKPOINTS,
+    'metrics.jsonl',
+    VALIDATION,
+    TRAINING_TIME,
+    'tensorboard',
+    'training_input.json',
+)
 
 
 @runtime_checkable

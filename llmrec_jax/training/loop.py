@@ -45,6 +45,9 @@ class TrainResult:
       best_step: the step with the best validation; None without validation.
       best_checkpoint: its checkpoint.
       best_value: its value of the best metric.
+      training_seconds: what the steps took, over all parts of a run that was killed and went on; validation,
+        checkpoints and compilation left out, and so are steps that a kill lost. None where a part did not
+        keep it.
       wall_seconds: from the first batch of this call to the last checkpoint, compilation of the step left
         out.
       examples_per_second: trained in this call, validation and checkpoints left out; None when it made no
@@ -59,6 +62,7 @@ class TrainResult:
     best_step: int | None
     best_checkpoint: pathlib.Path | None
     best_value: float | None
+    training_seconds: float | None
     wall_seconds: float
     examples_per_second: float | None
     peak_host_bytes: int
@@ -201,6 +205,8 @@ class Loop:
         if self._validate and (last or step % config.validate_every == 0):
             best = self._judge(state, step)
         if last or best or step % config.checkpoint_every == 0 or self._stops():
+            # Before the checkpoint, so that whoever goes on from it finds the time.
+            self._log.checkpoint(step, self._seconds_of_all_parts())
             self._checkpoints.save(step, state, best=best)
 
     def _judge(self, state: TrainState, step: int) -> bool:
@@ -216,6 +222,10 @@ class Loop:
         stopping = self._config.early_stopping
         return stopping is not None and stopping.stops(self._config.best_metric, self._log.validations)
 
+    def _seconds_of_all_parts(self) -> float | None:
+        before = self._log.seconds_before
+        return None if before is None else before + self._training_seconds
+
     def _result(self, first: int, step: int, wall_seconds: float) -> TrainResult:
         best_step = self._best['step'] if self._best else None
         memory = jax.local_devices()[0].memory_stats() or {}
@@ -227,6 +237,7 @@ class Loop:
             best_step=best_step,
             best_checkpoint=self._checkpoints.path(best_step) if best_step else None,
             best_value=self._best[self._config.best_metric.name] if self._best else None,
+            training_seconds=self._seconds_of_all_parts(),
             wall_seconds=wall_seconds,
             examples_per_second=trained / self._training_seconds if trained else None,
             peak_host_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,

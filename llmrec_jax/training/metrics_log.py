@@ -16,6 +16,7 @@ from llmrec_jax import files
 from llmrec_jax.training import processes
 
 VALIDATION = 'validation.jsonl'
+TRAINING_TIME = 'training_time.jsonl'
 
 
 class JsonLines:
@@ -45,18 +46,21 @@ class JsonLines:
 
 
 class MetricsLog:
-    """Metrics under a workdir: `metrics.jsonl`, `validation.jsonl` and `tensorboard/`.
+    """Metrics under a workdir: `metrics.jsonl`, `validation.jsonl`, `training_time.jsonl` and `tensorboard/`.
 
     Process 0 alone writes them. All processes remember the validations, because all decide by them.
 
     Attributes:
       validations: rows of all validations so far, oldest first.
+      seconds_before: what training took up to the step the run goes on from, over all its parts; None where
+        nobody kept it, as for steps that another engine made.
     """
 
     def __init__(self, workdir: str | os.PathLike, last_step: int):
         """Opens the logs of `workdir`, cut back to `last_step`, the step the run goes on from."""
         self._files = _Files(pathlib.Path(workdir), last_step) if processes.is_first() else None
         self.validations = processes.from_first(lambda: list(self._files.validation.rows))
+        self.seconds_before = processes.from_first(lambda: self._files.seconds_before(last_step))
 
     def train(self, row: Mapping[str, Any]) -> None:
         """Logs the metrics of a training step."""
@@ -69,6 +73,11 @@ class MetricsLog:
         if self._files:
             self._files.log(self._files.validation, 'validation', row)
 
+    def checkpoint(self, step: int, seconds: float | None) -> None:
+        """Keeps what training took up to a step that is about to be saved; None where that is not known."""
+        if self._files:
+            self._files.time.append({'step': step, 'training_seconds': seconds})
+
     def close(self) -> None:
         """Closes all files."""
         if self._files:
@@ -79,7 +88,14 @@ class _Files:
     def __init__(self, workdir: pathlib.Path, last_step: int):
         self.training = JsonLines(workdir / 'metrics.jsonl', last_step)
         self.validation = JsonLines(workdir / VALIDATION, last_step)
+        self.time = JsonLines(workdir / TRAINING_TIME, last_step)
         self._events = tensorboardX.SummaryWriter(str(workdir / 'tensorboard'), purge_step=last_step + 1)
+
+    def seconds_before(self, step: int) -> float | None:
+        if step == 0:
+            return 0.0
+        rows = self.time.rows
+        return rows[-1]['training_seconds'] if rows and rows[-1]['step'] == step else None
 
     def log(self, lines: JsonLines, group: str, row: Mapping[str, Any]) -> None:
         lines.append(row)
@@ -91,6 +107,7 @@ class _Files:
     def close(self) -> None:
         self.training.close()
         self.validation.close()
+        self.time.close()
         self._events.close()
 
 

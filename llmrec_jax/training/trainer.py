@@ -147,7 +147,8 @@ class Trainer:
         Args:
           model: the model.
           columns: the training examples.
-          workdir: receives `checkpoints/`, `metrics.jsonl`, `validation.jsonl` and `tensorboard/`.
+          workdir: receives `checkpoints/`, `metrics.jsonl`, `validation.jsonl`, `training_time.jsonl` and
+            `tensorboard/`.
           validate: parameters (sharded over the mesh) and step to validation metrics.
 
         Raises:

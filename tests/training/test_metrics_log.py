@@ -40,9 +40,24 @@ def test_training_validation_and_tensorboard_are_kept_apart(tmp_path):
     log = MetricsLog(tmp_path, 0)
     log.train({'step': 1, 'loss': 2.0})
     log.validate({'step': 1, 'recall@10': 0.5, 'mrr': None})
+    log.checkpoint(1, 2.5)
     log.close()
     assert read_json_lines(tmp_path / 'metrics.jsonl') == [{'step': 1, 'loss': 2.0}]
     assert read_json_lines(tmp_path / 'validation.jsonl') == [{'step': 1, 'recall@10': 0.5, 'mrr': None}]
     (events,) = (tmp_path / 'tensorboard').iterdir()
     content = events.read_bytes()
     assert b'train/loss' in content and b'validation/recall_at_10' in content
+
+
+def test_the_time_of_all_parts_is_known_where_each_kept_it(tmp_path):
+    log = MetricsLog(tmp_path, 0)
+    assert log.seconds_before == 0
+    log.checkpoint(10, 2.5)
+    log.checkpoint(20, 6.0)
+    log.close()
+    for step, expected in ((20, 6.0), (10, 2.5), (30, None)):
+        part = MetricsLog(tmp_path, step)
+        assert part.seconds_before == expected
+        part.close()
+    # The step gone back to is the last that is remembered.
+    assert read_json_lines(tmp_path / 'training_time.jsonl') == [{'step': 10, 'training_seconds': 2.5}]

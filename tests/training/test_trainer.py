@@ -119,6 +119,19 @@ def test_a_finished_run_is_not_run_again(columns, tmp_path):
     second = TRAINER.fit(SmallModel(), columns, tmp_path)
     assert (second.first_step, second.final_step, second.checkpoint) == (20, 20, first.checkpoint)
     assert (tmp_path / 'metrics.jsonl').read_text() == log
+    assert second.training_seconds == first.training_seconds > 0
+
+
+def test_training_seconds_are_those_of_all_parts(columns, tmp_path):
+    first = TRAINER.fit(SmallModel(), columns, tmp_path)
+    time = tmp_path / 'training_time.jsonl'
+    # As if each part had taken minutes, beside which the next few steps are nothing.
+    time.write_text(time.read_text().replace(str(first.training_seconds), '600.0'))
+    longer = dataclasses.replace(TRAINER, steps=30).fit(SmallModel(), columns, tmp_path)
+    assert longer.first_step == 20 and 600 < longer.training_seconds < 700
+    time.unlink()
+    third = dataclasses.replace(TRAINER, steps=40).fit(SmallModel(), columns, tmp_path)
+    assert third.training_seconds is None
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint(columns, tmp_path):

@@ -26,7 +26,7 @@ def line_chart(curve: Curve) -> Markup:
         return Markup('')
     drawn = _binned(points)
     x_low, x_high = points[0][0], max(points[-1][0], points[0][0] + 1)
-    y_ticks = _ticks(min(value for _, value in drawn), max(value for _, value in drawn))
+    y_ticks = ticks(min(value for _, value in drawn), max(value for _, value in drawn))
     y_low, y_high = y_ticks[0], y_ticks[-1]
 
     def place(step: float, value: float) -> tuple[float, float]:
@@ -36,9 +36,7 @@ def line_chart(curve: Curve) -> Markup:
 
     path = ' '.join('{:.1f},{:.1f}'.format(*place(*point)) for point in drawn)
     parts = [_horizontal(tick, place(x_low, tick)[1]) for tick in y_ticks]
-    parts += [
-        _vertical(tick, place(tick, y_low)[0]) for tick in _inside(_ticks(x_low, x_high), x_low, x_high)
-    ]
+    parts += [_vertical(tick, place(tick, y_low)[0]) for tick in _inside(ticks(x_low, x_high), x_low, x_high)]
     parts.append(tag('polyline', points=path, class_='line'))
     if len(drawn) <= MAX_DOTS:
         parts += [_dot(*place(*point), 'dot') for point in drawn]
@@ -73,7 +71,7 @@ def _binned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     return [(sum(s for s, _ in part) / len(part), sum(v for _, v in part) / len(part)) for part in bins]
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def ticks(low: float, high: float) -> list[float]:
     """Round values around and between both ends."""
     if high <= low:
         margin = abs(low) / 2 or 1.0

@@ -79,6 +79,7 @@ tr.published .bar i { background: repeating-linear-gradient(45deg, var(--floor) 
 .percent { width: 46px; font-size: 12.5px; color: var(--quiet); }
 .charts, .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(340px, 100%), 1fr));
   gap: 18px; margin-top: 14px; }
+.wide { max-width: 800px; margin-top: 14px; }
 figure { margin: 0; }
 figcaption { font-weight: 600; font-size: 14px; margin-bottom: 6px; }
 figure p { margin: 6px 0 0; color: var(--quiet); font-size: 13px; }
@@ -89,6 +90,15 @@ figure p { margin: 6px 0 0; color: var(--quiet); font-size: 13px; }
 .chart .dot { fill: var(--accent); }
 .chart .best { fill: var(--ceiling); stroke: var(--card); stroke-width: 1.5; }
 .chart .mark { fill: var(--ink); font-weight: 650; }
+.chart .front { fill: none; stroke: var(--ceiling); stroke-width: 1.5; stroke-dasharray: 5 4; }
+.chart .whisker { stroke: var(--quiet); stroke-width: 1.2; }
+.chart .zero { stroke: var(--ink); stroke-width: 1; }
+.chart .floor { fill: var(--floor); }
+.chart .trained { fill: var(--accent); }
+.chart .other { fill: var(--accent); opacity: .55; }
+.chart .ring { fill: none; stroke: var(--ceiling); stroke-width: 2; }
+.chart text.name { fill: var(--ink); paint-order: stroke; stroke: var(--card); stroke-width: 3px; }
+.front { color: var(--ceiling); font-weight: 650; }
 .pictures img { width: 100%; height: auto; display: block; background: #fff; border-radius: 8px;
   border: 1px solid var(--line); }
 dl.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)); gap: 10px 22px;

@@ -35,8 +35,8 @@ def systems_table(data: ReportData, section: str) -> Markup:
     rows = []
     for system in ordered(systems, main, data.headline):
         numbers = systems[system]
-        cells = [_number(numbers, name, bold=_is_best(systems, system, name)) for name in metrics]
-        bar = _bar(numbers, main, scale, data.label(system))
+        cells = [metric_cell(numbers, name, bold=_is_best(systems, system, name)) for name in metrics]
+        bar = metric_bar(numbers, main, scale, data.label(system))
         rows.append(row([_name(system, data), bar, *cells, _speed(numbers)], class_=kind(system, data)))
     if section == 'test':
         rows += [_published(published, metrics, main, scale) for published in data.published]
@@ -52,7 +52,7 @@ def catalogue_table(data: ReportData, section: str) -> Markup:
         return Markup('')
     rows = [
         row(
-            [tag('strong', data.label(system)), *(_number(systems[system], name) for name in metrics)],
+            [tag('strong', data.label(system)), *(metric_cell(systems[system], name) for name in metrics)],
             class_=kind(system, data),
         )
         for system in ordered(systems, f'recall@{k}', data.headline)
@@ -102,7 +102,8 @@ def _share(value: float, scale: float) -> float:
     return 100 * min(value / scale, 1.0) if scale > 0 else 0.0
 
 
-def _bar(numbers: Mapping[str, Any], main: str, scale: float, called: str) -> Markup:
+def metric_bar(numbers: Mapping[str, Any], main: str, scale: float, called: str) -> Markup:
+    """The main metric as a bar with its interval as a line, and as a share of what a whole bar stands for."""
     parts = [tag('i', style=f'width:{_share(numbers[main], scale):.1f}%')]
     if main in numbers.get('intervals', {}):
         low, high = (_share(end, scale) for end in numbers['intervals'][main])
@@ -112,7 +113,7 @@ def _bar(numbers: Mapping[str, Any], main: str, scale: float, called: str) -> Ma
     return tag('div', bar, tag('span', percent, class_='percent'), class_='barcell')
 
 
-def _number(numbers: Mapping[str, Any], metric: str, *, bold: bool = False) -> Markup:
+def metric_cell(numbers: Mapping[str, Any], metric: str, *, bold: bool = False) -> Markup:
     """The value, with its interval below where there is one."""
     if metric not in numbers:
         return tag('span', '–', class_='quiet')
@@ -133,8 +134,8 @@ def _published(published: PublishedRow, metrics: Sequence[str], main: str, scale
     badge = tag('span', 'published, not measured here', class_='badge')
     name = join((tag('strong', published.system), ' ', badge, tag('small', published.source)))
     has_bar = main in published.metrics
-    bar = _bar(published.metrics, main, scale, published.system) if has_bar else '–'
-    cells = [_number(published.metrics, metric) for metric in metrics]
+    bar = metric_bar(published.metrics, main, scale, published.system) if has_bar else '–'
+    cells = [metric_cell(published.metrics, metric) for metric in metrics]
     return row([name, bar, *cells, '–'], class_='published')
 
 
