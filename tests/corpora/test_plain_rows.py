@@ -33,8 +33,8 @@ def test_plain_rows_are_read_whole(separator, end):
     'odd',
     [
         b'\n', b'7,2,3.5\n', b'7,2,3.5,1,\n', b'"7",2,3.5,1\n', b' 7,2,3.5,1\n', b'7,2,nan,1\n',
-        b'7,2,3.5,0x1\n', b'7,2,,1\n', b'7,2,3.5,1_0\n', b'7,2,3.5,1.0\n', b'7,2,3.5,9223372036854775808\n', b'7,2,3-5,1\n',
-        b'7,2,3.5\r,1\n', b'7,2,3.5,1\r\r\n', b'\xef\xbb\xbf7,2,3.5,1\n', b'7,2,1e1,1\n',
+        b'7,2,3.5,0x1\n', b'7,2,,1\n', b'7,2,3.5,1_0\n', b'7,2,3.5,1.0\n', b'7,2,3.5,9223372036854775808\n',
+        b'7,2,3-5,1\n', b'7,2,3.5\r,1\n', b'7,2,3.5,1\r\r\n', b'\xef\xbb\xbf7,2,3.5,1\n', b'7,2,1e1,1\n',
     ],
 )  # fmt: skip
 def test_what_is_not_plain_is_left_to_the_reader_of_lines(odd, monkeypatch):

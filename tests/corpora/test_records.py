@@ -10,6 +10,7 @@ from llmrec_jax.corpora.tfds_builder import SPLIT, CorpusConfig, _record_order
 from tests.corpora.test_prepare import Oddities
 
 CORPUS = Oddities().build()
+ITEM_COLUMNS = ('item_id', 'title', 'brand', 'description', 'price')
 
 
 def encoded_by_tfds(table: str, records: list[dict], data_dir) -> list[tf.train.Example]:
