@@ -143,10 +143,10 @@ class GlobalTemporal(Rule):
         Raises:
           ValueError: further, when the corpus has no clock, or a part is empty.
         """
-        if not has_clock(corpus) or not len(corpus.events):
+        if not has_clock(corpus):
             raise ValueError(
-                f'GlobalTemporal: {corpus.name} has no events or no clock, only the order of each history; '
-                'take a split of each user, as LeaveLastOut or UserTemporal'
+                f'GlobalTemporal: {corpus.name} has no clock, only the order of each history; take a split '
+                'of each user, as LeaveLastOut or UserTemporal'
             )
         times = corpus.events.timestamp
         first, second = (self._moment(field, times) for field in ('validation_from', 'test_from'))
