@@ -18,6 +18,7 @@ RUNTIME = [
     'tensorstore>=0.1.86',
     'jaxtyping>=0.3.11,<0.4',
     'numpy>=2.1',
+    'pyarrow>=26,<27',
     'scipy>=1.14',
     'scikit-learn>=1.6',
     'gin-config==0.5.0',

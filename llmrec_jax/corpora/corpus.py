@@ -1,19 +1,33 @@
 """The one schema that every corpus is brought into: items, users, events."""
 
 import dataclasses
+import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from llmrec_jax.corpora.text_column import CHUNK, TextColumn
 
-def _set_columns(table: Any, dtypes: Mapping[str, type]) -> None:
-    """Gives numeric columns of a frozen table their dtype and checks that all columns are equally long."""
+
+def _set_columns(table: Any, texts: Sequence[str], dtypes: Mapping[str, type]) -> None:
+    """Gives the columns of a frozen table their form, and checks that they are equally long.
+
+    Texts become columns of texts, whatever sequence was given; numbers become arrays of their dtype, which
+    are read-only, because what is made from a corpus names it by its content.
+    """
+    for name in texts:
+        try:
+            object.__setattr__(table, name, TextColumn.of(getattr(table, name)))
+        except ValueError as error:
+            raise ValueError(f'{type(table).__name__}.{name}: {error}') from error
     for name, dtype in dtypes.items():
-        object.__setattr__(table, name, np.asarray(getattr(table, name), dtype))
+        column = np.asarray(getattr(table, name), dtype).view()
+        column.flags.writeable = False
+        object.__setattr__(table, name, column)
     lengths = {field.name: len(getattr(table, field.name)) for field in dataclasses.fields(table)}
     if len(set(lengths.values())) > 1:
         raise ValueError(
@@ -21,12 +35,15 @@ def _set_columns(table: Any, dtypes: Mapping[str, type]) -> None:
         )
 
 
-def _take(column: list | np.ndarray, rows: np.ndarray) -> list | np.ndarray:
-    return column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows.tolist()]
-
-
-def _take_rows(table: Any, rows: np.ndarray) -> Any:
+def take_rows(table: Any, rows: Int[np.ndarray, 'chosen']) -> Any:
+    """A table of columns, such as `Items`, with the rows at `rows` in that order."""
     return type(table)(*(_take(getattr(table, field.name), rows) for field in dataclasses.fields(table)))
+
+
+def _take(column: Any, rows: np.ndarray) -> Any:
+    if isinstance(column, TextColumn):
+        return column.take(rows)
+    return column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows.tolist()]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,25 +59,25 @@ class Items:
       price: in the source's currency, as float32; NaN where unknown.
 
     Raises:
-      ValueError: when the columns differ in length.
+      ValueError: when the columns differ in length, or a row of a text is none.
     """
 
-    item_id: list[str]
-    title: list[str]
-    brand: list[str]
+    item_id: Sequence[str]
+    title: Sequence[str]
+    brand: Sequence[str]
     categories: list[tuple[str, ...]]
-    description: list[str]
+    description: Sequence[str]
     price: Float[np.ndarray, 'items']
 
     def __post_init__(self):
-        _set_columns(self, {'price': np.float32})
+        _set_columns(self, ('item_id', 'title', 'brand', 'description'), {'price': np.float32})
 
     def __len__(self) -> int:
         return len(self.item_id)
 
     def take(self, rows: Int[np.ndarray, 'chosen']) -> 'Items':
         """The items at `rows`, in that order."""
-        return _take_rows(self, rows)
+        return take_rows(self, rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,21 +89,21 @@ class Users:
       profile: what is known of the user, in words; '' where nothing is.
 
     Raises:
-      ValueError: when the columns differ in length.
+      ValueError: when the columns differ in length, or a row of a text is none.
     """
 
-    user_id: list[str]
-    profile: list[str]
+    user_id: Sequence[str]
+    profile: Sequence[str]
 
     def __post_init__(self):
-        _set_columns(self, {})
+        _set_columns(self, ('user_id', 'profile'), {})
 
     def __len__(self) -> int:
         return len(self.user_id)
 
     def take(self, rows: Int[np.ndarray, 'chosen']) -> 'Users':
         """The users at `rows`, in that order."""
-        return _take_rows(self, rows)
+        return take_rows(self, rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,25 +119,26 @@ class Events:
       review: the review's text; '' where there is none.
 
     Raises:
-      ValueError: when the columns differ in length.
+      ValueError: when the columns differ in length, or a row of a text is none.
     """
 
     user: Int[np.ndarray, 'events']
     item: Int[np.ndarray, 'events']
     timestamp: Int[np.ndarray, 'events']
     rating: Float[np.ndarray, 'events']
-    summary: list[str]
-    review: list[str]
+    summary: Sequence[str]
+    review: Sequence[str]
 
     def __post_init__(self):
-        _set_columns(self, {'user': np.int64, 'item': np.int64, 'timestamp': np.int64, 'rating': np.float32})
+        numbers = {'user': np.int64, 'item': np.int64, 'timestamp': np.int64, 'rating': np.float32}
+        _set_columns(self, ('summary', 'review'), numbers)
 
     def __len__(self) -> int:
         return len(self.user)
 
     def take(self, rows: Int[np.ndarray, 'chosen']) -> 'Events':
         """The events at `rows`, in that order."""
-        return _take_rows(self, rows)
+        return take_rows(self, rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,10 +169,10 @@ class Corpus:
             object.__setattr__(self, 'provenance', json.loads(json.dumps(dict(self.provenance))))
         except TypeError as error:
             raise ValueError(f'corpus {self.name!r}: the provenance is not JSON ({error})') from error
-        order = self.events.user
-        if len(order) and (np.diff(order) < 0).any():
+        user, timestamp = self.events.user, self.events.timestamp
+        if (user[1:] < user[:-1]).any():
             raise ValueError(f'corpus {self.name!r}: events must be sorted by user')
-        backwards = np.flatnonzero((np.diff(order) == 0) & (np.diff(self.events.timestamp) < 0))
+        backwards = np.flatnonzero((user[1:] == user[:-1]) & (timestamp[1:] < timestamp[:-1]))
         if len(backwards):
             raise ValueError(
                 f'corpus {self.name!r}: events must be sorted by time within each user, '
@@ -177,13 +195,29 @@ class Corpus:
 
     def fingerprint(self) -> str:
         """sha256 over every column, so that whatever was made from a corpus can name it."""
+        return self._sha256
+
+    @functools.cached_property
+    def _sha256(self) -> str:
         digest = hashlib.sha256(self.name.encode())
         for table in (self.items, self.users, self.events):
             for field in dataclasses.fields(table):
-                column = getattr(table, field.name)
                 digest.update(field.name.encode())
-                if isinstance(column, np.ndarray):
-                    digest.update(np.ascontiguousarray(column).tobytes())
-                else:
-                    digest.update(json.dumps(column).encode())
+                for part in _content(getattr(table, field.name)):
+                    digest.update(part)
         return digest.hexdigest()
+
+
+def _content(column: Any) -> Iterator[bytes | np.ndarray]:
+    """The bytes of a column in parts: an array's own, and of others the JSON of the list of all rows."""
+    if isinstance(column, np.ndarray):
+        yield np.ascontiguousarray(column)
+        return
+    yield b'['
+    rows, known = len(column), ''
+    for start in range(0, rows, CHUNK):
+        stop = min(start + CHUNK, rows)
+        if not (known and stop - start == CHUNK and isinstance(column, TextColumn) and column.is_constant):
+            known = json.dumps(list(column[start:stop]))[1:-1]
+        yield ((', ' if start else '') + known).encode()
+    yield b']'

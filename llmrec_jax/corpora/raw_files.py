@@ -4,17 +4,22 @@ Files that are published together are a zip archive, or the directory unpacked f
 """
 
 import ast
+import contextlib
 import dataclasses
 import gzip
 import hashlib
+import io
 import json
+import os
+import time
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-_CHUNK = 1 << 20
+_SETTLED_NS = 2_000_000_000
+_SHA256: dict[tuple[int, ...], str] = {}
 
 
 def existing_file(path: Path, what: str, mend: str) -> Path:
@@ -29,12 +34,20 @@ def existing_file(path: Path, what: str, mend: str) -> Path:
 
 
 def file_sha256(path: Path) -> str:
-    """The sha256 of a file's bytes, in hex."""
-    digest = hashlib.sha256()
+    """The sha256 of a file's bytes, in hex.
+
+    A file that has not changed since it was last read by this process is not read again.
+    """
+    status = os.stat(path)
+    version = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    if version in _SHA256:
+        return _SHA256[version]
     with open(path, 'rb') as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        digest = hashlib.file_digest(file, 'sha256').hexdigest()
+    # What was written a moment ago may be written again within one tick of the file system's clock.
+    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NS:
+        _SHA256[version] = digest
+    return digest
 
 
 def bad_line(path: Path | str, line: int, problem: str, expected: str) -> NoReturn:
@@ -134,6 +147,16 @@ class Archive:
         """Where a member lies, for messages: the path in the archive follows the archive's own."""
         return self.path / f'{self.prefix}{member}'
 
+    @contextlib.contextmanager
+    def opened(self, member: str) -> Iterator[io.BufferedIOBase]:
+        """The bytes of one member."""
+        if not self.is_zip:
+            with open(self.path / member, 'rb') as stream:
+                yield stream
+            return
+        with zipfile.ZipFile(self.path) as archive, archive.open(f'{self.prefix}{member}') as stream:
+            yield stream
+
     def lines(self, member: str, encoding: str) -> Iterator[tuple[int, str]]:
         """Yields (line number from 1, line without its end) of one member.
 
@@ -144,7 +167,7 @@ class Archive:
             yield from numbered_lines(self.path / member, encoding)
             return
         try:
-            with zipfile.ZipFile(self.path) as archive, archive.open(f'{self.prefix}{member}') as stream:
+            with self.opened(member) as stream:
                 yield from decoded_lines(stream, str(self.path_of(member)), encoding)
         except (zipfile.BadZipFile, EOFError, zlib.error) as error:
             raise ValueError(
