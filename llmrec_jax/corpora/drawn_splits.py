@@ -8,7 +8,7 @@ from jaxtyping import Int
 
 from llmrec_jax.corpora.corpus import Corpus
 from llmrec_jax.corpora.source import one_of
-from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, Rule, SplitRule, check_shares, is_default
+from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitDefaults, SplitRule, check_shares, is_default
 from llmrec_jax.corpora.splits import GIVEN, GIVEN_EVENTS, TEST, TRAIN, VALIDATION, Cut
 from llmrec_jax.subsets import draw_rows
 
@@ -17,7 +17,7 @@ _FEWEST_OF_A_USER = 2
 
 
 @dataclasses.dataclass(frozen=True)
-class ByUser(Rule):
+class ByUser(SplitDefaults):
     """Some users test and some validate, of whom training knows nothing (KAR splits users 9:1).
 
     The first part of such a user's events is given as the history; rankings ask for the event after it.
@@ -73,7 +73,7 @@ class ByUser(Rule):
 
 
 @dataclasses.dataclass(frozen=True)
-class RandomEvents(Rule):
+class RandomEvents(SplitDefaults):
     """Events test and validate at random, each user and each item kept in training (LLM-Rec; P5's ratings).
 
     A history is all that training knows of the user, later events too: time is not respected, which `overlap`
@@ -110,7 +110,7 @@ class RandomEvents(Rule):
 
 
 @dataclasses.dataclass(frozen=True)
-class FewShot(Rule):
+class FewShot(SplitDefaults):
     """What another rule holds out, and a share of what it leaves to learn from.
 
     Histories at the time of asking stay as they are: what is given is not learned from.

@@ -3,11 +3,11 @@
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from llmrec_jax.corpora.clock import has_clock
 from llmrec_jax.corpora.corpus import Corpus
-from llmrec_jax.corpora.splits import GIVEN_EVENTS, TEST, TRAIN, VALIDATION, Cut
+from llmrec_jax.corpora.splits import GIVEN, GIVEN_EVENTS, TEST, TRAIN, VALIDATION, Cut
 
 
 def split_facts(corpus: Corpus, cut: Cut) -> dict[str, Any]:
@@ -28,11 +28,10 @@ def split_facts(corpus: Corpus, cut: Cut) -> dict[str, Any]:
       corpus: that is split.
       cut: by a rule.
     """
-    events = corpus.events
-    training = np.flatnonzero(cut.roles == TRAIN)
-    counts = np.bincount(cut.roles, minlength=4)
-    known = {
-        name: np.bincount(column[training], minlength=size)[column[cut.test]] > 0
+    events, training = corpus.events, cut.roles == TRAIN
+    parts = {'train': TRAIN, 'validation': VALIDATION, 'test': TEST, 'given': GIVEN}
+    cold = {
+        name: _mean(~_occurring(column[training], size)[column[cut.test]])
         for name, column, size in (
             ('users', events.user, len(corpus.users)),
             ('items', events.item, len(corpus.items)),
@@ -43,28 +42,31 @@ def split_facts(corpus: Corpus, cut: Cut) -> dict[str, Any]:
         later = _later_share(events.timestamp[training], events.timestamp[cut.test])
         held = _histories_with_later_events(corpus, cut)
     return {
-        'events_by_part': {
-            'train': int(counts[TRAIN]),
-            'validation': int(counts[VALIDATION]),
-            'test': int(counts[TEST]),
-            'given': int(counts[3]),
-        },
+        'events_by_part': {name: int(np.count_nonzero(cut.roles == part)) for name, part in parts.items()},
         'asked': {'validation': len(cut.validation), 'test': len(cut.test)},
         'overlap': {
             'training_later_than_test': None if later is None else _mean(later),
             'tests_with_later_training': None if later is None else _mean(later > 0),
             'histories_with_later_events': held,
-            'cold_users': _mean(~known['users']),
-            'cold_items': _mean(~known['items']),
+            'cold_users': cold['users'],
+            'cold_items': cold['items'],
         },
     }
+
+
+def _occurring(values: Int[np.ndarray, 'training'], size: int) -> Bool[np.ndarray, 'size']:
+    """Which of the numbers below `size` are among the values."""
+    found = np.zeros(size, bool)
+    found[values] = True
+    return found
 
 
 def _later_share(
     training: Int[np.ndarray, 'training'], asked: Int[np.ndarray, 'asked']
 ) -> Float[np.ndarray, 'asked']:
-    """Of each time that is asked for, the share of the training times after it."""
-    after = len(training) - np.searchsorted(np.sort(training), asked, side='right')
+    """Of each time that is asked for, the share of the training times after it; sorts these in place."""
+    training.sort()
+    after = len(training) - np.searchsorted(training, asked, side='right')
     return after / max(len(training), 1)
 
 

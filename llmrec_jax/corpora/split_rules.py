@@ -48,7 +48,7 @@ class SplitRule(Protocol):
         """
 
 
-class Rule:
+class SplitDefaults:
     """What most rules have in common."""
 
     whole_histories: ClassVar[bool] = True
@@ -56,7 +56,7 @@ class Rule:
 
 
 @dataclasses.dataclass(frozen=True)
-class LeaveLastOut(Rule):
+class LeaveLastOut(SplitDefaults):
     """The last event of a user tests, the last but one validates; see `splits.leave_last_out`."""
 
     name: ClassVar[str] = 'leave_last_out'
@@ -72,7 +72,7 @@ LEAVE_LAST_OUT = LeaveLastOut()
 
 
 @dataclasses.dataclass(frozen=True)
-class UserTemporal(Rule):
+class UserTemporal(SplitDefaults):
     """The last share of each user's events tests, the share before it validates; at least one event each.
 
     Users with fewer than three events are in training alone. Rankings ask for the first event of each part,
@@ -103,7 +103,7 @@ class UserTemporal(Rule):
 
 
 @dataclasses.dataclass(frozen=True)
-class GlobalTemporal(Rule):
+class GlobalTemporal(SplitDefaults):
     """Everything before one moment is learned from, everything from a second one on tests.
 
     Rankings ask for the first event of a user in each period that has an earlier one. A user who came in
@@ -143,10 +143,10 @@ class GlobalTemporal(Rule):
         Raises:
           ValueError: further, when the corpus has no clock, or a part is empty.
         """
-        if not has_clock(corpus) or not len(corpus.events):
+        if not has_clock(corpus):
             raise ValueError(
-                f'GlobalTemporal: {corpus.name} has no events or no clock, only the order of each history; '
-                'take a split of each user, as LeaveLastOut or UserTemporal'
+                f'GlobalTemporal: {corpus.name} has no clock, only the order of each history; take a split '
+                'of each user, as LeaveLastOut or UserTemporal'
             )
         times = corpus.events.timestamp
         first, second = (self._moment(field, times) for field in ('validation_from', 'test_from'))

@@ -10,7 +10,7 @@ import zipfile
 import zlib
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from llmrec_jax import files
 from llmrec_jax.corpora.corpus import Corpus
@@ -117,19 +117,19 @@ class Cut:
     def splits(self, corpus: Corpus) -> Splits:
         """The three parts as sequences of items."""
         offsets, users = corpus.user_offsets, np.arange(len(corpus.users))
-        train = _of_users(corpus, np.flatnonzero(self.roles == TRAIN))
 
         def cases(targets: np.ndarray) -> RankingCases:
             user = corpus.events.user[targets]
             if self.histories == EARLIER:
                 lengths = targets - offsets[user]
-                items = corpus.events.item[runs(offsets[user], lengths)]
-                histories = Sequences(items, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+                bounds = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+                histories = Sequences(corpus.events.item[runs(offsets[user], lengths)], bounds)
             else:
-                known = _of_users(corpus, np.flatnonzero((self.roles == TRAIN) | (self.roles == GIVEN)))
+                known = _of_users(corpus, (self.roles == TRAIN) | (self.roles == GIVEN))
                 histories = RankingCases(users, known, users).select(user).histories
             return RankingCases(user, histories, corpus.events.item[targets])
 
+        train = _of_users(corpus, self.roles == TRAIN)
         return Splits(train, cases(self.validation), cases(self.test))
 
 
@@ -151,21 +151,21 @@ def cut_ends(corpus: Corpus, validation: Int[np.ndarray, 'users'], test: Int[np.
       validation: how many events of each user validate; at least one, and what is left at least one.
       test: how many test, behind those.
     """
-    offsets = corpus.user_offsets
-    lengths = np.diff(offsets)
-    asked = lengths >= MIN_EVENTS
-    validation, test = np.where(asked, validation, 0), np.where(asked, test, 0)
-    kept = lengths - validation - test
-    parts = np.stack([kept, validation, test], axis=1)
-    roles = np.repeat(np.tile(np.array([TRAIN, VALIDATION, TEST], np.int8), len(lengths)), parts.reshape(-1))
-    first = (offsets[:-1] + kept)[asked]
-    return Cut(roles, first, first + validation[asked])
+    starts, lengths = corpus.user_offsets[:-1], np.diff(corpus.user_offsets)
+    users = np.flatnonzero(lengths >= MIN_EVENTS)
+    last = (starts + lengths - test)[users]
+    first = last - validation[users]
+    # Of all events only the ends are touched, since there may be many.
+    roles = np.full(len(corpus.events), TRAIN, np.int8)
+    roles[runs(first, validation[users])] = VALIDATION
+    roles[runs(last, test[users])] = TEST
+    return Cut(roles, first, last)
 
 
-def _of_users(corpus: Corpus, rows: Int[np.ndarray, 'chosen']) -> Sequences:
+def _of_users(corpus: Corpus, chosen: Bool[np.ndarray, 'events']) -> Sequences:
     """The items of some events, in their order, user by user."""
-    counts = np.bincount(corpus.events.user[rows], minlength=len(corpus.users))
-    return Sequences(corpus.events.item[rows], np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+    before = np.concatenate([[0], np.cumsum(chosen)])
+    return Sequences(corpus.events.item[chosen], before[corpus.user_offsets])
 
 
 def save_splits(splits: Splits, path: str | os.PathLike) -> None:

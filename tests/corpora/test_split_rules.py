@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 
-from llmrec_jax.corpora.clock import POSITION
+from llmrec_jax.corpora.clock import POSITION, has_clock
 from llmrec_jax.corpora.corpus import Corpus, Events, Items, Users
 from llmrec_jax.corpora.drawn_splits import ByUser, FewShot, RandomEvents
 from llmrec_jax.corpora.split_facts import split_facts
@@ -181,7 +181,7 @@ def test_by_user_training_knows_nobody_who_is_asked():
 
 def test_random_events_keep_each_user_and_item_in_training_and_give_it_as_history():
     rng = np.random.default_rng(0)
-    corpus = corpus_at([list(range(20))] * 30, rng.integers(0, 50, 600).tolist())
+    corpus = corpus_at([list(range(0, 60, 3))] * 30, rng.integers(0, 50, 600).tolist())
     cut = RandomEvents(0.1, 0.1, seed=2).cut(corpus)
     assert np.bincount(cut.roles).tolist() == [480, 60, 60]
     splits = cut.splits(corpus)
@@ -225,8 +225,13 @@ def test_a_corpus_that_cannot_be_split_so_is_told(rule, times, told):
         split_by(rule, corpus_at(times))
 
 
-def test_time_needs_a_clock():
-    with pytest.raises(ValueError, match='or no clock'):
+def test_positions_are_no_times_whether_a_source_says_so_or_not():
+    counted = corpus_at([[1, 2, 3], [1, 2]])
+    assert not has_clock(counted) and not has_clock(corpus_at(TIMES, timestamps=POSITION))
+    assert has_clock(corpus_at(TIMES)) and has_clock(corpus_at([[1, 2, 3], [2, 3]]))
+    with pytest.raises(ValueError, match='no clock'):
+        GlobalTemporal().cut(counted)
+    with pytest.raises(ValueError, match='no clock'):
         GlobalTemporal().cut(corpus_at(TIMES, timestamps=POSITION))
 
 

@@ -31,7 +31,7 @@ def corpus_of(
         events=Events(
             np.repeat(np.arange(len(histories)), lengths),
             np.concatenate([np.asarray(history, np.int64) for history in histories]),
-            np.concatenate([np.arange(length) for length in lengths]),
+            np.concatenate([60 * np.arange(length) for length in lengths]),
             np.asarray([1 + row % 5 for row in range(count)] if stars is None else stars, np.float32),
             [f'headline {row}' if review else '' for row, review in enumerate(reviews)],
             reviews,
