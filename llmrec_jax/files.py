@@ -12,6 +12,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 from collections.abc import Iterator
 from typing import BinaryIO, TextIO
@@ -95,7 +96,8 @@ def replace_folder(complete: pathlib.Path, directory: pathlib.Path) -> None:
 
 def check_local(name: str, path: str | os.PathLike) -> None:
     """Raises a ValueError that names the setting, unless `path` is one of a file system."""
-    if '://' in os.fspath(path):
+    # `pathlib` makes one slash of the two.
+    if re.match(r'[A-Za-z][\w+.-]*:/', os.fspath(path)):
         raise ValueError(
             f'{name}={path}: files are written to a file system; mount the bucket, and name the folder'
         )

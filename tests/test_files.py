@@ -135,3 +135,14 @@ def test_errors_of_other_files_and_of_connections_stay(tmp_path):
         with pytest.raises(type(error)) as caught, files.written_whole(tmp_path / 'out'):
             raise error
         assert caught.value is error
+
+
+@pytest.mark.parametrize('path', ['gs://bucket/x', 's3://bucket/x', pathlib.Path('gs://bucket/x')])
+def test_a_bucket_is_no_folder_to_write_to(path):
+    with pytest.raises(ValueError, match='--output=.*mount the bucket'):
+        files.check_local('--output', path)
+
+
+@pytest.mark.parametrize('path', ['runs/x', '/a:b/c', 'a:b', pathlib.Path('runs')])
+def test_a_folder_is(path):
+    files.check_local('--output', path)

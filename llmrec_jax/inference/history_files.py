@@ -51,7 +51,7 @@ class HistoryFile:
         """
         bad = [line for line in self.lines(row_of) if isinstance(line, BadLine)]
         if bad:
-            more = f' ({len(bad) - 1} more lines are wrong)' if len(bad) > 1 else ''
+            more = f' ({len(bad)} lines are wrong)' if len(bad) > 1 else ''
             raise ValueError(f'{bad[0].reason}{more}; --errors=skip answers the other lines')
 
 

@@ -4,6 +4,7 @@ import builtins
 import collections.abc
 import contextlib
 import dataclasses
+import functools
 import inspect
 import os
 import pathlib
@@ -119,6 +120,7 @@ def _target(selector: str, parameter: str) -> Target | None:
     return None if plain else Target(f'{wrapped.__name__}.{parameter}', hint)
 
 
+@functools.cache
 def _hints(wrapped: Any) -> dict[str, Any]:
     """The annotations of a configurable's parameters; without those that name what is not imported."""
     if dataclasses.is_dataclass(wrapped):

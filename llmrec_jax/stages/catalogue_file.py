@@ -6,6 +6,7 @@ import pathlib
 
 from llmrec_jax import files
 from llmrec_jax.corpora.corpus import Items
+from llmrec_jax.corpora.raw_files import numbered_lines
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,15 +42,14 @@ def load_catalogue(path: pathlib.Path) -> ShownItems:
       ValueError: naming the line that is damaged.
     """
     columns: tuple[list, list, list] = ([], [], [])
-    with path.open(encoding='utf-8') as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                item = json.loads(line)
-                row = (item['item_id'], item['title'], tuple(item['categories']))
-            except (json.JSONDecodeError, KeyError, TypeError) as error:
-                raise ValueError(
-                    f'{path}, line {number}: not an item ({error}); delete it and run the corpus stage again'
-                ) from error
-            for column, value in zip(columns, row, strict=True):
-                column.append(value)
+    for number, line in numbered_lines(path):
+        try:
+            item = json.loads(line)
+            row = (item['item_id'], item['title'], tuple(item['categories']))
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise ValueError(
+                f'{path}, line {number}: not an item ({error}); delete it and run the corpus stage again'
+            ) from error
+        for column, value in zip(columns, row, strict=True):
+            column.append(value)
     return ShownItems(*columns)

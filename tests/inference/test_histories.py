@@ -127,7 +127,7 @@ def test_a_damaged_gzip_is_named(tmp_path):
 
 def test_before_any_work_the_first_wrong_line_is_told_and_how_many_there_are():
     histories = HistoryFile(io.BufferedReader(io.BytesIO(GOOD + b'\n[]\n{\n')), 'standard input')
-    with pytest.raises(ValueError, match=r'standard input, line 2: a list.*1 more lines.*--errors=skip'):
+    with pytest.raises(ValueError, match=r'standard input, line 2: a list.*2 lines are wrong.*--errors=skip'):
         histories.check(ROWS)
 
 

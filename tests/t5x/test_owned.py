@@ -11,8 +11,8 @@ from llmrec_jax.ownership.gate import found_at
 from llmrec_jax.ownership.lock import InUseError, in_folder
 from llmrec_jax.ownership.owner import Owner
 from llmrec_jax.runs.artifact import json_artifact
-from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
+from llmrec_jax.runs.system import System
 from llmrec_jax.t5x.prepared_run import PreparedRun
 
 WORDS = json_artifact('words.json')
@@ -39,21 +39,20 @@ class Train(Stage):
         raise NotImplementedError
 
 
-@dataclasses.dataclass(frozen=True)
-class Trained:
-    workdir: object
-
-    @property
-    def run(self):
-        return Run(self.workdir)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Trained(System):
+    name: str = 'trained'
 
     def stages(self):
         return [Prepare(), Train()]
 
+    def report(self, run, records):
+        raise NotImplementedError
+
 
 def run_of(workdir, checkpoints):
     prepared = PreparedRun(None if checkpoints is None else str(checkpoints))
-    prepared.__dict__['system'] = Trained(workdir)
+    prepared.__dict__['system'] = Trained(workdir=str(workdir))
     return prepared.run
 
 

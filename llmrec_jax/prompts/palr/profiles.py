@@ -12,6 +12,7 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from llmrec_jax.corpora.raw_files import numbered_lines
 from llmrec_jax.files import text_written_whole
 
 
@@ -85,17 +86,16 @@ def load_profiles(path: str | os.PathLike) -> Profiles:
     """
     users: dict[int, UserProfile] = {}
     corpus = ''
-    with pathlib.Path(path).open(encoding='utf-8') as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                record = json.loads(line)
-                if number == 1:
-                    corpus = record['corpus']
-                    continue
-                record['keywords'] = {word: tuple(items) for word, items in record['keywords'].items()}
-                users[record['user']] = UserProfile(**record)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ValueError(
-                    f'{path}, line {number}: no profile ({error}); delete the file and write them again'
-                ) from error
+    for number, line in numbered_lines(pathlib.Path(path)):
+        try:
+            record = json.loads(line)
+            if number == 1:
+                corpus = record['corpus']
+                continue
+            record['keywords'] = {word: tuple(items) for word, items in record['keywords'].items()}
+            users[record['user']] = UserProfile(**record)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f'{path}, line {number}: no profile ({error}); delete the file and write them again'
+            ) from error
     return Profiles(corpus, users)

@@ -1,5 +1,7 @@
 """The whole road on the tiny shop, as a user walks it, with a network that has no time to learn."""
 
+import codecs
+import gzip
 import json
 import shutil
 import subprocess
@@ -140,6 +142,25 @@ def test_inference_names_the_line_that_is_wrong(finished, tmp_path, capsys, line
         infer.main([*SHORT, f'--gin.WORKDIR={finished}', f'--input={source}', f'--output={answer}'])
     assert message in capsys.readouterr().err
     assert answer.read_text() == 'what was there'
+
+
+def test_inference_answers_the_right_lines_and_keeps_the_wrong_ones_apart(finished, tmp_path):
+    item = json.loads((finished / 'catalogue.jsonl').read_text(encoding='utf-8').splitlines()[0])['item_id']
+    lines = [{'user_id': 'é', 'history': [item]}, {'user_id': 7, 'history': [item]}, {'history': [item]}]
+    source, answer = tmp_path / 'histories.jsonl', tmp_path / 'answers.jsonl'
+    content = codecs.BOM_UTF8 + '\n\n'.join(map(json.dumps, lines)).encode()
+    source.write_bytes(gzip.compress(content))
+    flags = [*SHORT, f'--gin.WORKDIR={finished}', f'--input={source}', f'--output={answer}']
+    infer.main([*flags, '--errors=skip'])
+    answers = [json.loads(line) for line in answer.read_text(encoding='utf-8').splitlines()]
+    assert [one['user_id'] for one in answers] == ['é', '']
+    (wrong,) = map(json.loads, (tmp_path / 'answers.jsonl.errors.jsonl').read_text().splitlines())
+    assert (wrong['line'], json.loads(wrong['text'])) == (3, lines[1])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        'answers.jsonl',
+        'answers.jsonl.errors.jsonl',
+        'histories.jsonl',
+    ]
 
 
 def test_a_named_checkpoint_answers_wherever_it_was_trained(finished, tmp_path, capsys):
