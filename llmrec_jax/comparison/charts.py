@@ -57,13 +57,14 @@ def cost_chart(title: str, unit: str, points: Sequence[CostPoint], *, less_is_be
     parts = [_horizontal(tick, up(tick)) for tick in y_ticks]
     parts += [_below(said, x) for said, x in x_ticks]
     parts.append(_front([(across(p.cost), up(p.quality)) for p in points if p.on_front], less_is_better))
+    # Before the points, which the names must not cover.
+    parts += _labels([(point.name, across(point.cost), up(point.quality)) for point in points])
     for point in points:
         x = across(point.cost)
         parts.append(_line(x, up(point.low), x, up(point.high), 'whisker'))
         parts.append(_circle(x, up(point.quality), 4.2, point.kind))
         if point.on_front:
             parts.append(_circle(x, up(point.quality), 7.5, 'ring'))
-    parts += _labels([(point.name, across(point.cost), up(point.quality)) for point in points])
     direction = 'less is better' if less_is_better else 'more is better'
     axis = f'{unit + ", " if unit else ""}{direction}'
     parts.append(tag('text', axis, x=WIDTH - RIGHT, y=HEIGHT - 4, text_anchor='end'))
@@ -123,11 +124,12 @@ def _across(costs: Sequence[float]) -> tuple[Callable[[float], float], list[tupl
         # Room at the right for the names.
         return edge + (math.log10(cost) - low) / (high - low) * (WIDTH - RIGHT - 96 - edge)
 
-    marks = [
-        factor * 10.0**power
-        for power in range(math.floor(low), math.ceil(high) + 1)
-        for factor in ((1, 2, 5) if high - low < 2 else (1,))
-    ]
+    if high - low < 0.7:
+        marks = [tick for tick in ticks(10**low, 10**high) if tick > 0]
+    else:
+        factors = (1, 2, 5) if high - low < 2 else (1,)
+        powers = range(math.floor(low), math.ceil(high) + 1)
+        marks = [factor * 10.0**power for power in powers for factor in factors]
     shown = [(_cost_text(mark), across(mark)) for mark in marks if low <= math.log10(mark) <= high]
     return across, [*([('none', across(0.0))] if len(paid) < len(costs) else []), *shown]
 
@@ -152,21 +154,21 @@ def _front(points: Sequence[tuple[float, float]], less_is_better: bool) -> Marku
 
 
 def _labels(points: Sequence[tuple[str, float, float]]) -> list[Markup]:
-    """Names beside their points, moved down or up until none stands on another."""
-    taken: list[tuple[float, float, float, float]] = []
+    """Names beside their points, moved down or up until none stands on a point or another name."""
+    taken = [(x - 8, y - 8, x + 8, y + 8) for _, x, y in points]
     placed = []
     for name, x, y in sorted(points, key=lambda point: point[2]):
         width = LETTER * len(name)
         left = x + 10 if x + 10 + width < WIDTH else x - 10 - width
-        free = (
-            step
-            for step in sorted(range(-int(HEIGHT), int(HEIGHT), int(LINE) // 2), key=abs)
-            if not any(_overlap((left, y + step, left + width, y + step + LINE), box) for box in taken)
-        )
-        shift = next(free, 0)
-        taken.append((left, y + shift, left + width, y + shift + LINE))
         # Above its point's height, where a front that goes on to the right leaves it readable.
-        placed.append(tag('text', name, x=f'{left:.1f}', y=f'{y + shift - 5:.1f}', class_='name'))
+        boxes = (
+            (left, y + shift - LINE, left + width, y + shift)
+            for shift in sorted(range(-int(HEIGHT), int(HEIGHT), int(LINE) // 2), key=abs)
+        )
+        free = (box for box in boxes if not any(_overlap(box, other) for other in taken))
+        box = next(free, (left, y - LINE, left + width, y))
+        taken.append(box)
+        placed.append(tag('text', name, x=f'{left:.1f}', y=f'{box[3] - 3:.1f}', class_='name'))
     return placed
 
 

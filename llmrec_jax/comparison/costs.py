@@ -92,8 +92,10 @@ def _cost(kind: CostKind, system: ComparedSystem, position: str) -> float | int 
 
 
 def _mean(values: Sequence[float | int | None]) -> float | int | None:
-    known = [value for value in values if value is not None]
-    return statistics.fmean(known) if known and len(known) == len(values) else None
+    if not values or None in values:
+        return None
+    # What is the same for all seeds stays what it is, as a whole number of parameters.
+    return values[0] if len(set(values)) == 1 else statistics.fmean(values)
 
 
 def _trainings(run: FinishedRun) -> list[StageRecord]:

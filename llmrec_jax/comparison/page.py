@@ -20,7 +20,7 @@ from llmrec_jax.evaluation.report.markup import (
     tag,
 )
 from llmrec_jax.evaluation.report.systems_table import column_title, full_bar, metric_bar, metric_cell
-from llmrec_jax.evaluation.results import BOUNDS
+from llmrec_jax.evaluation.results import BOUNDS, CEILING
 
 TABLE_NOTE = (
     'Small numbers are 95 % bootstrap intervals over users; bold marks the best measured system. Of several '
@@ -57,7 +57,7 @@ def _headline(comparison: Comparison) -> Markup:
     if reference is not trained[0]:
         chosen.append(('reference', reference, 'figure'))
     chosen += [
-        ('', one, 'figure') for one in measured if one.system.kind == 'bound' and metric in one.metrics
+        ('', one, 'figure') for one in measured if one.system.system == CEILING and metric in one.metrics
     ]
     boxes = [_box(said, one, metric, class_) for said, one, class_ in chosen]
     return section(

@@ -69,6 +69,7 @@ def test_seeds_are_put_together_with_their_mean_and_deviation(folders):
         assert one.deviations[metric] == pytest.approx(statistics.stdev(values), abs=1e-15)
         assert one.deviations[metric] > 0
     assert one.costs['training_seconds'] == 13.5 and one.costs['peak_memory_mb'] == 501.0
+    assert json.dumps(one.costs['parameters']) == '160'
     of_seeds = [case_metrics(ranks(folders[f'sasrec_{seed}'], 'sasrec'), (5, 10)) for seed in range(3)]
     users = np.stack([np.mean([one[name] for one in of_seeds], axis=0) for name in of_seeds[0]], axis=1)
     for (low, high), name in zip(Bootstrap().intervals(users), of_seeds[0]):

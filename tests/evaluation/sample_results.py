@@ -61,6 +61,8 @@ def sample_fields() -> dict:
             {'name': 'corpus', 'seconds': 1.5, 'reused': True, 'peak_memory_mb': 300.0},
             {'name': 'train', 'seconds': 20.0, 'reused': False, 'peak_memory_mb': 900.5},
         ],
+        'headline': 'tiger',
+        'floors': ['popularity'],
         'comparisons': [comparison('popularity', 'tiger', -0.25)],
         'semantic_ids': {'collision_rate': 0.04, 'quantizers': [{'name': 'lsh', 'usage': 0.5}]},
         'training': {'steps': 100},
