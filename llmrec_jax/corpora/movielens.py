@@ -1,55 +1,55 @@
 """MovieLens (Harper and Konstan, 2015): ratings of movies, from the archives as GroupLens publishes them."""
 
-import csv
+import collections
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from llmrec_jax.corpora.corpus import Corpus
+from llmrec_jax.corpora import scraped_text
+from llmrec_jax.corpora.listed_once import ListedOnce
 from llmrec_jax.corpora.movielens_formats import FORMATS, Format
-from llmrec_jax.corpora.raw_events import (
-    TIES,
-    ItemRecord,
-    RawEvents,
-    assemble,
-    core_events,
-    without_duplicates,
-)
-from llmrec_jax.corpora.raw_files import Archive, bad_line, file_sha256, find_archive
+from llmrec_jax.corpora.raw_events import ItemRecord, RawEvents
+from llmrec_jax.corpora.raw_files import Archive, bad_line, filled_lines, find_archive, finite, whole
+from llmrec_jax.corpora.raw_source import RawSource, RawTables
+from llmrec_jax.corpora.scraped_text import Scraps
 from llmrec_jax.corpora.source import location, one_of
 
 
 @dataclasses.dataclass(frozen=True)
-class MovieLens:
+class MovieLens(RawSource):
     """One variant of MovieLens, as its zip archive or the directory that was unpacked from it.
 
     Titles carry the year as published; genres are the categories; what 100k and 1m tell of their users is the
-    profile, in words. The catalogue holds the movies that were rated.
+    profile, in words. The catalogue holds the movies that were rated. The settings that all published events
+    share are told in `raw_source.RawSource`.
 
     Attributes:
-      variant: '100k', '1m' or 'latest-small'.
+      variant: '100k', '1m', '10m', '20m', '25m', '32m', 'latest' or 'latest-small'.
       manual_dir: the directory with the archive or the files; None downloads the archive from `url_root` when
         the corpus is prepared.
-      k_core: fewest ratings of every user and movie, applied until it holds for all; 1 keeps everything.
-      ties: order of a user's ratings of the same second, see `raw_events.time_order`.
-      tie_seed: seed of `ties='shuffled'`.
-      relabel_seed: seed of the random rows of users and movies; None keeps the file's order.
+      tags: how many of a movie's tags, the most often given first, become its description; 0 leaves tags
+        unread. 100k and 1m have none. Users gave tags at any time, so they may tell of what came later.
       url_root: where the archives are published.
     """
 
     variant: str = 'latest-small'
     manual_dir: str | None = location(None)
-    k_core: int = 1
-    ties: str = 'file_order'
-    tie_seed: int = 0
-    relabel_seed: int | None = 0
+    tags: int = 0
     url_root: str = location('https://files.grouplens.org/datasets/movielens')
+    kind: ClassVar[str] = 'movielens'
 
     def __post_init__(self):
+        super().__post_init__()
         one_of('MovieLens.variant', self.variant, tuple(FORMATS))
-        one_of('MovieLens.ties', self.ties, TIES)
+        if self.tags < 0 or (self.tags and FORMATS[self.variant].tags is None):
+            tagged = ', '.join(variant for variant, form in FORMATS.items() if form.tags)
+            raise ValueError(
+                f'MovieLens.tags is {self.tags} for variant {self.variant!r}; expected 0, or how many tags to '
+                f'read of one of {tagged}'
+            )
 
     @property
     def name(self) -> str:
@@ -58,7 +58,7 @@ class MovieLens:
 
     def urls(self) -> Mapping[str, str]:
         """File name -> where it is published."""
-        name = f'{FORMATS[self.variant].directory}.zip'
+        name = f'{FORMATS[self.variant].archive}.zip'
         return {name: f'{self.url_root}/{name}'}
 
     def input_files(self) -> Mapping[str, Path]:
@@ -69,35 +69,34 @@ class MovieLens:
         """
         return self._archive().files()
 
-    def build(self) -> Corpus:
-        """Reads the files, filters, sorts, relabels.
-
-        Raises:
-          FileNotFoundError: when a file is missing.
-          ValueError: naming file and line, when an archive is damaged, a line is malformed, a rating is of a
-            movie that is not listed, or comes again; and when the k-core is empty.
-        """
+    def read(self, files: Mapping[str, Path]) -> RawTables:
+        """See `RawSource.read`."""
         archive, form = self._archive(), FORMATS[self.variant]
-        catalogue = _read_movies(archive, form)
-        profiles = form.profiles(archive, form.users) if form.profiles else {}
-        read = without_duplicates(
-            _read_ratings(archive, form, catalogue, profiles), archive.path_of(form.ratings), 'error'
+        scraps = Scraps()
+        mend = "each movie and user once, or copies of it (duplicates='keep_first' goes by the earlier line)"
+        movies = ListedOnce[ItemRecord](
+            archive.path_of(form.movies), 'movie', mend=mend, keep_first=self.duplicates == 'keep_first'
         )
-        provenance = {
-            'source': 'movielens',
-            'files': {name: file_sha256(path) for name, path in archive.files().items()},
-            'events_read': len(read),
-            'k_core': self.k_core,
-        }
-        return assemble(
-            self.name,
-            core_events(read, self.k_core, self.name),
-            catalogue,
-            profiles,
-            ties=self.ties,
-            tie_seed=self.tie_seed,
-            relabel_seed=self.relabel_seed,
-            provenance=provenance,
+        _read_movies(archive, form, movies, scraps)
+        profiles = form.profiles(archive, form.users, mend, self.duplicates) if form.profiles else {}
+        events = _read_ratings(archive, form, movies.records, profiles)
+
+        def items(wanted: Set[str]) -> Mapping[str, ItemRecord]:
+            if not self.tags:
+                return movies.records
+            tags = _read_tags(archive, form, wanted, self.tags)
+            return {
+                movie: record._replace(description=tags.get(movie, ''))
+                for movie, record in movies.records.items()
+            }
+
+        return RawTables(
+            events,
+            archive.path_of(form.ratings),
+            items,
+            lambda _: profiles,
+            scraps,
+            {'repeated_item_lines': movies.repeated, 'tags': self.tags},
         )
 
     def _archive(self) -> Archive:
@@ -107,32 +106,44 @@ class MovieLens:
                 'holds them, or download them with llmrec_jax.corpora.prepare.prepare'
             )
         form = FORMATS[self.variant]
-        members = tuple(name for name in (form.ratings, form.movies, form.users) if name)
+        tags = form.tags if self.tags else None
+        members = tuple(name for name in (form.ratings, form.movies, form.users, tags) if name)
         mend = f'set MovieLens.manual_dir, or download it from {self.url_root}'
-        return find_archive(Path(self.manual_dir).expanduser(), form.directory, members, mend)
+        return find_archive(Path(self.manual_dir).expanduser(), form.archive, members, mend, form.directory)
 
 
 def _data_lines(archive: Archive, member: str, form: Format) -> Iterator[tuple[int, str]]:
-    lines = archive.lines(member, form.encoding)
+    lines = filled_lines(archive.lines(member, form.encoding))
     if form.header:
-        number, line = next(lines)
-        if line.split(',')[0].isdigit():
+        number, line = next(lines, (1, ''))
+        if not line or line.split(',')[0].isdigit():
             bad_line(archive.path_of(member), number, f'data ({line!r})', 'a header')
     return lines
 
 
-def _read_movies(archive: Archive, form: Format) -> dict[str, ItemRecord]:
+def _read_movies(archive: Archive, form: Format, movies: ListedOnce[ItemRecord], scraps: Scraps) -> None:
     path = archive.path_of(form.movies)
-    catalogue = {}
-    for number, line in _data_lines(archive, form.movies, form):
-        try:
-            fields = form.split_movie(line)
-        except csv.Error as error:
-            bad_line(path, number, f'not CSV ({error})', form.movie_fields)
+    for number, fields in form.movie_rows(_data_lines(archive, form.movies, form), path):
         if len(fields) != form.movie_field_count:
             bad_line(path, number, f'{len(fields)} fields', form.movie_fields)
-        catalogue[fields[0]] = ItemRecord(title=fields[1], categories=form.genres(fields))
-    return catalogue
+        title = scraped_text.line(fields[1], 'title', scraps)
+        movies.add(number, fields[0].strip(), ItemRecord(title=title, categories=form.genres(fields)))
+
+
+def _read_tags(archive: Archive, form: Format, wanted: Set[str], most: int) -> dict[str, str]:
+    """Movie -> its most frequent tags, in small letters, as one text; ties between tags are alphabetical."""
+    path = archive.path_of(form.tags)
+    counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    for number, fields in form.tag_rows(_data_lines(archive, form.tags, form), path):
+        if len(fields) != 4:
+            bad_line(path, number, f'{len(fields)} fields', form.tag_fields)
+        tag = ' '.join(fields[2].lower().split())
+        if fields[1] in wanted and tag:
+            counts[fields[1]][tag] += 1
+    return {
+        movie: ', '.join(sorted(tags, key=lambda tag: (-tags[tag], tag))[:most])
+        for movie, tags in counts.items()
+    }
 
 
 def _read_ratings(
@@ -143,10 +154,13 @@ def _read_ratings(
     for number, line in _data_lines(archive, form.ratings, form):
         try:
             user, movie, stars, seconds = form.split_rating(line)
-            rating.append(float(stars))
-            timestamp.append(int(seconds))
+            rating.append(finite(stars))
+            timestamp.append(whole(seconds))
         except ValueError:
             bad_line(path, number, f'{line!r}', form.rating_fields)
+        user, movie = user.strip(), movie.strip()
+        if not user:
+            bad_line(path, number, 'a rating of no user', form.rating_fields)
         if movie not in catalogue:
             bad_line(path, number, f'movie {movie!r} is not in {form.movies}', f'movies of {form.movies}')
         if profiles and user not in profiles:
