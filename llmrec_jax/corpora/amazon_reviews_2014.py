@@ -1,4 +1,4 @@
-"""Amazon's product reviews with their metadata (McAuley et al., 2015; Ni et al., 2019), from the raw files."""
+"""Amazon's product reviews of 2014 and 2018 (McAuley et al., 2015; Ni et al., 2019), from the raw files."""
 
 import dataclasses
 from collections.abc import Mapping, Set
@@ -94,8 +94,8 @@ class AmazonReviews2014(RawSource):
             metadata = first_file(
                 directory,
                 (f'meta_{self.published_category}.json.gz',),
-                f"download it from {self.url_root}, or set {source}.metadata='absent' for items without title, "
-                'brand, categories, description and price',
+                f"download it from {self.url_root}, or set {source}.metadata='absent' for items without "
+                'title, brand, categories, description and price',
             )
             files[metadata.name] = metadata
         return files
@@ -107,7 +107,6 @@ class AmazonReviews2014(RawSource):
         tables = RawTables(
             read_reviews(reviews, scraps),
             reviews,
-            lambda _: {},
             scraps=scraps,
             facts={'metadata': self.metadata},
         )

@@ -137,7 +137,7 @@ class AmazonReviews2023(RawSource):
             events = _by_time(_joined(parts))
         directory = events_paths[0].parent
         listed = events_paths[0] if len(events_paths) == 1 else directory / f'{self.category}.*.csv'
-        tables = RawTables(_in_seconds(events), listed, lambda _: {}, scraps=scraps, facts=facts)
+        tables = RawTables(_in_seconds(events), listed, scraps=scraps, facts=facts)
 
         def items(wanted: Set[str]) -> Mapping[str, ItemRecord]:
             products = read_products(

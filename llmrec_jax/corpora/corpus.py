@@ -43,10 +43,8 @@ def _check_ids(table: Any, name: str, mend: str) -> None:
         return
     first = np.unique(codes, return_index=True)[1]
     again = int(np.flatnonzero(first[codes] != np.arange(len(ids)))[0])
-    raise ValueError(
-        f'{type(table).__name__}.{name}: rows {int(first[codes[again]])} and {again} are both {ids[again]!r}; '
-        f'{mend}'
-    )
+    both = f'rows {int(first[codes[again]])} and {again} are both {ids[again]!r}'
+    raise ValueError(f'{type(table).__name__}.{name}: {both}; {mend}')
 
 
 def take_rows(table: Any, rows: Int[np.ndarray, 'chosen']) -> Any:

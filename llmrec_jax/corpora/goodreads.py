@@ -25,9 +25,7 @@ _INTERACTION = (
 )
 _MEND = "each of them once, or copies of it (duplicates='keep_first' goes by the earlier line)"
 _DATE = re.compile(r'[A-Z][a-z]{2} ([A-Z][a-z]{2}) (\d\d) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d) (\d{4})')
-_MONTHS = {
-    month: place + 1 for place, month in enumerate('Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split())
-}
+_MONTHS = ('Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec')
 # Shelves that tell of their owner, not of the book.
 _NO_SUBJECTS = re.compile(
     r'to-read|currently-reading|read|default|favou?rites?|owned(-books)?|(books-)?i-own|my-.*|library.*|wish-?list'
@@ -156,8 +154,9 @@ def _seconds(path: Path, number: int, date: Any) -> int:
     match = _DATE.fullmatch(date) if isinstance(date, str) else None
     try:
         month, day, hour, minute, second, sign, hours, minutes, year = match.groups()
-        moment = datetime.datetime(int(year), _MONTHS[month], int(day), int(hour), int(minute), int(second))
-    except (AttributeError, KeyError, ValueError):
+        numbers = (int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minute), int(second))
+        moment = datetime.datetime(*numbers)
+    except (AttributeError, ValueError):
         bad_line(path, number, f"field 'date_added' is {date!r}", _INTERACTION)
     east = (int(hours) * 3600 + int(minutes) * 60) * (1 if sign == '+' else -1)
     return int((moment - datetime.datetime(1970, 1, 1)).total_seconds()) - east

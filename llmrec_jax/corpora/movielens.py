@@ -47,8 +47,8 @@ class MovieLens(RawSource):
         if self.tags < 0 or (self.tags and FORMATS[self.variant].tags is None):
             tagged = ', '.join(variant for variant, form in FORMATS.items() if form.tags)
             raise ValueError(
-                f'MovieLens.tags is {self.tags} for variant {self.variant!r}; expected 0, or how many tags to '
-                f'read of one of {tagged}'
+                f'MovieLens.tags is {self.tags} for variant {self.variant!r}; expected 0, or how many tags '
+                f'to read of one of {tagged}'
             )
 
     @property

@@ -37,8 +37,8 @@ def k_core(
         kept &= enough
 
 
-# Amazon's times have the resolution of a day, so a good part of the neighbours in a history are ties. What the
-# rules do of a file that lists ties by the ids of their items is told by `assemble`.
+# Amazon's times have the resolution of a day, so a good part of the neighbours in a history are ties.
+# `assemble` tells what becomes of a file that lists ties by the ids of their items.
 TIES = ('file_order', 'item_id', 'shuffled')
 
 

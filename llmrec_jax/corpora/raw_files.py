@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 _CHUNK = 1 << 20
-# The encoding of files that were published in Latin-1 and that people save again as UTF-8. Latin-1 text with a
-# letter beyond ASCII is next to never valid UTF-8.
+# The encoding of files that were published in Latin-1 and that people save again as UTF-8. Latin-1 text with
+# a letter beyond ASCII is next to never valid UTF-8.
 UTF8_OR_LATIN1 = 'utf-8, else latin-1'
 # What reading a damaged or unusual archive raises: zipfile has no exception of its own for members that are
 # encrypted (RuntimeError) or packed in a way that it does not know (NotImplementedError, a RuntimeError).
@@ -150,7 +150,8 @@ def csv_rows(lines: Iterable[tuple[int, str]], path: Path, expected: str) -> Ite
 
     def texts() -> Iterator[str]:
         nonlocal last
-        for last, line in lines:
+        for number, line in lines:
+            last = number
             yield f'{line}\n'
 
     rows = csv.reader(texts(), strict=True)

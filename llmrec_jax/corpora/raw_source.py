@@ -1,4 +1,4 @@
-"""What every source that reads a publisher's files shares: its settings, and the way from events to a corpus."""
+"""What all sources that read a publisher's files share: settings, and the way from events to a corpus."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -45,7 +45,7 @@ class RawTables:
 
     events: RawEvents
     events_path: Path
-    items: Callable[[Set[str]], Mapping[str, ItemRecord]]
+    items: Callable[[Set[str]], Mapping[str, ItemRecord]] = lambda _: {}
     profiles: Callable[[Set[str]], Mapping[str, str]] = lambda _: {}
     scraps: Scraps = dataclasses.field(default_factory=Scraps)
     facts: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -105,8 +105,8 @@ class RawSource:
 
         Raises:
           FileNotFoundError: when a file is missing.
-          ValueError: naming file and line, when a file is cut short, a line is malformed, an event comes again
-            or lines contradict each other under `duplicates='error'`; and when the k-core is empty.
+          ValueError: naming file and line, when a file is cut short, a line is malformed, an event comes
+            again or lines contradict each other under `duplicates='error'`; and when the k-core is empty.
         """
         files = self.input_files()
         tables = self.read(files)

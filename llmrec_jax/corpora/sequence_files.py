@@ -154,13 +154,11 @@ class SequenceFiles:
 
 
 def _read_items(path: Path, text: str, scraps: Scraps) -> tuple[Items, dict[str, int], int]:
-    """The catalogue in the order of the published ids, each id's row, and how many lines told of an item again.
+    """The catalogue in the order of the published ids, each id's row, and how many lines came again.
 
     Two ids may have one public id, where they say the same of it: they are one item.
     """
-    told = ListedOnce[ItemRecord](
-        path, 'item', mend='every item once; the lines are of one item, or name two'
-    )
+    told = ListedOnce[ItemRecord](path, 'item', mend='every item once, or two items of two public ids')
     public: dict[int, str] = {}
     lines: dict[int, int] = {}
     for number, record in json_records(path):

@@ -1,4 +1,4 @@
-"""Steam's reviews of games (Kang and McAuley, 2018; Pathak et al., 2017), from the files of Python literals."""
+"""Steam's reviews of games (Kang and McAuley, 2018), from the files of Python literals."""
 
 import dataclasses
 import datetime

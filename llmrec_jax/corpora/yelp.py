@@ -25,8 +25,8 @@ class Yelp(RawSource):
     """The reviews, the places and what is told of their reviewers.
 
     Reads `yelp_academic_dataset_review.json`, `…_business.json` and `…_user.json`, which hold a JSON object a
-    line, gzipped (`.gz`) or not. Yelp gives them to those who agree to its terms, so they cannot be downloaded
-    here. A place's name is its title, and its address in short (city and state) its description; its
+    line, gzipped (`.gz`) or not. Yelp gives them to those who agree to its terms, so that they cannot be
+    downloaded from here. A place's name is its title, and its address in short (city and state) its description; its
     categories have no order of depth. Dates are told without a time zone and are taken as they stand. The
     settings that all published events share are told in `raw_source.RawSource`.
 
@@ -106,7 +106,7 @@ def _read_reviews(path: Path, scraps: Scraps) -> RawEvents:
 
 
 def _seconds(path: Path, number: int, date: Any) -> int:
-    """Seconds since 1970 of '2016-03-09 18:30:00', or of a day alone, as earlier rounds of the data tell it."""
+    """Seconds since 1970 of '2016-03-09 18:30:00', or of a day alone, as earlier rounds tell it."""
     try:
         return int(datetime.datetime.fromisoformat(date).replace(tzinfo=datetime.UTC).timestamp())
     except (TypeError, ValueError, OverflowError):
