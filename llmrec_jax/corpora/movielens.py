@@ -2,20 +2,28 @@
 
 import collections
 import dataclasses
-from collections.abc import Iterator, Mapping, Set
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple, NoReturn
 
 import numpy as np
+import pyarrow as pa
+from jaxtyping import Int
 
 from llmrec_jax.corpora import scraped_text
 from llmrec_jax.corpora.listed_once import ListedOnce
 from llmrec_jax.corpora.movielens_formats import FORMATS, Format
+from llmrec_jax.corpora.plain_rows import COLUMNS, SCHEMA, plain_rows, table_of
 from llmrec_jax.corpora.raw_events import ItemRecord, RawEvents
 from llmrec_jax.corpora.raw_files import Archive, bad_line, filled_lines, find_archive, finite, whole
 from llmrec_jax.corpora.raw_source import RawSource, RawTables
 from llmrec_jax.corpora.scraped_text import Scraps
 from llmrec_jax.corpora.source import location, one_of
+from llmrec_jax.corpora.text_column import TextColumn
+
+# Lines that are Python objects at one time, where ratings are not plain.
+_LINES_AT_ONCE = 1 << 18
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,35 +154,98 @@ def _read_tags(archive: Archive, form: Format, wanted: Set[str], most: int) -> d
     }
 
 
+class _Listed(NamedTuple):
+    """The movies or users that ratings may name."""
+
+    what: str
+    column: str
+    member: str
+    ids: Collection[str]
+
+    def missing(self, archive: Archive, form: Format, line: int, one: str) -> NoReturn:
+        problem = f'{self.what} {one!r} is not in {self.member}'
+        bad_line(archive.path_of(form.ratings), line, problem, f'{self.what}s of {self.member}')
+
+
 def _read_ratings(
     archive: Archive, form: Format, catalogue: Mapping[str, ItemRecord], profiles: Mapping[str, str]
 ) -> RawEvents:
-    path = archive.path_of(form.ratings)
-    line_numbers, user_id, item_id, timestamp, rating = [], [], [], [], []
-    for number, line in _data_lines(archive, form.ratings, form):
-        try:
-            user, movie, stars, seconds = form.split_rating(line)
-            rating.append(finite(stars))
-            timestamp.append(whole(seconds))
-        except ValueError:
-            bad_line(path, number, f'{line!r}', form.rating_fields)
-        user, movie = user.strip(), movie.strip()
-        if not user:
-            bad_line(path, number, 'a rating of no user', form.rating_fields)
-        if movie not in catalogue:
-            bad_line(path, number, f'movie {movie!r} is not in {form.movies}', f'movies of {form.movies}')
-        if profiles and user not in profiles:
-            bad_line(path, number, f'user {user!r} is not in {form.users}', f'users of {form.users}')
-        line_numbers.append(number)
-        user_id.append(user)
-        item_id.append(movie)
-    none = [''] * len(line_numbers)
+    listed = [_Listed('movie', 'item', form.movies, catalogue)]
+    if profiles:
+        listed.append(_Listed('user', 'user', form.users, profiles))
+    tables, lines = [SCHEMA.empty_table()], [np.zeros(0, np.int32)]
+    for table, numbers in _rating_tables(archive, form, listed):
+        tables.append(table)
+        lines.append(numbers)
+    ratings = pa.concat_tables(tables)
+    none = TextColumn.constant('', len(ratings))
     return RawEvents(
-        np.asarray(line_numbers, np.int64),
-        user_id,
-        item_id,
-        np.asarray(timestamp, np.int64),
-        np.asarray(rating, np.float32),
+        np.concatenate(lines),
+        TextColumn.from_arrow(ratings['user']),
+        TextColumn.from_arrow(ratings['item']),
+        ratings['timestamp'].to_numpy(),
+        ratings['rating'].to_numpy(),
         none,
         none,
     )
+
+
+def _rating_tables(
+    archive: Archive, form: Format, listed: Sequence[_Listed]
+) -> Iterator[tuple[pa.Table, Int[np.ndarray, 'rows']]]:
+    """Tables of ratings with the line of each: by Arrow while lines are plain, and the rest one by one."""
+    lines = _data_lines(archive, form.ratings, form)
+    read = 0
+    with archive.opened(form.ratings) as stream:
+        if form.header:
+            stream.readline()
+        for table in plain_rows(stream, _separator(form)):
+            if '' in table['user'].combine_chunks().dictionary.to_pylist() or np.isinf(table['rating']).any():
+                break
+            numbers = np.arange(read, read + len(table), dtype=np.int32) + (1 + form.header)
+            _check_listed(archive, form, table, numbers, listed)
+            yield table, numbers
+            read += len(table)
+    rest = itertools.islice(lines, read, None)
+    while rows := list(itertools.islice(rest, _LINES_AT_ONCE)):
+        ratings = [_rating(archive, form, number, line, listed) for number, line in rows]
+        yield table_of(*map(list, zip(*ratings))), np.asarray([number for number, _ in rows])
+
+
+def _separator(form: Format) -> str:
+    """What parts the fields of a plain rating, told by the form's own reader of a line."""
+    fields = ['1', '2', '3', '4']
+    return next(text for text in (',', '\t', '::') if form.split_rating(text.join(fields)) == fields)
+
+
+def _rating(
+    archive: Archive, form: Format, number: int, line: str, listed: Sequence[_Listed]
+) -> tuple[str, str, float, int]:
+    try:
+        user, movie, stars, seconds = form.split_rating(line)
+        rating = user.strip(), movie.strip(), finite(stars), whole(seconds)
+    except ValueError:
+        bad_line(archive.path_of(form.ratings), number, f'{line!r}', form.rating_fields)
+    if not rating[0]:
+        bad_line(archive.path_of(form.ratings), number, 'a rating of no user', form.rating_fields)
+    for one in listed:
+        if rating[COLUMNS.index(one.column)] not in one.ids:
+            one.missing(archive, form, number, rating[COLUMNS.index(one.column)])
+    return rating
+
+
+def _check_listed(
+    archive: Archive,
+    form: Format,
+    ratings: pa.Table,
+    lines: Int[np.ndarray, 'rows'],
+    listed: Sequence[_Listed],
+) -> None:
+    first = []
+    for one in listed:
+        ids, codes = TextColumn.from_arrow(ratings[one.column]).encode()
+        unknown = [code for code, name in enumerate(ids) if name not in one.ids]
+        first += [(int(np.argmax(codes == code)), one, ids[code]) for code in unknown[:1]]
+    if first:
+        row, one, name = min(first, key=lambda found: found[0])
+        one.missing(archive, form, int(lines[row]), name)

@@ -5,14 +5,17 @@ Files that are published together are a zip archive, or the directory unpacked f
 
 import ast
 import codecs
+import contextlib
 import csv
 import dataclasses
 import gzip
 import hashlib
+import io
 import json
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -73,7 +76,7 @@ def _bytes_of(path: Path) -> IO[bytes]:
     return gzip.open(path) if path.suffix == '.gz' else open(path, 'rb')
 
 
-def _encoding_found(opened: Callable[[], IO[bytes]], encoding: str) -> str:
+def _encoding_found(opened: Callable[[], AbstractContextManager[IO[bytes]]], encoding: str) -> str:
     """`encoding`, or under `UTF8_OR_LATIN1` the one of the two that the bytes are in."""
     if encoding != UTF8_OR_LATIN1:
         return encoding
@@ -271,6 +274,16 @@ class Archive:
         """Where a member lies, for messages: the path in the archive follows the archive's own."""
         return self.path / f'{self.prefix}{member}'
 
+    @contextlib.contextmanager
+    def opened(self, member: str) -> Iterator[io.BufferedIOBase]:
+        """The bytes of one member."""
+        if not self.is_zip:
+            with open(self.path / member, 'rb') as stream:
+                yield stream
+            return
+        with zipfile.ZipFile(self.path) as archive, archive.open(f'{self.prefix}{member}') as stream:
+            yield stream
+
     def lines(self, member: str, encoding: str) -> Iterator[tuple[int, str]]:
         """Yields (line number from 1, line without its end) of one member; see `numbered_lines`.
 
@@ -281,11 +294,9 @@ class Archive:
             yield from numbered_lines(self.path / member, encoding)
             return
         try:
-            with zipfile.ZipFile(self.path) as archive:
-                name = f'{self.prefix}{member}'
-                encoding = _encoding_found(lambda: archive.open(name), encoding)
-                with archive.open(name) as stream:
-                    yield from decoded_lines(stream, str(self.path_of(member)), encoding)
+            encoding = _encoding_found(lambda: self.opened(member), encoding)
+            with self.opened(member) as stream:
+                yield from decoded_lines(stream, str(self.path_of(member)), encoding)
         except _DAMAGE as error:
             raise ValueError(
                 f'{self.path_of(member)}: not a whole zip archive ({error}); copy or download it again'

@@ -26,7 +26,7 @@ class Yelp(RawSource):
 
     Reads `yelp_academic_dataset_review.json`, `…_business.json` and `…_user.json`, which hold a JSON object a
     line, gzipped (`.gz`) or not. Yelp gives them to those who agree to its terms, so that they cannot be
-    downloaded from here. A place's name is its title, and its address in short (city and state) its description; its
+    downloaded from here. A place's name is its title, and its city and state are its description; its
     categories have no order of depth. Dates are told without a time zone and are taken as they stand. The
     settings that all published events share are told in `raw_source.RawSource`.
 
