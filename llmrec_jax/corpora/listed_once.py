@@ -2,11 +2,12 @@
 
 import math
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from llmrec_jax.corpora.raw_files import bad_line
 
-Record = TypeVar('Record', bound=NamedTuple)
+# A named tuple of texts, tuples and numbers.
+Record = TypeVar('Record', bound=tuple)
 
 
 class ListedOnce(Generic[Record]):

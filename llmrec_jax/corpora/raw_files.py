@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
 _CHUNK = 1 << 20
 # The encoding of files that were published in Latin-1 and that people save again as UTF-8. Latin-1 text with
@@ -72,11 +72,11 @@ def numbered_lines(path: Path, encoding: str = 'utf-8') -> Iterator[tuple[int, s
         yield from decoded_lines(stream, str(path), encoding)
 
 
-def _bytes_of(path: Path) -> IO[bytes]:
+def _bytes_of(path: Path) -> io.BufferedIOBase:
     return gzip.open(path) if path.suffix == '.gz' else open(path, 'rb')
 
 
-def _encoding_found(opened: Callable[[], AbstractContextManager[IO[bytes]]], encoding: str) -> str:
+def _encoding_found(opened: Callable[[], AbstractContextManager[io.BufferedIOBase]], encoding: str) -> str:
     """`encoding`, or under `UTF8_OR_LATIN1` the one of the two that the bytes are in."""
     if encoding != UTF8_OR_LATIN1:
         return encoding
