@@ -110,6 +110,8 @@ class RawSource:
         """
         files = self.input_files()
         tables = self.read(files)
+        if not len(tables.events):
+            raise ValueError(f'{tables.events_path} holds no event; copy or download it again')
         once = without_duplicates(tables.events, tables.events_path, self.duplicates)
         core = core_events(once, self.k_core, self.name)
         catalogue = tables.items(_distinct(core.item_id))

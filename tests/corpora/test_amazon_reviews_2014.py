@@ -261,13 +261,16 @@ def test_a_truncated_file_is_named(tmp_path):
 
 def test_missing_files_are_named_with_the_way_to_mend_it(tmp_path):
     with pytest.raises(
-        FileNotFoundError, match=r'has no reviews_Toys_and_Games_5.json.gz or .*set AmazonReviews2014.manual_dir'
+        FileNotFoundError,
+        match=r'has no reviews_Toys_and_Games_5.json.gz or .*set AmazonReviews2014.manual_dir',
     ):
         AmazonReviews2014('toys', str(tmp_path)).build()
     with pytest.raises(FileNotFoundError, match='set AmazonReviews2014.manual_dir'):
         AmazonReviews2014('toys').build()
     directory = write(tmp_path / 'raw', metadata=None)
-    with pytest.raises(FileNotFoundError, match=r"has no meta_Beauty.json.gz; .*or set metadata='absent'"):
+    with pytest.raises(
+        FileNotFoundError, match=r"has no meta_Beauty.json.gz; .*or set AmazonReviews2014.metadata='absent'"
+    ):
         published_order(directory)
     assert set(published_order(directory, metadata='absent').items.title) == {''}
 
