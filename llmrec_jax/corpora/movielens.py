@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Int
 
-from llmrec_jax.corpora import scraped_text
+from llmrec_jax.corpora import citations, scraped_text
 from llmrec_jax.corpora.listed_once import ListedOnce
 from llmrec_jax.corpora.movielens_formats import FORMATS, Format
 from llmrec_jax.corpora.plain_rows import COLUMNS, SCHEMA, plain_rows, table_of
@@ -19,9 +19,16 @@ from llmrec_jax.corpora.raw_events import ItemRecord, RawEvents
 from llmrec_jax.corpora.raw_files import Archive, bad_line, filled_lines, find_archive, finite, whole
 from llmrec_jax.corpora.raw_source import RawSource, RawTables
 from llmrec_jax.corpora.scraped_text import Scraps
-from llmrec_jax.corpora.source import location, one_of
+from llmrec_jax.corpora.source import About, KnownFile, location, one_of
 from llmrec_jax.corpora.text_column import TextColumn
 
+# 'latest' and 'latest-small' change; of the others these are known.
+_ARCHIVES = {
+    '100k': KnownFile(4924029, '50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229'),
+    '1m': KnownFile(5917549, 'a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20'),
+    '20m': KnownFile(198702078, '96f243c338a8665f6bcc89c53edf6ee39162a846940de6b7c8c48aeada765ff3'),
+    '25m': KnownFile(261978986, '8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa'),
+}
 # Lines that are Python objects at one time, where ratings are not plain.
 _LINES_AT_ONCE = 1 << 18
 
@@ -48,6 +55,7 @@ class MovieLens(RawSource):
     tags: int = 0
     url_root: str = location('https://files.grouplens.org/datasets/movielens')
     kind: ClassVar[str] = 'movielens'
+    about: ClassVar[About] = citations.MOVIELENS
 
     def __post_init__(self):
         super().__post_init__()
@@ -68,6 +76,12 @@ class MovieLens(RawSource):
         """File name -> where it is published."""
         name = f'{FORMATS[self.variant].archive}.zip'
         return {name: f'{self.url_root}/{name}'}
+
+    def known_files(self) -> Mapping[str, KnownFile]:
+        """The archives that do not change, where GroupLens publishes them."""
+        name = f'{FORMATS[self.variant].archive}.zip'
+        published = self.url_root == type(self).url_root
+        return {name: _ARCHIVES[self.variant]} if published and self.variant in _ARCHIVES else {}
 
     def input_files(self) -> Mapping[str, Path]:
         """The archive, or the files that were unpacked from it.

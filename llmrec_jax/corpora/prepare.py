@@ -18,8 +18,16 @@ import tensorflow_datasets as tfds
 
 from llmrec_jax.corpora.builders import builder_class
 from llmrec_jax.corpora.corpus import Corpus, Events, Items, Users
-from llmrec_jax.corpora.source import CorpusSource, identity
-from llmrec_jax.corpora.tfds_builder import SPLIT, TABLES, CorpusConfig, needs_download, variant, with_files
+from llmrec_jax.corpora.source import CorpusSource, about, identity
+from llmrec_jax.corpora.tfds_builder import (
+    SPLIT,
+    TABLES,
+    CorpusConfig,
+    needs_download,
+    url_infos,
+    variant,
+    with_files,
+)
 
 LOG = logging.getLogger(__name__)
 # SeqIO deals whole files out to hosts, so there must be at least as many as data-parallel hosts.
@@ -64,7 +72,9 @@ def prepare(source: CorpusSource, data_dir: str | os.PathLike) -> PreparedCorpus
     """
     data_dir = os.path.expanduser(os.fspath(data_dir))
     if needs_download(source):
-        downloads = tfds.download.DownloadManager(download_dir=os.path.join(data_dir, 'downloads'))
+        downloads = tfds.download.DownloadManager(
+            download_dir=os.path.join(data_dir, 'downloads'), url_infos=url_infos([source])
+        )
         source = with_files(source, downloads)
     made_from = identity(source)
     corpus = functools.cache(source.build)
@@ -76,6 +86,7 @@ def prepare(source: CorpusSource, data_dir: str | os.PathLike) -> PreparedCorpus
             description=f'{source.name}: the {table}',
             table=table,
             corpus=lambda _: corpus(),
+            about=about(source),
             identity=made_from,
         )
         builder = builder_class(source)(data_dir=data_dir, config=config)
