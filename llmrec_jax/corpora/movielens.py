@@ -159,7 +159,7 @@ def _read_tags(archive: Archive, form: Format, wanted: Set[str], most: int) -> d
     for number, fields in form.tag_rows(_data_lines(archive, form.tags, form), path):
         if len(fields) != 4:
             bad_line(path, number, f'{len(fields)} fields', form.tag_fields)
-        tag = ' '.join(fields[2].lower().split())
+        tag = ' '.join(scraped_text.readable(fields[2]).lower().split())
         if fields[1] in wanted and tag:
             counts[fields[1]][tag] += 1
     return {
@@ -214,16 +214,24 @@ def _rating_tables(
         if form.header:
             stream.readline()
         for table in plain_rows(stream, _separator(form)):
-            if '' in table['user'].combine_chunks().dictionary.to_pylist() or np.isinf(table['rating']).any():
+            if table is None or _has_gaps(table):
                 break
             numbers = np.arange(read, read + len(table), dtype=np.int32) + (1 + form.header)
             _check_listed(archive, form, table, numbers, listed)
             yield table, numbers
             read += len(table)
+        else:
+            if read:
+                return
     rest = itertools.islice(lines, read, None)
     while rows := list(itertools.islice(rest, _LINES_AT_ONCE)):
         ratings = [_rating(archive, form, number, line, listed) for number, line in rows]
         yield table_of(*map(list, zip(*ratings))), np.asarray([number for number, _ in rows])
+
+
+def _has_gaps(ratings: pa.Table) -> bool:
+    """Whether a user has no name or a rating no place in float32, which the reader of lines names."""
+    return '' in TextColumn.from_arrow(ratings['user']).encode()[0] or bool(np.isinf(ratings['rating']).any())
 
 
 def _separator(form: Format) -> str:

@@ -12,7 +12,9 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import struct
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -28,6 +30,8 @@ UTF8_OR_LATIN1 = 'utf-8, else latin-1'
 # encrypted (RuntimeError), packed in a way that it does not know (NotImplementedError, a RuntimeError), or
 # said to lie where no file goes (OSError).
 _DAMAGE = (zipfile.BadZipFile, EOFError, zlib.error, RuntimeError, OSError, struct.error)
+_SETTLED_NS = 2_000_000_000
+_SHA256: dict[tuple[int, ...], str] = {}
 
 
 def existing_file(path: Path, what: str, mend: str) -> Path:
@@ -42,12 +46,20 @@ def existing_file(path: Path, what: str, mend: str) -> Path:
 
 
 def file_sha256(path: Path) -> str:
-    """The sha256 of a file's bytes, in hex."""
-    digest = hashlib.sha256()
+    """The sha256 of a file's bytes, in hex.
+
+    A file that has not changed since it was last read by this process is not read again.
+    """
+    status = os.stat(path)
+    version = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    if version in _SHA256:
+        return _SHA256[version]
     with open(path, 'rb') as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        digest = hashlib.file_digest(file, 'sha256').hexdigest()
+    # What was written a moment ago may be written again within one tick of the file system's clock.
+    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NS:
+        _SHA256[version] = digest
+    return digest
 
 
 def bad_line(path: Path | str, line: int, problem: str, expected: str) -> NoReturn:

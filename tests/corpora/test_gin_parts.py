@@ -8,8 +8,8 @@ from llmrec_jax.corpora.source import CorpusSource
 from tests.recipes import load
 
 PARTS = (
-    'amazon_reviews', 'amazon_reviews_2018', 'amazon_reviews_2023', 'goodreads', 'movielens', 'sequence_files',
-    'simulated_shop', 'steam', 'yelp',
+    'amazon_reviews', 'amazon_reviews_2018', 'amazon_reviews_2023', 'goodreads', 'movielens',
+    'sequence_files', 'simulated_shop', 'steam', 'yelp',
 )  # fmt: skip
 RECIPE = ('gin_configs/sasrec/base.gin', 'DROPOUT=0.1', 'TRAIN_STEPS=1')
 # What a source cannot do without.
