@@ -17,8 +17,16 @@ import tensorflow_datasets as tfds
 from llmrec_jax.corpora.builders import builder_class
 from llmrec_jax.corpora.corpus import Corpus
 from llmrec_jax.corpora.records import read_items, read_users
-from llmrec_jax.corpora.source import CorpusSource, identity
-from llmrec_jax.corpora.tfds_builder import SPLIT, TABLES, CorpusConfig, needs_download, variant, with_files
+from llmrec_jax.corpora.source import CorpusSource, about, identity
+from llmrec_jax.corpora.tfds_builder import (
+    SPLIT,
+    TABLES,
+    CorpusConfig,
+    needs_download,
+    url_infos,
+    variant,
+    with_files,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -73,7 +81,9 @@ def prepared_corpus(source: CorpusSource, data_dir: str | os.PathLike) -> Corpus
 def _prepare(source: CorpusSource, data_dir: str | os.PathLike) -> tuple[PreparedCorpus, Corpus | None]:
     data_dir = os.path.expanduser(os.fspath(data_dir))
     if needs_download(source):
-        downloads = tfds.download.DownloadManager(download_dir=os.path.join(data_dir, 'downloads'))
+        downloads = tfds.download.DownloadManager(
+            download_dir=os.path.join(data_dir, 'downloads'), url_infos=url_infos([source])
+        )
         source = with_files(source, downloads)
     made_from = identity(source)
     build = functools.cache(source.build)
@@ -85,6 +95,7 @@ def _prepare(source: CorpusSource, data_dir: str | os.PathLike) -> tuple[Prepare
             description=f'{source.name}: the {table}',
             table=table,
             corpus=lambda _: build(),
+            about=about(source),
             identity=made_from,
         )
         builder = builder_class(source)(data_dir=data_dir, config=config)

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from llmrec_jax.corpora.corpus import Corpus, Events, Items, Users, take_rows
 from llmrec_jax.corpora.event_rows import repeated_rows, runs, sorted_rows
+from llmrec_jax.corpora.id_order import follows_ids, tied_neighbours, tied_share
 from llmrec_jax.corpora.raw_files import bad_line
 from llmrec_jax.corpora.text_column import TextColumn
 
@@ -39,6 +40,7 @@ def k_core(
 
 
 # Amazon's times have the resolution of a day, so a good part of the neighbours in a history are ties.
+# `assemble` tells what becomes of a file that lists ties by the ids of their items.
 TIES = ('file_order', 'item_id', 'shuffled')
 
 
@@ -217,8 +219,9 @@ def assemble(
       raw: its events, in file order.
       catalogue: item id -> what is known of it; items that are absent have no text.
       profiles: user id -> what is known of the user, in words.
-      ties: see `time_order`.
-      tie_seed: see `time_order`.
+      ties: see `time_order`. Under 'file_order' a file that lists ties by the ids of their items (see
+        `id_order.follows_ids`) has them shuffled: a model would learn that order. 'item_id' asks for it.
+      tie_seed: see `time_order`; the provenance tells it where ties were shuffled.
       relabel_seed: see `relabel`; under None, rows follow the first appearance in the file.
       provenance: what is to be kept beside the rules of this function.
     """
@@ -226,6 +229,10 @@ def assemble(
     item_order, user_order = _drawn_rows(len(item_ids), len(user_ids), relabel_seed)
     user = _inverse(user_order)[user]
     order = time_order(user, raw.timestamp, raw.item_id, ties, tie_seed)
+    neighbours = tied_neighbours(user[order], raw.timestamp[order])
+    by_id = ties == 'file_order' and follows_ids(user, item, item_ids, order, neighbours)
+    if by_id:
+        order = time_order(user, raw.timestamp, raw.item_id, 'shuffled', tie_seed)
     records = [catalogue.get(item_id, ItemRecord()) for item_id in item_ids]
     columns = [list(column) for column in zip(*records)]
     return Corpus(
@@ -242,8 +249,10 @@ def assemble(
         ),
         provenance={
             **provenance,
-            'ties': ties,
-            'tie_seed': tie_seed if ties == 'shuffled' else None,
+            'ties': 'shuffled' if by_id else ties,
+            'tie_seed': tie_seed if by_id or ties == 'shuffled' else None,
+            'ties_listed_by_id': by_id,
+            'tied_events_share': tied_share(neighbours),
             'relabel_seed': relabel_seed,
         },
     )

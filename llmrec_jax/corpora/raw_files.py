@@ -6,19 +6,30 @@ Files that are published together are a zip archive, or the directory unpacked f
 import ast
 import codecs
 import contextlib
+import csv
 import dataclasses
 import gzip
 import hashlib
 import io
 import json
 import os
+import struct
 import time
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NoReturn
 
+_CHUNK = 1 << 20
+# The encoding of files that were published in Latin-1 and that people save again as UTF-8. Latin-1 text with
+# a letter beyond ASCII is next to never valid UTF-8.
+UTF8_OR_LATIN1 = 'utf-8, else latin-1'
+# What reading a damaged or unusual archive raises: zipfile has no exception of its own for members that are
+# encrypted (RuntimeError), packed in a way that it does not know (NotImplementedError, a RuntimeError), or
+# said to lie where no file goes (OSError).
+_DAMAGE = (zipfile.BadZipFile, EOFError, zlib.error, RuntimeError, OSError, struct.error)
 _SETTLED_NS = 2_000_000_000
 _SHA256: dict[tuple[int, ...], str] = {}
 _GZIP = b'\x1f'
@@ -60,18 +71,50 @@ def bad_line(path: Path | str, line: int, problem: str, expected: str) -> NoRetu
 def numbered_lines(path: Path, encoding: str = 'utf-8') -> Iterator[tuple[int, str]]:
     """Yields (line number from 1, line without its end) of a plain or gzip text file.
 
+    A byte-order mark at the start of a line is no part of it: editors write one, and `cat` of such files puts
+    it between lines.
+
+    Args:
+      path: of the file.
+      encoding: a codec's name, or `UTF8_OR_LATIN1`.
+
     Raises:
       ValueError: when the file is empty, is no gzip, ends in the middle of the gzip stream, or is not in
         `encoding`.
     """
+    encoding = _encoding_found(lambda: _bytes_of(path), encoding)
+    with _bytes_of(path) as stream:
+        yield from decoded_lines(stream, str(path), encoding)
+
+
+@contextlib.contextmanager
+def _bytes_of(path: Path) -> Iterator[io.BufferedIOBase]:
     with open(path, 'rb') as file:
-        yield from decoded_lines(unpacked(file, packed=path.suffix == '.gz'), str(path), encoding)
+        yield unpacked(file, packed=path.suffix == '.gz')
 
 
-def unpacked(stream: io.BufferedIOBase, packed: bool = False) -> Iterable[bytes]:
+def unpacked(stream: io.BufferedIOBase, packed: bool = False) -> io.BufferedIOBase:
     """The stream, or what a gzip stream holds: a file or a pipe, told by its first byte or by `packed`."""
     # No text begins with gzip's first byte, and a pipe may not have the second one yet.
     return gzip.GzipFile(fileobj=stream) if packed or stream.peek(1)[:1] == _GZIP else stream
+
+
+def _encoding_found(opened: Callable[[], AbstractContextManager[io.BufferedIOBase]], encoding: str) -> str:
+    """`encoding`, or under `UTF8_OR_LATIN1` the one of the two that the bytes are in."""
+    if encoding != UTF8_OR_LATIN1:
+        return encoding
+    decoder = codecs.getincrementaldecoder('utf-8')()
+    try:
+        with opened() as stream:
+            while chunk := stream.read(_CHUNK):
+                decoder.decode(chunk)
+            decoder.decode(b'', final=True)
+    except UnicodeDecodeError:
+        return 'latin-1'
+    except _DAMAGE:
+        # Whoever reads the lines says so, with the number of the line.
+        pass
+    return 'utf-8'
 
 
 def decoded_lines(stream: Iterable[bytes], path: str, encoding: str) -> Iterator[tuple[int, str]]:
@@ -96,8 +139,10 @@ def raw_lines(stream: Iterable[bytes], path: str) -> Iterator[tuple[int, bytes]]
     number = 0
     try:
         for number, line in enumerate(stream, start=1):
-            yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            yield number, line.removeprefix(codecs.BOM_UTF8)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        if not isinstance(stream, gzip.GzipFile):
+            raise
         raise ValueError(
             f'{path}, after line {number}: not a whole gzip file ({error}); copy or download it again'
         ) from error
@@ -114,7 +159,58 @@ def decoded_line(path: Path | str, number: int, line: bytes, encoding: str = 'ut
     except UnicodeDecodeError as error:
         utf_16 = number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         found = 'UTF-16' if utf_16 else f'bytes that are not {encoding} ({error.reason})'
-        bad_line(path, number, found, f'text in {encoding}')
+        bad_line(path, number, found, f'text in {encoding}; save the file in that encoding')
+
+
+def filled_lines(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """The lines that hold more than white space."""
+    return ((number, line) for number, line in lines if line.strip())
+
+
+def json_records(path: Path, python_literals: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields (line number from 1, object) of a file with one object a line; blank lines are passed over.
+
+    Args:
+      path: of the file, plain or gzip.
+      python_literals: as for `json_line`.
+
+    Raises:
+      ValueError: as `numbered_lines` and `json_line`.
+    """
+    for number, line in filled_lines(numbered_lines(path)):
+        yield number, json_line(path, number, line, python_literals)
+
+
+def csv_rows(lines: Iterable[tuple[int, str]], path: Path, expected: str) -> Iterator[tuple[int, list[str]]]:
+    """Yields (line number of its first line, fields) of every row of CSV; blank rows are passed over.
+
+    Args:
+      lines: of the file, numbered; a quoted field may go over several.
+      path: of the file, for messages.
+      expected: the fields of a row, for messages.
+
+    Raises:
+      ValueError: naming file and line, when a row is no CSV.
+    """
+    last = 0
+
+    def texts() -> Iterator[str]:
+        nonlocal last
+        for number, line in lines:
+            last = number
+            yield f'{line}\n'
+
+    rows = csv.reader(texts(), strict=True)
+    while True:
+        first = last + 1
+        try:
+            fields = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            bad_line(path, first, f'not CSV ({error})', expected)
+        if any(field.strip() for field in fields):
+            yield first, fields
 
 
 def json_line(path: Path | str, number: int, text: str, python_literals: bool = False) -> dict[str, Any]:
@@ -134,12 +230,58 @@ def json_line(path: Path | str, number: int, text: str, python_literals: bool = 
         if not python_literals:
             bad_line(path, number, f'not JSON ({where})', expected)
         try:
-            record = ast.literal_eval(text)
+            record = ast.literal_eval(text.strip())
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             bad_line(path, number, f'neither JSON ({where}) nor a Python dict', expected)
     if not isinstance(record, dict):
         bad_line(path, number, f'a {type(record).__name__}, not an object', expected)
     return record
+
+
+def finite(text: str) -> float:
+    """The number that a text spells.
+
+    Raises:
+      ValueError: when it spells none, or none that float32 holds.
+    """
+    number = float(text)
+    if not is_number(number):
+        raise ValueError(f'{text!r} is no number that float32 holds')
+    return number
+
+
+def whole(text: str) -> int:
+    """The whole number that a text spells, where int64 holds it.
+
+    Raises:
+      ValueError: when it spells none, or none that int64 holds.
+    """
+    number = int(text)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f'{text!r} has no place in 64 bits')
+    return number
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of JSON is a number that float32 holds."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 3e38
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value of JSON is a whole number that int64 holds."""
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+
+
+def first_file(directory: Path, names: tuple[str, ...], mend: str) -> Path:
+    """The first of the files that is in a directory.
+
+    Raises:
+      FileNotFoundError: when none is, naming them all and how to `mend` it.
+    """
+    for name in names:
+        if (directory / name).is_file():
+            return directory / name
+    raise FileNotFoundError(f'{directory} has no {" or ".join(names)}; {mend}')
 
 
 def well_formed(text: str) -> str:
@@ -178,16 +320,25 @@ class Archive:
 
     @contextlib.contextmanager
     def opened(self, member: str) -> Iterator[io.BufferedIOBase]:
-        """The bytes of one member."""
+        """The bytes of one member.
+
+        Raises:
+          ValueError: when the archive is damaged, or packed in a way that Python does not read.
+        """
         if not self.is_zip:
             with open(self.path / member, 'rb') as stream:
                 yield stream
             return
-        with zipfile.ZipFile(self.path) as archive, archive.open(f'{self.prefix}{member}') as stream:
-            yield stream
+        try:
+            with zipfile.ZipFile(self.path) as archive, archive.open(f'{self.prefix}{member}') as stream:
+                yield stream
+        except _DAMAGE as error:
+            raise ValueError(
+                f'{self.path_of(member)}: not a whole zip archive ({error}); copy or download it again'
+            ) from error
 
     def lines(self, member: str, encoding: str) -> Iterator[tuple[int, str]]:
-        """Yields (line number from 1, line without its end) of one member.
+        """Yields (line number from 1, line without its end) of one member; see `numbered_lines`.
 
         Raises:
           ValueError: when the archive is damaged, or the member is empty or not in `encoding`.
@@ -195,23 +346,29 @@ class Archive:
         if not self.is_zip:
             yield from numbered_lines(self.path / member, encoding)
             return
-        try:
-            with self.opened(member) as stream:
-                yield from decoded_lines(stream, str(self.path_of(member)), encoding)
-        except (zipfile.BadZipFile, EOFError, zlib.error) as error:
-            raise ValueError(
-                f'{self.path_of(member)}: not a whole zip archive ({error}); copy or download it again'
-            ) from error
+        encoding = _encoding_found(lambda: self.opened(member), encoding)
+        with self.opened(member) as stream:
+            yield from decoded_lines(stream, str(self.path_of(member)), encoding)
 
 
-def find_archive(directory: Path, name: str, members: tuple[str, ...], mend: str) -> Archive:
-    """The archive `name` in `directory`: as `name.zip`, as the directory `name`, or as the directory itself.
+def find_archive(
+    directory: Path, name: str, members: tuple[str, ...], mend: str, inside: str | None = None
+) -> Archive:
+    """An archive in `directory`: as `name.zip`, as the directory in it, or as `directory` itself.
+
+    Args:
+      directory: where to look.
+      name: of the archive.
+      members: the files that it must hold.
+      mend: what to do when there is none, for messages.
+      inside: the directory in it, unless it has the archive's name.
 
     Raises:
       FileNotFoundError: when none of them holds all members.
       ValueError: when `name.zip` is damaged.
     """
-    for unpacked in (directory / name, directory):
+    inside = name if inside is None else inside
+    for unpacked in (directory / inside, directory):
         if all((unpacked / member).is_file() for member in members):
             return Archive(unpacked, members)
     path = directory / f'{name}.zip'
@@ -221,10 +378,10 @@ def find_archive(directory: Path, name: str, members: tuple[str, ...], mend: str
         )
     try:
         with zipfile.ZipFile(path) as archive:
-            inside = archive.namelist()
-    except zipfile.BadZipFile as error:
+            held = archive.namelist()
+    except _DAMAGE as error:
         raise ValueError(f'{path}: not a whole zip archive ({error}); copy or download it again') from error
-    for prefix in (f'{name}/', ''):
-        if all(f'{prefix}{member}' in inside for member in members):
+    for prefix in (f'{inside}/', ''):
+        if all(f'{prefix}{member}' in held for member in members):
             return Archive(path, members, prefix)
-    raise FileNotFoundError(f'{path} holds {sorted(inside)}; expected {", ".join(members)}. {mend}')
+    raise FileNotFoundError(f'{path} holds {sorted(held)}; expected {", ".join(members)}. {mend}')

@@ -9,8 +9,8 @@ import numpy as np
 from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource, identity
 from llmrec_jax.corpora.split_facts import split_facts
-from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitRule, cut_by, described
-from llmrec_jax.corpora.splits import RankingCases, Splits, load_splits, save_splits
+from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitRule, cut_by, described, is_default
+from llmrec_jax.corpora.splits import RankingCases, Splits, check_histories, load_splits, save_splits
 from llmrec_jax.runs.artifact import Artifact, json_artifact
 from llmrec_jax.runs.record import facts_of
 from llmrec_jax.runs.run import Run
@@ -47,6 +47,8 @@ class PrepareCorpus(Stage):
     def run(self, run: Run) -> dict[str, Any]:
         """See `Stage.run`."""
         corpus = load(self.corpus, self.data_dir, run)
+        if is_default(self.split):
+            check_histories(corpus)
         cut = cut_by(self.split, corpus)
         run.put(SPLITS, cut.splits(corpus))
         run.put(CATALOGUE, ShownItems.of(corpus.items))
