@@ -14,7 +14,7 @@ import os
 import pathlib
 import re
 import tokenize
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import gin
 from gin import config as gin_internals
@@ -96,13 +96,14 @@ class LoadedConfig:
     on_command_line: frozenset[tuple[str, str]]
 
 
-def load(arguments: GinArguments, *, complete: bool = True) -> LoadedConfig:
+def load(arguments: GinArguments, *, complete: bool = True, asked: Collection[str] = ()) -> LoadedConfig:
     """Parses the files and bindings into gin's registry, from a clean state.
 
     Args:
       arguments: the files and bindings.
       complete: whether every required value must be given, as for a run; where parts of the recipe alone are
         asked for (`resolve`), a required value is missed only by what needs it.
+      asked: macros that the launcher itself reads, so that no file need refer to them.
 
     Raises:
       ConfigurationError: on a missing file, an unknown configurable or parameter, or a macro nothing uses.
@@ -119,7 +120,7 @@ def load(arguments: GinArguments, *, complete: bool = True) -> LoadedConfig:
         before = _bindings()
         gin.parse_config(list(arguments.bindings))
         after = _bindings()
-        macros = _referenced('%', [*texts, *arguments.bindings])
+        macros = _referenced('%', [*texts, *arguments.bindings]) | set(asked)
         _check_macros(before, 'in the gin files', macros)
         _check_macros(after.keys() - before.keys(), 'on the command line', macros)
         if complete:
@@ -127,7 +128,7 @@ def load(arguments: GinArguments, *, complete: bool = True) -> LoadedConfig:
     except ConfigurationError:
         raise
     except (ValueError, ImportError, OSError, SyntaxError, tokenize.TokenError) as error:
-        raise ConfigurationError(_explain(str(error))) from error
+        raise ConfigurationError(explained(str(error))) from error
     names = _referenced('@', [*texts, *arguments.bindings])
     selectors = {
         match for name in names for match in gin_internals._REGISTRY.matching_selectors(name.split('/')[-1])
@@ -185,7 +186,7 @@ def resolve(name: str, parameters: Iterable[str]) -> dict[str, object]:
             if parameter in bound
         }
     except (ValueError, RuntimeError) as error:
-        raise ConfigurationError(_explain(str(error))) from error
+        raise ConfigurationError(explained(str(error))) from error
 
 
 def configured(base: type) -> type:
@@ -206,6 +207,16 @@ def configured(base: type) -> type:
 def configures(base: type) -> bool:
     """Whether the loaded files configure a class derived from `base`."""
     return bool(_bound_classes(base))
+
+
+def bound_classes() -> list[type]:
+    """The classes of which the loaded files bind a parameter."""
+    return _bound_classes(object)
+
+
+def is_bound(macro: str) -> bool:
+    """Whether the loaded files give a macro a value."""
+    return any(scope == macro and selector == MACRO for scope, selector, _ in _bindings())
 
 
 def _bound_classes(base: type) -> list[type]:
@@ -291,7 +302,7 @@ def _check_macros(keys: Iterable[tuple[str, str, str]], where: str, referenced: 
         raise ConfigurationError(f'{name} is set {where}, but nothing in this recipe refers to %{name}{hint}')
 
 
-def _explain(message: str) -> str:
+def explained(message: str) -> str:
     """Gin's `message`, with the nearest known name, or the way to give what is required."""
     required = re.search(r'([\w./]+?)(?:/macro\.value)? set to `%gin.REQUIRED` but not', message)
     if required:

@@ -83,7 +83,8 @@ def item_records(
       ValueError: naming both lines, when two say different things of one item.
     """
     nothing = [''] * len(found.rows)
-    text = {role: found.texts(name) for role, name in roles.items() if role != 'categories'}
+    text = {role: found.texts(name) for role, name in roles.items() if role not in ('categories', 'price')}
+    prices = _prices(found.taken(roles['price'])) if 'price' in roles else nothing
     paths = [()] * len(found.rows)
     if 'categories' in roles:
         paths = category_paths(found.taken(roles['categories']), separator)
@@ -98,8 +99,8 @@ def item_records(
             ),
             price=scraped_text.price(price, scraps),
         )
-        for path, title, brand, description, price, *values in zip(
-            paths, *(text.get(role, nothing) for role in ('title', 'brand', 'description', 'price')), *told
+        for path, price, title, brand, description, *values in zip(
+            paths, prices, *(text.get(role, nothing) for role in ('title', 'brand', 'description')), *told
         )
     ]
     return _once(found, records, 'item', lambda record: record._asdict())
@@ -133,6 +134,13 @@ def guessed_separator(written: pa.ChunkedArray) -> str:
     plain = written.filter(pc.invert(pc.starts_with(written, '[')))
     found = (one for one in SEPARATORS if pc.any(pc.match_substring(plain, one)).as_py())
     return next(found, '')
+
+
+def _prices(column: pa.ChunkedArray) -> list[Any]:
+    """Numbers as they are, and anything else as text."""
+    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+        return column.to_pylist()
+    return columns.texts(column).to_pylist()
 
 
 def _split(text: str, separator: str) -> list[str]:

@@ -72,7 +72,7 @@ def read_events(
     more_columns: Sequence[str] = (),
     time_format: str | None,
     drop_bad_rows: bool,
-    min_rating: float | None,
+    min_rating: float | int | None,
     duplicates: str,
     scraps: scraped_text.Scraps,
 ) -> TableEvents:
@@ -142,7 +142,7 @@ def _times(table: ReadTable, name: str | None, form: str | None) -> Times | None
 
 
 def _ratings(
-    table: ReadTable, name: str | None, min_rating: float | None
+    table: ReadTable, name: str | None, min_rating: float | int | None
 ) -> tuple[Float[np.ndarray, 'rows'], Bool[np.ndarray, 'rows']]:
     if name is not None:
         return columns.numbers(table.columns[name])

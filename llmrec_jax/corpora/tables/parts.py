@@ -7,7 +7,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import NoReturn, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from llmrec_jax.corpora.tables.text_stream import TextStream
 _DIGITS = re.compile(r'(\d+)')
 
 
+@runtime_checkable
 class Part(Protocol):
     """One file of a table."""
 
