@@ -35,6 +35,18 @@ def _set_columns(table: Any, texts: Sequence[str], dtypes: Mapping[str, type]) -
         )
 
 
+def _check_ids(table: Any, name: str, mend: str) -> None:
+    """Checks that an id stands for one row: what is told by its id would else be another than it."""
+    ids = getattr(table, name)
+    distinct, codes = ids.encode()
+    if len(distinct) == len(ids):
+        return
+    first = np.unique(codes, return_index=True)[1]
+    again = int(np.flatnonzero(first[codes] != np.arange(len(ids)))[0])
+    both = f'rows {int(first[codes[again]])} and {again} are both {ids[again]!r}'
+    raise ValueError(f'{type(table).__name__}.{name}: {both}; {mend}')
+
+
 def take_rows(table: Any, rows: Int[np.ndarray, 'chosen']) -> Any:
     """A table of columns, such as `Items`, with the rows at `rows` in that order."""
     return type(table)(*(_take(getattr(table, field.name), rows) for field in dataclasses.fields(table)))
@@ -59,7 +71,7 @@ class Items:
       price: in the source's currency, as float32; NaN where unknown.
 
     Raises:
-      ValueError: when the columns differ in length, or a row of a text is none.
+      ValueError: when the columns differ in length, a row of a text is none, or two rows have one id.
     """
 
     item_id: Sequence[str]
@@ -71,6 +83,7 @@ class Items:
 
     def __post_init__(self):
         _set_columns(self, ('item_id', 'title', 'brand', 'description'), {'price': np.float32})
+        _check_ids(self, 'item_id', 'give each item one row, to which all its events refer')
 
     def __len__(self) -> int:
         return len(self.item_id)
@@ -89,7 +102,7 @@ class Users:
       profile: what is known of the user, in words; '' where nothing is.
 
     Raises:
-      ValueError: when the columns differ in length, or a row of a text is none.
+      ValueError: when the columns differ in length, a row of a text is none, or two rows have one id.
     """
 
     user_id: Sequence[str]
@@ -97,6 +110,7 @@ class Users:
 
     def __post_init__(self):
         _set_columns(self, ('user_id', 'profile'), {})
+        _check_ids(self, 'user_id', 'give each user one row, with all of the events')
 
     def __len__(self) -> int:
         return len(self.user_id)

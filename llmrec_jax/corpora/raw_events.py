@@ -4,15 +4,18 @@ Items and users get random rows, so that an index says nothing about when or whe
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from llmrec_jax.corpora.corpus import Corpus, Events, Items, Users
+from llmrec_jax.corpora.corpus import Corpus, Events, Items, Users, take_rows
+from llmrec_jax.corpora.event_rows import repeated_rows, sorted_rows
+from llmrec_jax.corpora.id_order import follows_ids, tied_neighbours, tied_share
 from llmrec_jax.corpora.raw_files import bad_line
+from llmrec_jax.corpora.text_column import TextColumn
 
 
 def k_core(
@@ -26,24 +29,25 @@ def k_core(
     kept = np.ones(len(user), bool)
     if not len(user):
         return kept
-    users, items = int(user.max()) + 1, int(item.max()) + 1
+    events_of_user, events_of_item = np.bincount(user), np.bincount(item)
     while True:
-        enough = (np.bincount(user[kept], minlength=users)[user] >= k) & (
-            np.bincount(item[kept], minlength=items)[item] >= k
-        )
-        if (kept <= enough).all():
+        dropped = np.flatnonzero(kept & ((events_of_user < k)[user] | (events_of_item < k)[item]))
+        if not len(dropped):
             return kept
-        kept &= enough
+        kept[dropped] = False
+        events_of_user -= np.bincount(user[dropped], minlength=len(events_of_user))
+        events_of_item -= np.bincount(item[dropped], minlength=len(events_of_item))
 
 
 # Amazon's times have the resolution of a day, so a good part of the neighbours in a history are ties.
+# `assemble` tells what becomes of a file that lists ties by the ids of their items.
 TIES = ('file_order', 'item_id', 'shuffled')
 
 
 def time_order(
     user: Int[np.ndarray, 'events'],
     timestamp: Int[np.ndarray, 'events'],
-    item_id: list[str],
+    item_id: Sequence[str],
     ties: str,
     seed: int,
 ) -> Int[np.ndarray, 'events']:
@@ -58,11 +62,16 @@ def time_order(
       seed: of the shuffle; the other rules do not use it.
     """
     rank = {
-        'file_order': lambda: np.arange(len(user)),
-        'item_id': lambda: np.unique(np.asarray(item_id, dtype=object), return_inverse=True)[1],
+        'file_order': lambda: None,
+        'item_id': lambda: _rank_of_ids(TextColumn.of(item_id)),
         'shuffled': lambda: np.random.default_rng(seed).permutation(len(user)),
     }[ties]()
-    return np.lexsort((rank, timestamp, user))
+    return sorted_rows(user, timestamp, rank)
+
+
+def _rank_of_ids(ids: TextColumn) -> Int[np.ndarray, 'events']:
+    distinct, codes = ids.encode()
+    return np.argsort(np.argsort(np.asarray(distinct, dtype=object)))[codes]
 
 
 def relabel(corpus: Corpus, seed: int | None) -> Corpus:
@@ -78,22 +87,31 @@ def relabel(corpus: Corpus, seed: int | None) -> Corpus:
     provenance = {**corpus.provenance, 'relabel_seed': seed}
     if seed is None:
         return dataclasses.replace(corpus, provenance=provenance)
-    rng = np.random.default_rng(seed)
-    item_order = rng.permutation(len(corpus.items))
-    user_order = rng.permutation(len(corpus.users))
-    new_item, new_user = np.argsort(item_order), np.argsort(user_order)
-    user = new_user[corpus.events.user]
-    rows = np.argsort(user, kind='stable')
+    item_order, user_order = _drawn_rows(len(corpus.items), len(corpus.users), seed)
+    offsets = corpus.user_offsets
+    lengths = np.diff(offsets)[user_order]
+    ends = np.cumsum(lengths)
+    rows = np.repeat(offsets[:-1][user_order] - ends + lengths, lengths) + np.arange(len(corpus.events))
     moved = corpus.events.take(rows)
     return Corpus(
         name=corpus.name,
         items=corpus.items.take(item_order),
         users=corpus.users.take(user_order),
-        events=Events(
-            user[rows], new_item[moved.item], moved.timestamp, moved.rating, moved.summary, moved.review
+        events=dataclasses.replace(
+            moved, user=np.repeat(np.arange(len(lengths)), lengths), item=_inverse(item_order)[moved.item]
         ),
         provenance=provenance,
     )
+
+
+def _drawn_rows(
+    n_items: int, n_users: int, seed: int | None
+) -> tuple[Int[np.ndarray, 'items'], Int[np.ndarray, 'users']]:
+    """Which item and which user go to each row."""
+    if seed is None:
+        return np.arange(n_items), np.arange(n_users)
+    rng = np.random.default_rng(seed)
+    return rng.permutation(n_items), rng.permutation(n_users)
 
 
 DUPLICATES = ('error', 'keep_first')
@@ -124,25 +142,23 @@ class RawEvents:
     """
 
     line: Int[np.ndarray, 'events']
-    user_id: list[str]
-    item_id: list[str]
+    user_id: Sequence[str]
+    item_id: Sequence[str]
     timestamp: Int[np.ndarray, 'events']
     rating: Float[np.ndarray, 'events']
-    summary: list[str]
-    review: list[str]
+    summary: Sequence[str]
+    review: Sequence[str]
+
+    def __post_init__(self):
+        for name in ('user_id', 'item_id', 'summary', 'review'):
+            object.__setattr__(self, name, TextColumn.of(getattr(self, name)))
 
     def __len__(self) -> int:
         return len(self.line)
 
     def take(self, rows: Int[np.ndarray, 'chosen']) -> 'RawEvents':
         """The events at `rows`, in that order."""
-        chosen = rows.tolist()
-        return RawEvents(
-            *(
-                column[rows] if isinstance(column, np.ndarray) else [column[row] for row in chosen]
-                for column in (getattr(self, field.name) for field in dataclasses.fields(self))
-            )
-        )
+        return take_rows(self, rows)
 
 
 def without_duplicates(raw: RawEvents, path: Path, duplicates: str) -> RawEvents:
@@ -156,19 +172,21 @@ def without_duplicates(raw: RawEvents, path: Path, duplicates: str) -> RawEvents
     Raises:
       ValueError: under 'error', naming file and line of the first event that comes again.
     """
-    first: dict[tuple, int] = {}
-    kept = []
-    for row, key in enumerate(zip(raw.user_id, raw.item_id, raw.timestamp.tolist())):
-        if first.setdefault(key, row) == row:
-            kept.append(row)
-        elif duplicates == 'error':
-            bad_line(
-                path,
-                int(raw.line[row]),
-                f'user {key[0]!r}, item {key[1]!r}, time {key[2]} is on line {raw.line[first[key]]} already',
-                "each event once (duplicates='keep_first' drops the later ones)",
-            )
-    return raw.take(np.asarray(kept, np.int64))
+    again, first = repeated_rows(raw.user_id.encode()[1], raw.item_id.encode()[1], raw.timestamp)
+    if not len(again):
+        return raw
+    if duplicates == 'error':
+        row = int(again[0])
+        bad_line(
+            path,
+            int(raw.line[row]),
+            f'user {raw.user_id[row]!r}, item {raw.item_id[row]!r}, time {raw.timestamp[row]} is on line '
+            f'{raw.line[first[0]]} already',
+            "each event once (duplicates='keep_first' drops the later ones)",
+        )
+    kept = np.ones(len(raw), bool)
+    kept[again] = False
+    return raw.take(np.flatnonzero(kept))
 
 
 def core_events(raw: RawEvents, k: int, name: str) -> RawEvents:
@@ -177,12 +195,12 @@ def core_events(raw: RawEvents, k: int, name: str) -> RawEvents:
     Raises:
       ValueError: when nothing is left.
     """
-    kept = np.flatnonzero(k_core(_first_appearance(raw.user_id)[1], _first_appearance(raw.item_id)[1], k))
-    if not len(kept):
+    kept = k_core(raw.user_id.encode()[1], raw.item_id.encode()[1], k)
+    if not kept.any():
         raise ValueError(
             f'corpus {name!r}: the {k}-core of its {len(raw)} events is empty; set a smaller k_core'
         )
-    return raw.take(kept)
+    return raw if kept.all() else raw.take(np.flatnonzero(kept))
 
 
 def assemble(
@@ -203,30 +221,47 @@ def assemble(
       raw: its events, in file order.
       catalogue: item id -> what is known of it; items that are absent have no text.
       profiles: user id -> what is known of the user, in words.
-      ties: see `time_order`.
-      tie_seed: see `time_order`.
+      ties: see `time_order`. Under 'file_order' a file that lists ties by the ids of their items (see
+        `id_order.follows_ids`) has them shuffled: a model would learn that order. 'item_id' asks for it.
+      tie_seed: see `time_order`; the provenance tells it where ties were shuffled.
       relabel_seed: see `relabel`; under None, rows follow the first appearance in the file.
       provenance: what is to be kept beside the rules of this function.
     """
-    user_ids, user = _first_appearance(raw.user_id)
-    item_ids, item = _first_appearance(raw.item_id)
+    (user_ids, user), (item_ids, item) = raw.user_id.encode(), raw.item_id.encode()
+    item_order, user_order = _drawn_rows(len(item_ids), len(user_ids), relabel_seed)
+    user = _inverse(user_order)[user]
     order = time_order(user, raw.timestamp, raw.item_id, ties, tie_seed)
+    neighbours = tied_neighbours(user[order], raw.timestamp[order])
+    by_id = ties == 'file_order' and follows_ids(user, item, item_ids, order, neighbours)
+    if by_id:
+        order = time_order(user, raw.timestamp, raw.item_id, 'shuffled', tie_seed)
     records = [catalogue.get(item_id, ItemRecord()) for item_id in item_ids]
     columns = [list(column) for column in zip(*records)]
-    ordered = raw.take(order)
-    corpus = Corpus(
+    return Corpus(
         name=name,
-        items=Items(item_ids, *columns[:4], np.asarray(columns[4], np.float32)),
-        users=Users(user_ids, [profiles.get(user_id, '') for user_id in user_ids]),
+        items=Items(item_ids, *columns[:4], np.asarray(columns[4], np.float32)).take(item_order),
+        users=Users(user_ids, [profiles.get(user_id, '') for user_id in user_ids]).take(user_order),
         events=Events(
-            user[order], item[order], ordered.timestamp, ordered.rating, ordered.summary, ordered.review
+            np.repeat(np.arange(len(user_ids)), np.bincount(user)),
+            _inverse(item_order)[item[order]],
+            raw.timestamp[order],
+            raw.rating[order],
+            raw.summary.take(order),
+            raw.review.take(order),
         ),
-        provenance={**provenance, 'ties': ties, 'tie_seed': tie_seed if ties == 'shuffled' else None},
+        provenance={
+            **provenance,
+            'ties': 'shuffled' if by_id else ties,
+            'tie_seed': tie_seed if by_id or ties == 'shuffled' else None,
+            'ties_listed_by_id': by_id,
+            'tied_events_share': tied_share(neighbours),
+            'relabel_seed': relabel_seed,
+        },
     )
-    return relabel(corpus, relabel_seed)
 
 
-def _first_appearance(ids: list[str]) -> tuple[list[str], Int[np.ndarray, 'events']]:
-    """The distinct ids in the order of their first appearance, and each event's index into them."""
-    index = {value: row for row, value in enumerate(dict.fromkeys(ids))}
-    return list(index), np.fromiter((index[value] for value in ids), np.int64, len(ids))
+def _inverse(order: Int[np.ndarray, 'rows']) -> Int[np.ndarray, 'rows']:
+    """The row to which each one goes; as int32, because there are many events of few of them."""
+    places = np.empty(len(order), np.int32)
+    places[order] = np.arange(len(order), dtype=np.int32)
+    return places

@@ -4,17 +4,28 @@ Files that are published together are a zip archive, or the directory unpacked f
 """
 
 import ast
+import codecs
+import contextlib
+import csv
 import dataclasses
 import gzip
 import hashlib
+import io
 import json
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NoReturn
 
 _CHUNK = 1 << 20
+# The encoding of files that were published in Latin-1 and that people save again as UTF-8. Latin-1 text with
+# a letter beyond ASCII is next to never valid UTF-8.
+UTF8_OR_LATIN1 = 'utf-8, else latin-1'
+# What reading a damaged or unusual archive raises: zipfile has no exception of its own for members that are
+# encrypted (RuntimeError) or packed in a way that it does not know (NotImplementedError, a RuntimeError).
+_DAMAGE = (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, RuntimeError)
 
 
 def existing_file(path: Path, what: str, mend: str) -> Path:
@@ -45,13 +56,42 @@ def bad_line(path: Path | str, line: int, problem: str, expected: str) -> NoRetu
 def numbered_lines(path: Path, encoding: str = 'utf-8') -> Iterator[tuple[int, str]]:
     """Yields (line number from 1, line without its end) of a plain or gzip (`.gz`) text file.
 
+    A byte-order mark at the start of a line is no part of it: editors write one, and `cat` of such files puts
+    it between lines.
+
+    Args:
+      path: of the file.
+      encoding: a codec's name, or `UTF8_OR_LATIN1`.
+
     Raises:
       ValueError: when the file is empty, is no gzip, ends in the middle of the gzip stream, or is not in
         `encoding`.
     """
-    with open(path, 'rb') as file:
-        stream = gzip.GzipFile(fileobj=file) if path.suffix == '.gz' else file
+    encoding = _encoding_found(lambda: _bytes_of(path), encoding)
+    with _bytes_of(path) as stream:
         yield from decoded_lines(stream, str(path), encoding)
+
+
+def _bytes_of(path: Path) -> io.BufferedIOBase:
+    return gzip.open(path) if path.suffix == '.gz' else open(path, 'rb')
+
+
+def _encoding_found(opened: Callable[[], AbstractContextManager[io.BufferedIOBase]], encoding: str) -> str:
+    """`encoding`, or under `UTF8_OR_LATIN1` the one of the two that the bytes are in."""
+    if encoding != UTF8_OR_LATIN1:
+        return encoding
+    decoder = codecs.getincrementaldecoder('utf-8')()
+    try:
+        with opened() as stream:
+            while chunk := stream.read(_CHUNK):
+                decoder.decode(chunk)
+            decoder.decode(b'', final=True)
+    except UnicodeDecodeError:
+        return 'latin-1'
+    except _DAMAGE:
+        # Whoever reads the lines says so, with the number of the line.
+        pass
+    return 'utf-8'
 
 
 def decoded_lines(stream: Iterable[bytes], path: str, encoding: str) -> Iterator[tuple[int, str]]:
@@ -63,15 +103,71 @@ def decoded_lines(stream: Iterable[bytes], path: str, encoding: str) -> Iterator
     number = 0
     try:
         for number, line in enumerate(stream, start=1):
-            yield number, line.decode(encoding).rstrip('\r\n')
+            yield number, line.removeprefix(codecs.BOM_UTF8).decode(encoding).rstrip('\r\n')
     except UnicodeDecodeError as error:
-        bad_line(path, number, f'bytes that are not {encoding} ({error.reason})', f'text in {encoding}')
+        bad_line(
+            path,
+            number,
+            f'bytes that are not {encoding} ({error.reason})',
+            f'text in {encoding}; save the file in that encoding',
+        )
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(
             f'{path}, after line {number}: not a whole gzip file ({error}); copy or download it again'
         ) from error
     if number == 0:
         raise ValueError(f'{path} is empty; copy or download it again')
+
+
+def filled_lines(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """The lines that hold more than white space."""
+    return ((number, line) for number, line in lines if line.strip())
+
+
+def json_records(path: Path, python_literals: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields (line number from 1, object) of a file with one object a line; blank lines are passed over.
+
+    Args:
+      path: of the file, plain or gzip.
+      python_literals: as for `json_line`.
+
+    Raises:
+      ValueError: as `numbered_lines` and `json_line`.
+    """
+    for number, line in filled_lines(numbered_lines(path)):
+        yield number, json_line(path, number, line, python_literals)
+
+
+def csv_rows(lines: Iterable[tuple[int, str]], path: Path, expected: str) -> Iterator[tuple[int, list[str]]]:
+    """Yields (line number of its first line, fields) of every row of CSV; blank rows are passed over.
+
+    Args:
+      lines: of the file, numbered; a quoted field may go over several.
+      path: of the file, for messages.
+      expected: the fields of a row, for messages.
+
+    Raises:
+      ValueError: naming file and line, when a row is no CSV.
+    """
+    last = 0
+
+    def texts() -> Iterator[str]:
+        nonlocal last
+        for number, line in lines:
+            last = number
+            yield f'{line}\n'
+
+    rows = csv.reader(texts(), strict=True)
+    while True:
+        first = last + 1
+        try:
+            fields = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            bad_line(path, first, f'not CSV ({error})', expected)
+        if any(field.strip() for field in fields):
+            yield first, fields
 
 
 def json_line(path: Path, number: int, text: str, python_literals: bool = False) -> dict[str, Any]:
@@ -83,21 +179,65 @@ def json_line(path: Path, number: int, text: str, python_literals: bool = False)
     expected = 'one JSON object a line'
     try:
         record = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Numbers of thousands of digits and brackets nested as deep are no JSON for Python either.
+        place = isinstance(error, json.JSONDecodeError)
+        problem = f'{error.msg} at column {error.colno}' if place else str(error)
         if not python_literals:
-            bad_line(path, number, f'not JSON ({error.msg} at column {error.colno})', expected)
+            bad_line(path, number, f'not JSON ({problem})', expected)
         try:
-            record = ast.literal_eval(text)
+            record = ast.literal_eval(text.strip())
         except (ValueError, SyntaxError, MemoryError, RecursionError):
-            bad_line(
-                path,
-                number,
-                f'neither JSON ({error.msg} at column {error.colno}) nor a Python dict',
-                expected,
-            )
+            bad_line(path, number, f'neither JSON ({problem}) nor a Python dict', expected)
     if not isinstance(record, dict):
         bad_line(path, number, f'a {type(record).__name__}, not an object', expected)
     return record
+
+
+def finite(text: str) -> float:
+    """The number that a text spells.
+
+    Raises:
+      ValueError: when it spells none, or none that float32 holds.
+    """
+    number = float(text)
+    if not is_number(number):
+        raise ValueError(f'{text!r} is no number that float32 holds')
+    return number
+
+
+def whole(text: str) -> int:
+    """The whole number that a text spells, where int64 holds it.
+
+    Raises:
+      ValueError: when it spells none, or none that int64 holds.
+    """
+    number = int(text)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f'{text!r} has no place in 64 bits')
+    return number
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of JSON is a number that float32 holds."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 3e38
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value of JSON is a whole number that int64 holds."""
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+
+
+def first_file(directory: Path, names: tuple[str, ...], mend: str) -> Path:
+    """The first of the files that is in a directory.
+
+    Raises:
+      FileNotFoundError: when none is, naming them all and how to `mend` it.
+    """
+    for name in names:
+        if (directory / name).is_file():
+            return directory / name
+    raise FileNotFoundError(f'{directory} has no {" or ".join(names)}; {mend}')
 
 
 def well_formed(text: str) -> str:
@@ -134,8 +274,18 @@ class Archive:
         """Where a member lies, for messages: the path in the archive follows the archive's own."""
         return self.path / f'{self.prefix}{member}'
 
+    @contextlib.contextmanager
+    def opened(self, member: str) -> Iterator[io.BufferedIOBase]:
+        """The bytes of one member."""
+        if not self.is_zip:
+            with open(self.path / member, 'rb') as stream:
+                yield stream
+            return
+        with zipfile.ZipFile(self.path) as archive, archive.open(f'{self.prefix}{member}') as stream:
+            yield stream
+
     def lines(self, member: str, encoding: str) -> Iterator[tuple[int, str]]:
-        """Yields (line number from 1, line without its end) of one member.
+        """Yields (line number from 1, line without its end) of one member; see `numbered_lines`.
 
         Raises:
           ValueError: when the archive is damaged, or the member is empty or not in `encoding`.
@@ -144,22 +294,33 @@ class Archive:
             yield from numbered_lines(self.path / member, encoding)
             return
         try:
-            with zipfile.ZipFile(self.path) as archive, archive.open(f'{self.prefix}{member}') as stream:
+            encoding = _encoding_found(lambda: self.opened(member), encoding)
+            with self.opened(member) as stream:
                 yield from decoded_lines(stream, str(self.path_of(member)), encoding)
-        except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+        except _DAMAGE as error:
             raise ValueError(
                 f'{self.path_of(member)}: not a whole zip archive ({error}); copy or download it again'
             ) from error
 
 
-def find_archive(directory: Path, name: str, members: tuple[str, ...], mend: str) -> Archive:
-    """The archive `name` in `directory`: as `name.zip`, as the directory `name`, or as the directory itself.
+def find_archive(
+    directory: Path, name: str, members: tuple[str, ...], mend: str, inside: str | None = None
+) -> Archive:
+    """An archive in `directory`: as `name.zip`, as the directory in it, or as `directory` itself.
+
+    Args:
+      directory: where to look.
+      name: of the archive.
+      members: the files that it must hold.
+      mend: what to do when there is none, for messages.
+      inside: the directory in it, unless it has the archive's name.
 
     Raises:
       FileNotFoundError: when none of them holds all members.
       ValueError: when `name.zip` is damaged.
     """
-    for unpacked in (directory / name, directory):
+    inside = name if inside is None else inside
+    for unpacked in (directory / inside, directory):
         if all((unpacked / member).is_file() for member in members):
             return Archive(unpacked, members)
     path = directory / f'{name}.zip'
@@ -169,10 +330,10 @@ def find_archive(directory: Path, name: str, members: tuple[str, ...], mend: str
         )
     try:
         with zipfile.ZipFile(path) as archive:
-            inside = archive.namelist()
-    except zipfile.BadZipFile as error:
+            held = archive.namelist()
+    except _DAMAGE as error:
         raise ValueError(f'{path}: not a whole zip archive ({error}); copy or download it again') from error
-    for prefix in (f'{name}/', ''):
-        if all(f'{prefix}{member}' in inside for member in members):
+    for prefix in (f'{inside}/', ''):
+        if all(f'{prefix}{member}' in held for member in members):
             return Archive(path, members, prefix)
-    raise FileNotFoundError(f'{path} holds {sorted(inside)}; expected {", ".join(members)}. {mend}')
+    raise FileNotFoundError(f'{path} holds {sorted(held)}; expected {", ".join(members)}. {mend}')

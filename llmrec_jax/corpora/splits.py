@@ -87,6 +87,26 @@ def training_pairs(lengths: Int[np.ndarray, 'users']) -> int:
     return int(np.maximum(kept - 1, 0).sum())
 
 
+def check_histories(corpus: Corpus) -> None:
+    """Looks whether leave-last-out finds anyone to ask.
+
+    Raises:
+      ValueError: when no user has `MIN_EVENTS` events, telling how many have how many.
+    """
+    lengths = np.diff(corpus.user_offsets)
+    if len(lengths) and lengths.max() >= MIN_EVENTS:
+        return
+    counts = [
+        f'{users} users have {events}'
+        for events, users in enumerate(np.bincount(lengths))
+        if events and users
+    ]
+    raise ValueError(
+        f'corpus {corpus.name!r}: no user has {MIN_EVENTS} events, which leave-last-out needs to train, '
+        f'validate and test ({", ".join(counts) or "there are none at all"}); give longer histories'
+    )
+
+
 def leave_last_out(corpus: Corpus) -> Splits:
     """Splits every user's history (papers: S3-Rec, P5, TIGER).
 

@@ -154,8 +154,8 @@ def _user_records(corpus: Corpus) -> Iterator[tuple[int, dict[str, Any]]]:
                     'item': events.item[own],
                     'timestamp': events.timestamp[own],
                     'rating': events.rating[own],
-                    'summary': events.summary[own],
-                    'review': events.review[own],
+                    'summary': list(events.summary[own]),
+                    'review': list(events.review[own]),
                 },
             },
         )

@@ -7,7 +7,14 @@ import numpy as np
 
 from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource, identity
-from llmrec_jax.corpora.splits import RankingCases, Splits, leave_last_out, load_splits, save_splits
+from llmrec_jax.corpora.splits import (
+    RankingCases,
+    Splits,
+    check_histories,
+    leave_last_out,
+    load_splits,
+    save_splits,
+)
 from llmrec_jax.runs.artifact import Artifact, json_artifact
 from llmrec_jax.runs.record import facts_of
 from llmrec_jax.runs.run import Run
@@ -42,6 +49,7 @@ class PrepareCorpus(Stage):
     def run(self, run: Run) -> dict[str, Any]:
         """See `Stage.run`."""
         corpus = load(self.corpus, self.data_dir, run)
+        check_histories(corpus)
         run.put(SPLITS, leave_last_out(corpus))
         run.put(CATALOGUE, ShownItems.of(corpus.items))
         run.put(USER_IDS, list(corpus.users.user_id))

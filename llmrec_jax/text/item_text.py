@@ -50,10 +50,16 @@ def item_sentences(
     sentences = [' '.join(filter(None, (parts[field](row) for field in fields))) for row in range(len(items))]
     silent = [row for row, sentence in enumerate(sentences) if not sentence]
     if silent and without_text is None:
+        others = [field for field in FIELDS if field not in fields and any(map(parts[field], silent))]
+        mend = [f'name {" or ".join(others)} in item_fields too'] if others else []
+        if not all(any(parts[field](row) for field in others) for row in silent):
+            mend.append(
+                "set items_without_text of the corpus's source (ITEMS_WITHOUT_TEXT in recipes) to 'named' or "
+                "'dropped'"
+            )
         raise ValueError(
             f'{len(silent)} of {len(items)} items have none of {", ".join(fields)}, the first is item '
-            f'{silent[0]} ({items.item_id[silent[0]]!r}): name more fields, drop the items, or give '
-            '`without_text`, the sentence to use for them'
+            f'{silent[0]} ({items.item_id[silent[0]]!r}); {"; ".join(mend)}'
         )
     return [sentence or without_text for sentence in sentences]
 

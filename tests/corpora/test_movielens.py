@@ -24,6 +24,20 @@ FILES = {
         '2,Am\xe9lie (2001),(no genres listed)\n',
     },
 }
+FILES['10m'] = {
+    'ratings.dat': '7::2::3.5::978300760\n7::1::5::978300700\n8::1::1::5\n',
+    'movies.dat': 'Am\xe9lie'.join(
+        ['1::', ' (2001)::Action|Comedy\n2::Odd: a film (1999)::(no genres listed)\n']
+    ),
+    'tags.dat': '7::1::Paris::1\n8::1::paris::2\n8::1::the end :: really::3\n8::2::odd::4\n',
+}
+COMMAS = {
+    **FILES['latest-small'],
+    'tags.csv': 'userId,movieId,tag,timestamp\n7,2,Paris,1\n8,2,"of ""love"", and",2\n',
+}
+FILES |= {variant: COMMAS for variant in ('20m', '25m', '32m', 'latest')}
+# The archive and the directory in it, where they are not ml- and the variant.
+DIRECTORIES = {'10m': 'ml-10M100K'}
 EXPECTED = {
     '100k': (
         ['unknown', 'Am\xe9lie (2001)'],
@@ -41,16 +55,20 @@ EXPECTED = {
         ['', ''],
     ),
 }
+EXPECTED |= {
+    '10m': (['Odd: a film (1999)', 'Am\xe9lie (2001)'], [(), ('Action', 'Comedy')], ['', '']),
+    **{variant: EXPECTED['latest-small'] for variant in ('20m', '25m', '32m', 'latest')},
+}
 
 
 def write(directory, variant, packed=False, **changes):
-    encoding = 'utf-8' if variant == 'latest-small' else 'latin-1'
+    encoding = 'latin-1' if variant in ('100k', '1m') else 'utf-8'
     contents = {name: changes.get(name, text).encode(encoding) for name, text in FILES[variant].items()}
     directory.mkdir(exist_ok=True)
     if packed:
         with zipfile.ZipFile(directory / f'ml-{variant}.zip', 'w', zipfile.ZIP_DEFLATED) as archive:
             for name, content in contents.items():
-                archive.writestr(f'ml-{variant}/{name}', content)
+                archive.writestr(f'{DIRECTORIES.get(variant, f"ml-{variant}")}/{name}', content)
     else:
         for name, content in contents.items():
             (directory / name).write_bytes(content)
@@ -108,6 +126,76 @@ def test_bad_lines_are_named(tmp_path, variant, name, line, message, packed):
         MovieLens(variant, directory).build()
 
 
+def test_files_saved_again_as_utf8_read_as_they_did(tmp_path):
+    for variant in ('100k', '1m'):
+        latin = MovieLens(variant, write(tmp_path / f'latin-{variant}', variant)).build()
+        directory = tmp_path / f'utf8-{variant}'
+        write(directory, variant)
+        for path in directory.iterdir():
+            path.write_bytes(b'\xef\xbb\xbf' + path.read_bytes().decode('latin-1').encode())
+        assert MovieLens(variant, str(directory)).build().fingerprint() == latin.fingerprint()
+
+
+@pytest.mark.parametrize('variant', FILES)
+def test_the_real_form_with_all_that_people_do_to_files(tmp_path, variant):
+    plain = MovieLens(variant, write(tmp_path / 'plain', variant)).build()
+    directory = tmp_path / 'dirty'
+    write(directory, variant)
+    for path in directory.iterdir():
+        encoding = 'latin-1' if variant in ('100k', '1m') else 'utf-8'
+        lines = path.read_bytes().decode(encoding).splitlines()
+        # Users and movies may come again; a rating may not.
+        lines += [] if path.name in ('u.data', 'ratings.dat', 'ratings.csv') else lines[1:]
+        mark = '\ufeff' if encoding == 'utf-8' else ''
+        path.write_bytes((mark + '\r\n\r\n'.join([*lines, '', ' '])).encode(encoding))
+    assert MovieLens(variant, str(directory)).build().fingerprint() == plain.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ('variant', 'described'),
+    [('10m', ['odd', 'paris, the end :: really']), ('25m', ['of "love", and, paris', ''])],
+)
+def test_tags_become_the_description(tmp_path, variant, described):
+    directory = write(tmp_path / 'raw', variant)
+    corpus = MovieLens(variant, directory, tags=2, relabel_seed=None).build()
+    assert corpus.items.description == described
+    assert corpus.provenance['tags'] == 2
+    assert set(corpus.provenance['files']) == set(FILES[variant])
+    assert MovieLens(variant, directory).build().items.description == ['', '']
+
+
+def test_tags_are_refused_where_there_are_none():
+    with pytest.raises(ValueError, match=r"MovieLens.tags is 3 for variant '1m'; .* one of 10m, 20m"):
+        MovieLens('1m', tags=3)
+
+
+def test_movies_that_contradict_each_other_are_named(tmp_path):
+    text = f'{FILES["1m"]["movies.dat"]}1::Another::Drama\n'
+    directory = write(tmp_path / 'raw', '1m', **{'movies.dat': text})
+    with pytest.raises(ValueError, match=r"movies.dat, line 3: movie '1' has title 'Another', .* line 1"):
+        MovieLens('1m', directory).build()
+    first = MovieLens('1m', directory, duplicates='keep_first', relabel_seed=None).build()
+    assert first.items.title == EXPECTED['1m'][0]
+
+
+def test_ratings_listed_by_movie_do_not_keep_that_order(tmp_path):
+    # Users who rate at random within one second, in a file that goes by user and movie.
+    rng = np.random.default_rng(0)
+    chosen = [sorted(rng.choice(60, 9, replace=False).tolist()) for _ in range(40)]
+    rows = [f'{user},{movie},4.0,1000' for user, movies in enumerate(chosen) for movie in movies]
+    movies = [f'{movie},Film {movie},Drama' for movie in range(60)]
+    files = {
+        'ratings.csv': '\n'.join(['userId,movieId,rating,timestamp', *rows]),
+        'movies.csv': '\n'.join(['movieId,title,genres', *movies]),
+    }
+    corpus = MovieLens('latest-small', write(tmp_path / 'raw', 'latest-small', **files)).build()
+    names = [int(corpus.items.item_id[item]) for item in corpus.events.item]
+    ups = np.mean(np.diff(np.reshape(names, (40, 9)), axis=1) > 0)
+    assert 0.4 < ups < 0.6
+    assert corpus.provenance['ties'] == 'shuffled'
+    assert corpus.provenance['tied_events_share'] == 1.0
+
+
 def test_a_file_without_its_header_is_refused(tmp_path):
     directory = write(tmp_path / 'raw', 'latest-small', **{'ratings.csv': '7,2,3.5,964982703\n'})
     with pytest.raises(ValueError, match=r'ratings.csv, line 1: data .* expected a header'):
@@ -129,10 +217,8 @@ def test_missing_files_are_named_with_the_way_to_mend_it(tmp_path):
         MovieLens('1m', str(tmp_path)).build()
     with pytest.raises(FileNotFoundError, match='set MovieLens.manual_dir'):
         MovieLens('1m').build()
-    with pytest.raises(
-        ValueError, match=r"MovieLens.variant is '10m'; expected one of '100k', '1m', 'latest-small'"
-    ):
-        MovieLens('10m')
+    with pytest.raises(ValueError, match=r"MovieLens.variant is '2m'; expected one of '100k', '1m', '10m'"):
+        MovieLens('2m')
 
 
 def test_latest_small_has_its_published_counts():

@@ -18,7 +18,7 @@ from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource, identity
 from llmrec_jax.corpora.source_domains import TEXT as SHUFFLED_TEXT
 from llmrec_jax.corpora.source_domains import SourceDomains, centred, join, shuffled_rows
-from llmrec_jax.corpora.splits import Sequences, leave_last_out
+from llmrec_jax.corpora.splits import Sequences, check_histories, leave_last_out
 from llmrec_jax.models.sequential import ITEMS
 from llmrec_jax.models.transfer.frozen_tables import CODES, DROPPED_TEXT, TEXT
 from llmrec_jax.models.transfer.hierarchical import USER
@@ -134,6 +134,8 @@ class PrepareSources(Stage):
         from llmrec_jax.text.item_text import item_sentences
 
         corpora = [corpus.load(source, self.data_dir, run) for source in self.sources]
+        for one in corpora:
+            check_histories(one)
         run.put(SENTENCES, [text for one in corpora for text in item_sentences(one.items, self.item_fields)])
         domains = join([leave_last_out(one) for one in corpora], [len(one.items) for one in corpora])
         run.put(DOMAINS, domains)
