@@ -69,6 +69,14 @@ def repeated_rows(
     return rows[by_row], first[by_row]
 
 
+def runs(starts: Int[np.ndarray, 'runs'], lengths: Int[np.ndarray, 'runs']) -> Int[np.ndarray, 'rows']:
+    """The rows of runs of consecutive rows, one run after the other."""
+    ends = np.cumsum(lengths)
+    rows = np.repeat(starts - ends + lengths, lengths)
+    rows += np.arange(len(rows))
+    return rows
+
+
 def _mixed(columns: tuple[Int[np.ndarray, 'rows'], ...]) -> np.ndarray:
     """One number a row: rows of different numbers are different, and hardly any others have the same."""
     mixed = np.zeros(len(columns[0]), np.uint64)

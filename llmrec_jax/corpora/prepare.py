@@ -5,26 +5,22 @@ import dataclasses
 import functools
 import hashlib
 import io
-import itertools
 import json
 import logging
 import os
 from collections.abc import Iterator
-from typing import Any
 
-import numpy as np
+import pyarrow as pa
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from llmrec_jax.corpora.builders import builder_class
-from llmrec_jax.corpora.corpus import Corpus, Events, Items, Users
+from llmrec_jax.corpora.corpus import Corpus
+from llmrec_jax.corpora.records import read_items, read_users
 from llmrec_jax.corpora.source import CorpusSource, identity
 from llmrec_jax.corpora.tfds_builder import SPLIT, TABLES, CorpusConfig, needs_download, variant, with_files
 
 LOG = logging.getLogger(__name__)
-# SeqIO deals whole files out to hosts, so there must be at least as many as data-parallel hosts.
-MAX_SHARDS = 16
-_READ_BATCH = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +86,7 @@ def _write(builder: tfds.core.DatasetBuilder, corpus: Corpus) -> None:
     rows = len(corpus.items) if table == 'items' else len(corpus.users)
     if rows == 0:
         raise ValueError(f'corpus {corpus.name!r} has no {table}; there is nothing to prepare')
-    config = tfds.download.DownloadConfig(num_shards=min(MAX_SHARDS, rows), try_download_gcs=False)
+    config = tfds.download.DownloadConfig(try_download_gcs=False)
     try:
         # TFDS prints that it downloads something of unknown size, where nothing is downloaded.
         with contextlib.redirect_stdout(io.StringIO()):
@@ -113,16 +109,17 @@ def load_corpus(prepared: PreparedCorpus) -> Corpus:
       ValueError: when the data on disk are damaged.
     """
     with _damage_named(prepared):
-        items, items_metadata = _read_table(prepared.items_name, prepared.data_dir)
-        users, metadata = _read_table(prepared.users_name, prepared.data_dir)
+        items_info = _table(prepared.items_name, prepared.data_dir)
+        info = _table(prepared.users_name, prepared.data_dir)
+        users, events = read_users(_files(info))
         corpus = Corpus(
-            name=metadata['corpus'],
-            items=_items(items),
-            users=Users(_texts(users['user_id']), _texts(users['profile'])),
-            events=_events(users),
-            provenance=metadata['provenance'],
+            name=info.metadata['corpus'],
+            items=read_items(_files(items_info)),
+            users=users,
+            events=events,
+            provenance=info.metadata['provenance'],
         )
-    fingerprints = {metadata['fingerprint'], items_metadata['fingerprint'], corpus.fingerprint()}
+    fingerprints = {info.metadata['fingerprint'], items_info.metadata['fingerprint'], corpus.fingerprint()}
     if len(fingerprints) > 1:
         raise ValueError(f'{_damaged(prepared)}: the fingerprint is not the one that was written')
     return corpus
@@ -139,54 +136,16 @@ def _damaged(prepared: PreparedCorpus) -> str:
 def _damage_named(prepared: PreparedCorpus) -> Iterator[None]:
     try:
         yield
-    except (tf.errors.OpError, json.JSONDecodeError, KeyError) as error:
+    except (tf.errors.OpError, json.JSONDecodeError, pa.ArrowInvalid, KeyError) as error:
         raise ValueError(f'{_damaged(prepared)}: {error}') from error
 
 
-def _read_table(name: str, data_dir: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The columns of a table in the order of its rows, ragged where nested, and its metadata."""
+def _table(name: str, data_dir: str) -> tfds.core.DatasetInfo:
     try:
-        builder = tfds.builder(name, data_dir=data_dir)
+        return tfds.builder(name, data_dir=data_dir).info
     except (tfds.core.DatasetNotFoundError, ValueError) as error:
         raise FileNotFoundError(f'{data_dir} has no table {name}; prepare the corpus first') from error
-    dataset = builder.as_dataset(split=SPLIT, shuffle_files=False).ragged_batch(_READ_BATCH)
-    batches = list(dataset)
-    columns = {
-        key: tf.concat([batch[key] for batch in batches], axis=0) for key in batches[0] if key != 'events'
-    }
-    for key in batches[0].get('events', ()):
-        columns[f'events/{key}'] = tf.concat([batch['events'][key] for batch in batches], axis=0)
-    order = np.argsort(columns['user' if 'user' in columns else 'item'].numpy(), kind='stable')
-    columns = {key: tf.gather(column, order) for key, column in columns.items()}
-    return columns, dict(builder.info.metadata)
 
 
-def _texts(column: tf.Tensor) -> list[str]:
-    return [text.decode('utf-8') for text in column.numpy().tolist()]
-
-
-def _items(columns: dict[str, Any]) -> Items:
-    categories = columns['categories']
-    names = iter(_texts(categories.flat_values))
-    return Items(
-        item_id=_texts(columns['item_id']),
-        title=_texts(columns['title']),
-        brand=_texts(columns['brand']),
-        categories=[
-            tuple(itertools.islice(names, length)) for length in categories.row_lengths().numpy().tolist()
-        ],
-        description=_texts(columns['description']),
-        price=columns['price'].numpy(),
-    )
-
-
-def _events(columns: dict[str, Any]) -> Events:
-    lengths = columns['events/item'].row_lengths().numpy()
-    return Events(
-        user=np.repeat(columns['user'].numpy(), lengths),
-        item=columns['events/item'].flat_values.numpy(),
-        timestamp=columns['events/timestamp'].flat_values.numpy(),
-        rating=columns['events/rating'].flat_values.numpy(),
-        summary=_texts(columns['events/summary'].flat_values),
-        review=_texts(columns['events/review'].flat_values),
-    )
+def _files(table: tfds.core.DatasetInfo) -> list[str]:
+    return [os.fspath(path) for path in table.splits[SPLIT].filepaths]

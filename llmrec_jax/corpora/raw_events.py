@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from llmrec_jax.corpora.corpus import Corpus, Events, Items, Users, take_rows
-from llmrec_jax.corpora.event_rows import repeated_rows, sorted_rows
+from llmrec_jax.corpora.event_rows import repeated_rows, runs, sorted_rows
 from llmrec_jax.corpora.id_order import follows_ids, tied_neighbours, tied_share
 from llmrec_jax.corpora.raw_files import bad_line
 from llmrec_jax.corpora.text_column import TextColumn
@@ -90,9 +90,7 @@ def relabel(corpus: Corpus, seed: int | None) -> Corpus:
     item_order, user_order = _drawn_rows(len(corpus.items), len(corpus.users), seed)
     offsets = corpus.user_offsets
     lengths = np.diff(offsets)[user_order]
-    ends = np.cumsum(lengths)
-    rows = np.repeat(offsets[:-1][user_order] - ends + lengths, lengths) + np.arange(len(corpus.events))
-    moved = corpus.events.take(rows)
+    moved = corpus.events.take(runs(offsets[:-1][user_order], lengths))
     return Corpus(
         name=corpus.name,
         items=corpus.items.take(item_order),

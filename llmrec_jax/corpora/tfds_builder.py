@@ -10,14 +10,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
+from jaxtyping import Int
+from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
+from tensorflow_datasets.core.hashing import Hasher
 
 from llmrec_jax.corpora.corpus import Corpus
+from llmrec_jax.corpora.records import item_records, user_records
 from llmrec_jax.corpora.source import CorpusSource, DownloadableSource
-from llmrec_jax.corpora.splits import training_pairs, user_hash
+from llmrec_jax.corpora.splits import training_pairs
 
 TABLES = ('items', 'users')
 # TFDS's own convention for data that is not split on disk: leave_last_out splits within each user.
 SPLIT = 'train'
+# SeqIO deals whole files out to hosts, so there must be at least as many as data-parallel hosts.
+MAX_SHARDS = 16
 
 
 @dataclasses.dataclass(eq=False)
@@ -56,14 +62,14 @@ def variant(source: CorpusSource) -> str:
     return re.sub(r'[^A-Za-z0-9_.-]', '_', source.name.partition('/')[2] or source.name)
 
 
-class CorpusBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class CorpusBuilder(FileReaderBuilder, skip_registration=True):
     """Writes one table of a corpus; subclasses name the kind of source.
 
     A record of `items` is one item: `item` (its row) and the columns of `Items`. A record of `users` is one
     user: `user` (the row), the columns of `Users`, and `events`, a sequence of the columns of `Events` in
-    time order. Provenance, the corpus's fingerprint, what it was made from, the longest history and the
-    number of training pairs (`splits.training_pairs`) are the TFDS metadata (`metadata.json`), which comes
-    into being together with the data.
+    time order. Records lie in the order of TFDS's hash of their rows. Provenance, the corpus's fingerprint,
+    what it was made from, the longest history and the number of training pairs (`splits.training_pairs`) are
+    the TFDS metadata (`metadata.json`), which comes into being together with the data.
     """
 
     VERSION = tfds.core.Version('1.1.0')
@@ -102,7 +108,9 @@ class CorpusBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             features=tfds.features.FeaturesDict(features), metadata=tfds.core.MetadataDict()
         )
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator]:
+    def _download_and_prepare(
+        self, dl_manager: tfds.download.DownloadManager, download_config: tfds.download.DownloadConfig
+    ) -> None:
         config = self.builder_config
         corpus = config.corpus(dl_manager)
         lengths = np.diff(corpus.user_offsets)
@@ -115,50 +123,39 @@ class CorpusBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             longest_history=int(lengths.max()),
             training_pairs=training_pairs(lengths),
         )
-        return {SPLIT: self._generate_examples(corpus)}
+        records, rows = {'items': (item_records, corpus.items), 'users': (user_records, corpus.users)}[
+            config.table
+        ]
+        order = _record_order(len(rows))[: download_config.max_examples_per_split]
+        n_shards = download_config.num_shards or min(MAX_SHARDS, len(order))
+        # The bounds that TFDS sets.
+        shards = np.split(order, [round(len(order) * shard / n_shards) for shard in range(1, n_shards)])
+        template = self._get_filename_template(split_name=SPLIT)
+        size = 0
 
-    def _generate_examples(self, corpus: Corpus) -> Iterator[tuple[int, dict[str, Any]]]:
-        return _item_records(corpus) if self.builder_config.table == 'items' else _user_records(corpus)
+        def counted(shard: np.ndarray) -> Iterator[tuple[int, bytes]]:
+            nonlocal size
+            for row, record in zip(shard.tolist(), records(corpus, shard)):
+                size += len(record)
+                yield row, record
 
-
-def _item_records(corpus: Corpus) -> Iterator[tuple[int, dict[str, Any]]]:
-    items = corpus.items
-    for row in range(len(items)):
-        yield (
-            row,
-            {
-                'item': row,
-                'item_id': items.item_id[row],
-                'title': items.title[row],
-                'brand': items.brand[row],
-                'categories': list(items.categories[row]),
-                'description': items.description[row],
-                'price': items.price[row],
-            },
+        for index, shard in enumerate(shards):
+            path = template.sharded_filepath(shard_index=index, num_shards=len(shards))
+            tfds.core.ExampleWriter(self.info.file_format).write(path, counted(shard))
+        split = tfds.core.SplitInfo(
+            name=SPLIT,
+            shard_lengths=[len(shard) for shard in shards],
+            num_bytes=size,
+            filename_template=template,
         )
+        self.info.set_splits(tfds.core.SplitDict([split]))
 
 
-def _user_records(corpus: Corpus) -> Iterator[tuple[int, dict[str, Any]]]:
-    users, events = corpus.users, corpus.events
-    offsets = corpus.user_offsets.tolist()
-    for row in range(len(users)):
-        own = slice(offsets[row], offsets[row + 1])
-        yield (
-            row,
-            {
-                'user': row,
-                'user_id': users.user_id[row],
-                'user_hash': user_hash(users.user_id[row]),
-                'profile': users.profile[row],
-                'events': {
-                    'item': events.item[own],
-                    'timestamp': events.timestamp[own],
-                    'rating': events.rating[own],
-                    'summary': list(events.summary[own]),
-                    'review': list(events.review[own]),
-                },
-            },
-        )
+def _record_order(rows: int) -> Int[np.ndarray, 'rows']:
+    """The order in which TFDS lays down records that have these numbers for keys."""
+    hasher = Hasher(SPLIT)
+    hashed = [hasher.hash_key(row) for row in range(rows)]
+    return np.asarray(sorted(range(rows), key=hashed.__getitem__), np.int64)
 
 
 def needs_download(source: CorpusSource) -> bool:

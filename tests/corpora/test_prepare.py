@@ -129,13 +129,16 @@ import os, signal
 from llmrec_jax.corpora import tfds_builder
 from llmrec_jax.corpora.prepare import prepare
 from llmrec_jax.corpora.sequence_files import SequenceFiles
-whole = tfds_builder._user_records
-def cut(corpus):
-    for row, record in whole(corpus):
-        if row == 20:
+whole = tfds_builder.user_records
+written = 0
+def cut(corpus, rows):
+    global written
+    for record in whole(corpus, rows):
+        written += 1
+        if written == 20:
             os.kill(os.getpid(), signal.SIGKILL)
-        yield row, record
-tfds_builder._user_records = cut
+        yield record
+tfds_builder.user_records = cut
 prepare(SequenceFiles({str(directory)!r}), {str(tmp_path / 'data')!r})
 """
     assert run_python(code).returncode == -signal.SIGKILL
