@@ -4,13 +4,13 @@ import ast
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from llmrec_jax.corpora import scraped_text
 from llmrec_jax.corpora.raw_events import ItemRecord
@@ -46,20 +46,33 @@ class Records:
         return columns.texts(self.taken(name)).to_pylist()
 
 
-def records_of(table: ReadTable, id_column: str, wanted: Collection[str]) -> Records:
+def records_of(table: ReadTable, id_column: str, wanted: Set[str]) -> Records:
     """The rows of the ids that are wanted."""
     ids = columns.ids(table.columns[id_column])
-    known = pc.is_in(ids.values, pa.array(list(wanted), pa.string())).to_numpy(zero_copy_only=False)
-    rows = np.flatnonzero(np.append(known, False)[ids.codes])
+    rows = np.flatnonzero(np.append(_among(ids.values, wanted), False)[ids.codes])
     return Records(table, rows, list(ids.column(rows)))
 
 
-def first_records(table: ReadTable, rows: Int[np.ndarray, 'events'], ids: TextColumn) -> Records:
-    """The first row of each id, in a table that says of every event what it was about."""
+def first_records(
+    table: ReadTable, rows: Int[np.ndarray, 'events'], ids: TextColumn, wanted: Set[str]
+) -> Records:
+    """The first row of each id that is wanted, in a table that says of every event what it was about.
+
+    Args:
+      table: of events.
+      rows: of the table, in ascending order.
+      ids: of what each of them is about.
+      wanted: the ids that are wanted.
+    """
     distinct, codes = ids.encode()
     first = np.full(len(distinct), len(rows), np.int64)
     np.minimum.at(first, codes, np.arange(len(rows)))
-    return Records(table, rows[first], list(distinct))
+    kept = np.flatnonzero(_among(distinct.to_arrow(), wanted))
+    return Records(table, rows[first[kept]], list(distinct.take(kept)))
+
+
+def _among(values: pa.Array, wanted: Set[str]) -> Bool[np.ndarray, 'values']:
+    return pc.is_in(values, pa.array(list(wanted), values.type)).to_numpy(zero_copy_only=False)
 
 
 def item_records(

@@ -1,7 +1,6 @@
 """The events of a table of interactions: which columns, which rows, and what was left out."""
 
 import dataclasses
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,14 +10,14 @@ import pyarrow.compute as pc
 from jaxtyping import Bool, Float, Int
 
 from llmrec_jax.corpora import scraped_text
-from llmrec_jax.corpora.raw_events import RawEvents, without_duplicates
+from llmrec_jax.corpora.event_rows import repeated_rows
+from llmrec_jax.corpora.raw_events import RawEvents
 from llmrec_jax.corpora.tables import columns
 from llmrec_jax.corpora.tables.parts import Part, ReadTable, names_of, read_parts
 from llmrec_jax.corpora.tables.roles import Role, required, roles
 from llmrec_jax.corpora.tables.times import Times, UnknownForm, times
 from llmrec_jax.corpora.text_column import TextColumn
 
-LOG = logging.getLogger(__name__)
 ROLES = ('user', 'item', 'time', 'rating', 'summary', 'review')
 _DROPS = ' (Tables.bad_rows = "drop" leaves such rows out)'
 # What a person wrote is looked at where there may be markup or code in it.
@@ -32,20 +31,14 @@ class TableEvents:
     Attributes:
       raw: the events; `timestamp` counts ticks, `line` the rows of `table`.
       table: as it was read.
-      roles: the column of each of `ROLES`.
       times: the column of times; None where events are counted in the order of the file.
       facts: how many rows were read and left out, for the provenance.
     """
 
     raw: RawEvents
     table: ReadTable
-    roles: Mapping[str, Role]
     times: Times | None
     facts: Mapping[str, Any]
-
-    def seconds(self, ticks: Int[np.ndarray, 'events']) -> Int[np.ndarray, 'events']:
-        """Times as a corpus keeps them."""
-        return ticks if self.times is None else self.times.seconds(ticks)
 
 
 def event_roles(parts: Sequence[Part], named: Mapping[str, str | None]) -> dict[str, Role]:
@@ -85,7 +78,7 @@ def read_events(
       time_format: see `times.times`.
       drop_bad_rows: leave out what cannot be read, instead of an error.
       min_rating: leave out events with fewer stars, or none.
-      duplicates: see `raw_events.without_duplicates`.
+      duplicates: 'error' refuses events that come again; they are left as they are otherwise.
       scraps: counts what was taken out of reviews.
 
     Raises:
@@ -93,7 +86,6 @@ def read_events(
     """
     used = {role: found[role].column for role in ROLES if found[role].column is not None}
     table = read_parts(parts, [*used.values(), *more_columns])
-    path = parts[0].path
     user, item = (columns.ids(table.columns[used[role]]) for role in ('user', 'item'))
     when = _times(table, used.get('time'), time_format)
     stars, unread_stars = _ratings(table, used.get('rating'), min_rating)
@@ -108,7 +100,7 @@ def read_events(
     rows = np.flatnonzero(kept)
     if not len(rows):
         least = '' if min_rating is None else f' with at least {min_rating} stars (Tables.min_rating)'
-        raise ValueError(f'{path}: none of its {len(table)} rows is an event{least}')
+        raise ValueError(f'{parts[0].path}: none of its {len(table)} rows is an event{least}')
     users = user.column(rows)
     raw = RawEvents(
         line=rows,
@@ -119,17 +111,15 @@ def read_events(
         summary=_opinions(table, used.get('summary'), 'summary', rows, scraps),
         review=_opinions(table, used.get('review'), 'review', rows, scraps),
     )
-    once = without_duplicates(raw, path, 'keep_first')
-    if duplicates == 'error' and len(once) < len(raw):
-        _refuse_repeated(table, raw, once)
+    if duplicates == 'error':
+        _refuse_repeated(table, raw)
     facts = {
         'rows_read': len(table) + table.dropped,
         'rows_blank': int(blank.sum()),
         'rows_unreadable': len(table) - int(blank.sum()) - readable + table.dropped,
         'rows_below_min_rating': readable - len(rows),
-        'duplicates': len(raw) - len(once),
     }
-    return TableEvents(once, table, found, when, facts)
+    return TableEvents(raw, table, when, facts)
 
 
 def _times(table: ReadTable, name: str | None, form: str | None) -> Times | None:
@@ -221,14 +211,13 @@ def _opinions(
     return TextColumn.from_arrow(written)
 
 
-def _refuse_repeated(table: ReadTable, raw: RawEvents, once: RawEvents) -> None:
-    again = int(np.setdiff1d(raw.line, once.line)[0])
-    row = int(np.searchsorted(raw.line, again))
-    user, item, time = raw.user_id[row], raw.item_id[row], int(raw.timestamp[row])
-    candidates = np.flatnonzero(raw.timestamp[:row] == time)
-    first = next(at for at in candidates.tolist() if raw.user_id[at] == user and raw.item_id[at] == item)
-    table.fail(
-        again,
-        f'user {user!r} has item {item!r} at the same time at {table.place(int(raw.line[first]))} already',
-        'each event once (Tables.duplicates = "keep_first" drops the later ones)',
-    )
+def _refuse_repeated(table: ReadTable, raw: RawEvents) -> None:
+    """Raises a ValueError that names both rows, where user, item and time come again."""
+    again, first = repeated_rows(raw.user_id.encode()[1], raw.item_id.encode()[1], raw.timestamp)
+    if len(again):
+        row, before = int(again[0]), table.place(int(raw.line[first[0]]))
+        table.fail(
+            int(raw.line[row]),
+            f'user {raw.user_id[row]!r} has item {raw.item_id[row]!r} at the same time at {before} already',
+            'each event once (Tables.duplicates = "keep_first" drops the later ones)',
+        )

@@ -54,6 +54,16 @@ class Role:
         return f'{self.column!r}, guessed' if self.guessed else repr(self.column)
 
 
+def told(found: Mapping[str, Role]) -> dict[str, str]:
+    """The columns that there are, for the provenance."""
+    return {role: one.told() for role, one in found.items() if one.column is not None}
+
+
+def in_words(found: Mapping[str, Role]) -> str:
+    """The columns that there are, for the log."""
+    return ', '.join(f'{role} {one}' for role, one in told(found).items()) or 'no columns'
+
+
 def roles(names: Sequence[str], named: Mapping[str, str | None]) -> dict[str, Role]:
     """The column of each role.
 

@@ -4,13 +4,14 @@ import codecs
 import dataclasses
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
+from typing import Any, ClassVar
 
-from llmrec_jax.corpora import scraped_text
 from llmrec_jax.corpora.corpus import Corpus
-from llmrec_jax.corpora.raw_events import DUPLICATES, TIES, assemble, core_events
-from llmrec_jax.corpora.raw_files import file_sha256
+from llmrec_jax.corpora.raw_events import ItemRecord
+from llmrec_jax.corpora.raw_source import RawSource, RawTables
+from llmrec_jax.corpora.scraped_text import Scraps
 from llmrec_jax.corpora.sequence_files import SEQUENCES, SequenceFiles
 from llmrec_jax.corpora.source import location, one_of
 from llmrec_jax.corpora.tables.assembly import (
@@ -24,7 +25,8 @@ from llmrec_jax.corpora.tables.assembly import (
 )
 from llmrec_jax.corpora.tables.delimited import Dialect
 from llmrec_jax.corpora.tables.events import ROLES, event_roles, read_events
-from llmrec_jax.corpora.tables.parts import names_of, open_part, part_paths
+from llmrec_jax.corpora.tables.parts import Part, names_of, open_part, part_paths
+from llmrec_jax.corpora.tables.roles import in_words, told
 from llmrec_jax.corpora.tables.times import ISO, UNITS
 
 LOG = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ _SUFFIXES = re.compile(
 
 
 @dataclasses.dataclass(frozen=True)
-class Tables:
+class Tables(RawSource):
     """Interactions, and where there are any items and users, from tables with columns of any name.
 
     A table is one file or a folder of parts: CSV, TSV, Parquet, JSON lines, or RecBole's atomic files, plain
@@ -73,11 +75,7 @@ class Tables:
       bad_rows: what becomes of an event without user, item or time, with a number that is none, or with too
         many fields: 'error', or 'drop' to leave it out and count it.
       min_rating: leave out events with fewer stars, or none.
-      k_core: fewest events of every user and item, applied until it holds for all; 1 keeps everything.
-      duplicates: what to do when user, item and time come again: 'error' or 'keep_first'.
-      ties: order of a user's events of the same time, see `raw_events.time_order`.
-      tie_seed: seed of `ties='shuffled'`.
-      relabel_seed: seed of the random rows of users and items; None keeps the order of the file.
+      duplicates: as in `raw_source.RawSource`, with 'keep_first' by default: repeated rows are counted.
     """
 
     interactions: str = location()
@@ -105,16 +103,12 @@ class Tables:
     header: Sequence[str] = ()
     bad_rows: str = 'error'
     min_rating: float | int | None = None
-    k_core: int = 1
-    duplicates: str = 'keep_first'
-    ties: str = 'file_order'
-    tie_seed: int = 0
-    relabel_seed: int | None = 0
+    duplicates: str = dataclasses.field(default='keep_first', kw_only=True)
+    kind: ClassVar[str] = 'tables'
 
     def __post_init__(self):
+        super().__post_init__()
         one_of('Tables.bad_rows', self.bad_rows, BAD_ROWS)
-        one_of('Tables.duplicates', self.duplicates, DUPLICATES)
-        one_of('Tables.ties', self.ties, TIES)
         if self.time_format is not None and '%' not in self.time_format:
             one_of('Tables.time_format', self.time_format, (*UNITS, ISO))
         for name in ('description_fields', 'profile_fields', 'header'):
@@ -163,82 +157,62 @@ class Tables:
         return {f'{what}/{path.name}': path for what, paths in self._paths().items() for path in paths}
 
     def build(self) -> Corpus:
-        """Reads the tables, filters, sorts, relabels.
+        """See `RawSource.build`."""
+        return super().build() if self.sequences is None else self.sequences.build()
 
-        Raises:
-          FileNotFoundError: when a file is missing.
-          ValueError: naming file, line and column, when something cannot be read, and what mends it.
-        """
-        if self.sequences is not None:
-            return self.sequences.build()
-        paths, scraps = self._paths(), scraped_text.Scraps()
+    def read(self, files: Mapping[str, Path]) -> RawTables:
+        """See `RawSource.read`."""
         dialect = Dialect(self.delimiter, self.quote, self.encoding, drop_bad_rows=self.bad_rows == 'drop')
         headed = dataclasses.replace(dialect, header=self.header)
-        parts = {
-            what: [open_part(path, headed if what == 'interactions' else dialect) for path in files]
-            for what, files in paths.items()
-        }
-        interactions = parts['interactions']
+        parts: dict[str, list[Part]] = {}
+        for name, path in files.items():
+            what = name.partition('/')[0]
+            part = open_part(path, headed if what == 'interactions' else dialect)
+            parts.setdefault(what, []).append(part)
+        interactions, scraps = parts['interactions'], Scraps()
         found = event_roles(interactions, self._named(ROLES))
         wanted = ItemColumns(
             self._named(ITEM_ROLES), self.item_column, self.category_separator, self.description_fields
         )
         beside = {} if 'items' in parts else items_beside_events(names_of(interactions), found, wanted)
         more = [role.column for role in beside.values() if role.column is not None]
-        read = read_events(
+        events = read_events(
             interactions,
             found,
-            more_columns=[*more, *(self.description_fields if beside else ())],
+            more_columns=[*more, *(() if 'items' in parts else self.description_fields)],
             time_format=self.time_format,
             drop_bad_rows=self.bad_rows == 'drop',
             min_rating=self.min_rating,
             duplicates=self.duplicates,
             scraps=scraps,
         )
-        core = core_events(read.raw, self.k_core, self.name)
-        of_core = dataclasses.replace(read, raw=core)
-        if 'items' in parts:
-            items = items_of_table(parts['items'], core.item_id.encode()[0], wanted, scraps)
-        else:
-            items = items_of_events(of_core, beside, wanted, scraps)
-        users = Told({}, {}, {})
-        if 'users' in parts:
-            users = users_of_table(
-                parts['users'], core.user_id.encode()[0], self.user_column, self.profile_fields
-            )
-        columns = {
-            what: {role: one.told() for role, one in told.items() if one.column is not None}
-            for what, told in (('interactions', found), ('items', items.roles), ('users', users.roles))
+        facts = {
+            **events.facts,
+            'timestamps': 'position in the history' if events.times is None else events.times.told,
+            'min_rating': self.min_rating,
+            'columns': {'interactions': told(found)},
         }
-        times = 'position in the history' if read.times is None else read.times.told
-        for what, told in columns.items():
-            if told:
-                LOG.info('%s: %s have %s', self.name, what, ', '.join(f'{k} {v}' for k, v in told.items()))
-        LOG.info('%s: times are %s', self.name, times)
-        corpus = assemble(
-            self.name,
-            core,
-            items.records,
-            users.records,
-            ties=self.ties,
-            tie_seed=self.tie_seed,
-            relabel_seed=self.relabel_seed,
-            provenance={
-                'source': 'tables',
-                'files': {name: file_sha256(path) for name, path in self.input_files().items()},
-                'columns': columns,
-                'timestamps': times,
-                **read.facts,
-                **items.facts,
-                **users.facts,
-                'min_rating': self.min_rating,
-                'k_core': self.k_core,
-                'duplicates_rule': self.duplicates,
-                'scraps_removed': dict(+scraps),
-            },
-        )
-        seconds = read.seconds(corpus.events.timestamp)
-        return dataclasses.replace(corpus, events=dataclasses.replace(corpus.events, timestamp=seconds))
+        LOG.info('%s: interactions have %s', self.name, in_words(found))
+        LOG.info('%s: times are %s', self.name, facts['timestamps'])
+
+        def heard(what: str, said: Told) -> Mapping[str, Any]:
+            facts.update(said.facts)
+            facts['columns'][what] = told(said.roles)
+            LOG.info('%s: %s have %s', self.name, what, in_words(said.roles))
+            return said.records
+
+        def items(ids: Set[str]) -> Mapping[str, ItemRecord]:
+            if 'items' in parts:
+                return heard('items', items_of_table(parts['items'], ids, wanted, scraps))
+            return heard('items', items_of_events(events, beside, ids, wanted, scraps))
+
+        def profiles(ids: Set[str]) -> Mapping[str, str]:
+            if 'users' not in parts:
+                return {}
+            return heard('users', users_of_table(parts['users'], ids, self.user_column, self.profile_fields))
+
+        ticks = 1 if events.times is None else events.times.per_second
+        return RawTables(events.raw, interactions[0].path, items, profiles, scraps, facts, ticks)
 
     def _named(self, roles: Sequence[str]) -> dict[str, str | None]:
         return {role: getattr(self, f'{role}_column') for role in roles}

@@ -148,7 +148,7 @@ def test_scraps_are_taken_out_and_counted(tmp_path, events):
     items = written(tmp_path, 'i.csv', 'sku,title\n1,Tom &amp; <b>Jerry</b>\n2,<script>x</script>\n')
     corpus = Tables(events, items, relabel_seed=None).build()
     assert corpus.items.title == ['Tom & Jerry', '', '']
-    assert corpus.provenance['scraps_removed'] == {'title': 1}
+    assert corpus.provenance['scraps_by_field'] == {'title': 1}
 
 
 def test_twins_among_items_and_users_are_refused_with_both_lines(tmp_path, events):
