@@ -43,13 +43,17 @@ def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def joined(columns: Sequence[pa.ChunkedArray]) -> pa.ChunkedArray:
-    """The columns one after the other; as texts where they are of different kinds.
-
-    Raises:
-      TypeError: when some are of lists and some are not.
-    """
-    if len({column.type for column in columns}) > 1:
+    """The columns one after the other; as texts where they are of different kinds."""
+    kinds = {column.type for column in columns if column.null_count < len(column)} or {columns[0].type}
+    if len(kinds) > 1:
         columns = [texts(column) for column in columns]
+    else:
+        (kind,) = kinds
+        # A part without a value has no kind.
+        columns = [
+            column if column.type == kind else pa.chunked_array([pa.nulls(len(column), kind)])
+            for column in columns
+        ]
     return pa.chunked_array([chunk for column in columns for chunk in column.chunks], columns[0].type)
 
 

@@ -55,8 +55,8 @@ class JsonLines:
         """Some columns; a field that a line lacks is null.
 
         Raises:
-          ValueError: naming file and line, when a line is not one object, a field is neither text nor a
-            number nor a list of them, or no line has a field that is asked for.
+          ValueError: naming file and line, when a line is not one object, or a field is neither text nor a
+            number nor a list of them.
         """
         table = self._at_once(columns)
         return self._one_by_one(columns) if table is None else table
@@ -72,8 +72,10 @@ class JsonLines:
         """The columns as Arrow reads them; None where it cannot, or might lose something."""
         try:
             first = pyarrow.json.read_json(io.BytesIO(self._first)).schema
-            kinds = [_kept(first.field(name).type) for name in columns]
-        except (pa.ArrowInvalid, KeyError, TypeError):
+            kinds = [
+                _kept(first.field(name).type) if name in first.names else pa.string() for name in columns
+            ]
+        except (pa.ArrowInvalid, TypeError):
             return None
         # Whole numbers may be followed by others.
         for types in (kinds, [pa.float64() if pa.types.is_integer(kind) else kind for kind in kinds]):
@@ -87,14 +89,10 @@ class JsonLines:
 
     def _one_by_one(self, columns: Sequence[str]) -> pa.Table:
         found: dict[str, list] = {name: [] for name in columns}
-        missing = set(columns)
         for number, line in self._lines():
             record = json_line(self.path, number, line)
-            missing -= record.keys()
             for name, values in found.items():
                 values.append(self._text(number, name, record.get(name)))
-        for name in missing:
-            bad_line(self.path, self.line_of(0), f'no line has a field {name!r}', f'one of {self.names}')
         for name, values in found.items():
             if any(isinstance(value, list) for value in values):
                 found[name] = [[value] if isinstance(value, str) else value for value in values]

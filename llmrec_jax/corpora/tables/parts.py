@@ -123,8 +123,8 @@ def read_parts(parts: Sequence[Part], names: Sequence[str]) -> ReadTable:
     """Reads some columns of a table.
 
     Raises:
-      ValueError: as `Part.read`; when a column is of a kind that is no text, number, time or list; and when
-        no part has a row.
+      ValueError: as `Part.read`; when a column is of a kind that is no text, number, time or list, or in no
+        part; and when no part has a row.
     """
     wanted = list(dict.fromkeys(names))
     read: list[pa.Table] = []
@@ -139,6 +139,12 @@ def read_parts(parts: Sequence[Part], names: Sequence[str]) -> ReadTable:
     if not ends[-1]:
         raise ValueError(f'{parts[0].path} has a header and no rows; copy or download it again')
     columns = {name: column_kinds.joined([table[name] for table in read]) for name in wanted}
+    known = set(names_of(parts))
+    for name, column in columns.items():
+        if name not in known and column.null_count == len(column):
+            raise ValueError(
+                f'{parts[0].path}: no line has a field {name!r}; expected one of {sorted(known)}'
+            )
     return ReadTable(columns, tuple(parts), ends, sum(part.dropped for part in parts))
 
 

@@ -187,6 +187,14 @@ def test_a_field_that_changes_its_kind_is_read_as_text(tmp_path):
     assert corpus.events.rating[[0, 2]].tolist() == [5, 4.5]
 
 
+def test_fields_may_begin_late_and_are_missed_where_no_line_has_them(tmp_path):
+    lines = [{'user': 'a', 'item': 'x'}, {'user': 'a', 'item': 'y', 'rating': 2}]
+    content = ''.join(f'{json.dumps(line)}\n' for line in lines)
+    assert read(tmp_path, content).events.rating[1] == 2
+    with pytest.raises(ValueError, match="no line has a field 'stars'"):
+        read(tmp_path, content, rating_column='stars')
+
+
 def test_a_title_that_looks_like_a_date_is_a_title(tmp_path):
     lines = [
         {'user': 'a', 'item': 'x', 'title': '1999-12-31'},

@@ -61,7 +61,7 @@ def corpus_of(folder, shop, form, in_parts=False):
     return Tables(interactions, catalogue, people, **SETTINGS).build()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(shops())
 def test_every_form_gives_one_corpus(tmp_path_factory, shop):
     folder = tmp_path_factory.mktemp('forms')
@@ -69,7 +69,7 @@ def test_every_form_gives_one_corpus(tmp_path_factory, shop):
     assert set(found.values()) == {found['csv']}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(shops(), st.sampled_from(['csv', 'tsv', 'recbole', 'jsonl', 'parquet', 'csv_gz']))
 def test_parts_give_the_corpus_of_the_whole(tmp_path_factory, shop, form):
     folder = tmp_path_factory.mktemp('parts')
