@@ -19,30 +19,29 @@ def bound_source() -> CorpusSource:
     """The source that the loaded files name CORPUS, or the only one that they configure.
 
     Raises:
-      ConfigurationError: when they configure none, or several of which none is CORPUS; and when a value of the
-        source is missing.
+      ConfigurationError: when they configure none, or several of which none is CORPUS; and when a value of
+        the source is missing.
     """
-    try:
-        if gin_config.is_bound(MACRO):
-            # The way in which gin itself makes what a macro stands for.
-            with gin.config_scope(MACRO):
-                return gin.get_configurable(gin_internals.macro)()
-        found = [cls for cls in gin_config.bound_classes() if _is_source(cls)]
-        if len(found) != 1:
-            raise gin_config.ConfigurationError(
-                f'these gin files must configure one corpus, and configure '
-                f'{" and ".join(cls.__name__ for cls in found) or "none"}; bind one as {MACRO} = @module.Class()'
-            )
+    named = gin_config.class_of_macro(MACRO)
+    found = [named] if named else [cls for cls in gin_config.bound_classes() if _is_source(cls)]
+    if len(found) != 1:
+        raise gin_config.ConfigurationError(
+            f'these gin files must configure one corpus, and configure '
+            f'{" and ".join(cls.__name__ for cls in found) or "none"}; bind one as {MACRO} = @module.Class()'
+        )
+    gin_config.refuse_missing(found[0])
+    if not named:
         return gin.get_configurable(found[0])()
-    except (TypeError, RuntimeError) as error:
-        raise gin_config.ConfigurationError(gin_config.explained(str(error))) from error
+    # The way in which gin itself makes what a macro stands for.
+    with gin.config_scope(MACRO):
+        return gin.get_configurable(gin_internals.macro)()
 
 
 def overlay(source: CorpusSource) -> str:
     """A gin file that puts `source` in the place of a recipe's corpus, given after the recipe.
 
-    Every field is bound, so that nothing which the recipe binds for its own corpus is left. Files are named by
-    their absolute paths.
+    Every field is bound, so that nothing which the recipe binds for its own corpus is left. Files are named
+    by their absolute paths.
 
     Raises:
       ValueError: when gin cannot write a field.
@@ -79,6 +78,8 @@ def _bind(value: Any, scope: str, imports: dict[str, str], lines: list[str]) -> 
     called = f'{scope}{imports[module]}.{type(value).__qualname__}'
     own = []
     for field in dataclasses.fields(value):
+        if not field.init:
+            continue
         one = getattr(value, field.name)
         if dataclasses.is_dataclass(one):
             written = _bind(one, f'{field.name}/', imports, lines)

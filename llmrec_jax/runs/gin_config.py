@@ -123,18 +123,40 @@ def load(arguments: GinArguments, *, complete: bool = True, asked: Collection[st
         macros = _referenced('%', [*texts, *arguments.bindings]) | set(asked)
         _check_macros(before, 'in the gin files', macros)
         _check_macros(after.keys() - before.keys(), 'on the command line', macros)
+        names = _referenced('@', [*texts, *arguments.bindings])
+        selectors = frozenset(
+            selector
+            for name in names
+            for selector in gin_internals._REGISTRY.matching_selectors(name.split('/')[-1])
+        )
         if complete:
+            _release_replaced(selectors)
             gin.finalize()
     except ConfigurationError:
         raise
     except (ValueError, ImportError, OSError, SyntaxError, tokenize.TokenError) as error:
         raise ConfigurationError(explained(str(error))) from error
-    names = _referenced('@', [*texts, *arguments.bindings])
-    selectors = {
-        match for name in names for match in gin_internals._REGISTRY.matching_selectors(name.split('/')[-1])
-    }
     changed = {key[1:] for key, value in after.items() if key not in before or before[key] is not value}
-    return LoadedConfig(frozenset(selectors), frozenset(changed))
+    return LoadedConfig(selectors, frozenset(changed))
+
+
+def _release_replaced(named: frozenset[str]) -> None:
+    """Lets a recipe go without what a later file made needless, such as the folder of a replaced corpus.
+
+    Args:
+      named: selectors that some gin file or binding referred to.
+    """
+    bindings = _bindings()
+    used = [
+        (selector, one)
+        for (_, selector, _), value in bindings.items()
+        for one in gin_internals.iterate_references(value)
+    ]
+    replaced = named - {one.configurable.selector for _, one in used}
+    needed = {'/'.join(one.scopes) for selector, one in used if selector not in replaced}
+    for (scope, selector, parameter), value in bindings.items():
+        if selector == MACRO and repr(value) == '%gin.REQUIRED' and scope not in needed:
+            gin.bind_parameter((scope, selector, parameter), None)
 
 
 def instantiate(configurable, loaded: LoadedConfig):
@@ -214,9 +236,27 @@ def bound_classes() -> list[type]:
     return _bound_classes(object)
 
 
-def is_bound(macro: str) -> bool:
-    """Whether the loaded files give a macro a value."""
-    return any(scope == macro and selector == MACRO for scope, selector, _ in _bindings())
+def class_of_macro(name: str) -> type | None:
+    """The class of the object that a macro stands for, as in CORPUS = @module.Class(); None where unbound."""
+    value = _bindings().get((name, MACRO, 'value'))
+    if not isinstance(value, gin_internals.ConfigurableReference):
+        return None
+    wrapped = value.configurable.wrapped
+    return wrapped if isinstance(wrapped, type) else None
+
+
+def refuse_missing(cls: type) -> None:
+    """Checks that the values bound to the parameters of a class are there; `load` checks all where it must.
+
+    Raises:
+      ConfigurationError: naming the first macro that is required and not given.
+    """
+    bindings = _bindings()
+    for (_, selector, _), value in bindings.items():
+        if gin_internals._REGISTRY.get_match(selector).wrapped is cls:
+            macro = repr(value).removeprefix('%')
+            if repr(bindings.get((macro, MACRO, 'value'))) == '%gin.REQUIRED':
+                raise ConfigurationError(explained(f'{macro} set to `%gin.REQUIRED` but not given'))
 
 
 def _bound_classes(base: type) -> list[type]:

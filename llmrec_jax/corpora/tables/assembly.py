@@ -137,8 +137,8 @@ def _records(table: ReadTable, id_column: str, ids: Set[str], what: str) -> cata
     if not len(found.rows):
         raise ValueError(
             f'{table.parts[0].path}: none of the {what}s that have events is in its column {id_column!r}, '
-            f'which begins with {table.value(0, id_column)!r} where an event has {min(ids)!r}; name the column '
-            f'by Tables.{what}_column, or mend the ids'
+            f'which begins with {table.value(0, id_column)!r} where an event has {min(ids)!r}; name the '
+            f'column by Tables.{what}_column, or mend the ids'
         )
     return found
 
