@@ -30,7 +30,7 @@ class TableEvents:
 
     Attributes:
       raw: the events; `timestamp` counts ticks, `line` the rows of `table`.
-      table: as it was read.
+      table: the columns that were read along, and where each row stands.
       times: the column of times; None where events are counted in the order of the file.
       facts: how many rows were read and left out, for the provenance.
     """
@@ -119,7 +119,9 @@ def read_events(
         'rows_unreadable': len(table) - int(blank.sum()) - readable + table.dropped,
         'rows_below_min_rating': readable - len(rows),
     }
-    return TableEvents(raw, table, when, facts)
+    # Texts that have become events are not kept.
+    left = {name: table.columns[name] for name in more_columns}
+    return TableEvents(raw, dataclasses.replace(table, columns=left), when, facts)
 
 
 def _times(table: ReadTable, name: str | None, form: str | None) -> Times | None:
