@@ -2,12 +2,15 @@
 
 import seqio
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
 from llmrec_jax.corpora.splits import MIN_EVENTS
 from llmrec_jax.models.ranked_catalogue import SEEN
 
 TFDS_SPLIT = 'train'
 SPLITS = ('train', 'validation', 'test')
+# Of a user's record; the rest, such as the texts of reviews, is not decoded.
+_READ = {'user': True, 'user_id': True, 'user_hash': True, 'events': {'item'}}
 
 
 class LeaveLastOutSource(seqio.TfdsDataSource):
@@ -33,6 +36,7 @@ class LeaveLastOutSource(seqio.TfdsDataSource):
             tfds_data_dir=tfds_data_dir,
             splits={split: TFDS_SPLIT for split in SPLITS},
             read_only=True,
+            decoders=tfds.decode.PartialDecoding(_READ),
         )
 
     @property

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import ClassVar
 
+from llmrec_jax.corpora import citations
 from llmrec_jax.corpora.amazon_files import read_products, read_reviews
 from llmrec_jax.corpora.raw_events import ItemRecord
 from llmrec_jax.corpora.raw_files import first_file
 from llmrec_jax.corpora.raw_source import RawSource, RawTables
 from llmrec_jax.corpora.scraped_text import Scraps
-from llmrec_jax.corpora.source import location, one_of
+from llmrec_jax.corpora.source import About, location, one_of
 
 CATEGORIES = {'beauty': 'Beauty', 'sports': 'Sports_and_Outdoors', 'toys': 'Toys_and_Games'}
 METADATA = ('required', 'absent')
@@ -41,6 +42,7 @@ class AmazonReviews2014(RawSource):
     k_core: int = dataclasses.field(default=5, kw_only=True)
     url_root: str = location('https://snap.stanford.edu/data/amazon/productGraph/categoryFiles')
     kind: ClassVar[str] = 'amazon_reviews_2014'
+    about: ClassVar[About] = citations.AMAZON_2014
     # Where below `url_root` reviews and metadata lie.
     folders: ClassVar[tuple[str, str]] = ('', '')
 
@@ -138,6 +140,7 @@ class AmazonReviews2018(AmazonReviews2014):
     category: str = 'All_Beauty'
     url_root: str = location('https://mcauleylab.ucsd.edu/public_datasets/data/amazon_v2')
     kind: ClassVar[str] = 'amazon_reviews_2018'
+    about: ClassVar[About] = citations.AMAZON_2018
     folders: ClassVar[tuple[str, str]] = ('categoryFilesSmall/', 'metaFiles2/')
 
     @property

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from llmrec_jax.corpora import scraped_text
+from llmrec_jax.corpora import citations, scraped_text
 from llmrec_jax.corpora.amazon_files import checked, events_of_columns, read_products, text_id
 from llmrec_jax.corpora.amazon_reviews_2014 import METADATA
 from llmrec_jax.corpora.raw_events import ItemRecord, RawEvents, without_duplicates
@@ -24,7 +24,7 @@ from llmrec_jax.corpora.raw_files import (
 )
 from llmrec_jax.corpora.raw_source import RawSource, RawTables
 from llmrec_jax.corpora.scraped_text import Scraps
-from llmrec_jax.corpora.source import location, one_of
+from llmrec_jax.corpora.source import About, location, one_of
 
 # The files that events are read from: every review with its text; ratings alone, of which a benchmark's file
 # is whole ('rating_only') or in three parts, by each user's last events or by two dates that hold for all.
@@ -66,6 +66,7 @@ class AmazonReviews2023(RawSource):
     k_core: int = dataclasses.field(default=5, kw_only=True)
     url_root: str = location('https://mcauleylab.ucsd.edu/public_datasets/data/amazon_2023')
     kind: ClassVar[str] = 'amazon_reviews_2023'
+    about: ClassVar[About] = citations.AMAZON_2023
 
     def __post_init__(self):
         super().__post_init__()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any, ClassVar
 
-from llmrec_jax.corpora import scraped_text
+from llmrec_jax.corpora import citations, scraped_text
 from llmrec_jax.corpora.amazon_files import checked, events_of_columns, text_id
 from llmrec_jax.corpora.amazon_reviews_2014 import METADATA
 from llmrec_jax.corpora.listed_once import ListedOnce
@@ -15,7 +15,7 @@ from llmrec_jax.corpora.raw_events import ItemRecord, RawEvents
 from llmrec_jax.corpora.raw_files import bad_line, first_file, is_number, json_records
 from llmrec_jax.corpora.raw_source import RawSource, RawTables
 from llmrec_jax.corpora.scraped_text import Scraps
-from llmrec_jax.corpora.source import location, one_of
+from llmrec_jax.corpora.source import About, location, one_of
 
 # Which of a genre's interactions are events: every book put on a shelf, those that were read, those rated.
 SHELVED, READ, RATED = 'shelved', 'read', 'rated'
@@ -62,6 +62,7 @@ class Goodreads(RawSource):
     k_core: int = dataclasses.field(default=5, kw_only=True)
     url_root: str = location('https://mcauleylab.ucsd.edu/public_datasets/gdrive/goodreads')
     kind: ClassVar[str] = 'goodreads'
+    about: ClassVar[About] = citations.GOODREADS
 
     def __post_init__(self):
         super().__post_init__()

@@ -49,9 +49,11 @@ def follows_ids(
       order: sorts the events by user and time, and leaves ties as the file lists them.
       neighbours: which of the sorted events tie with the one after them.
     """
-    return bool(neighbours.any()) and any(
-        _ordered(user, rank[item], order, neighbours) for rank in _ranks(item_ids)
-    )
+    ties = np.flatnonzero(neighbours)
+    if not len(ties):
+        return False
+    pair = item[order[ties]], item[order[ties + 1]]
+    return any(_follows(rank, pair, user, item) for rank in _ranks(item_ids))
 
 
 def _ranks(item_ids: Sequence[str]) -> list[Int[np.ndarray, 'items']]:
@@ -62,8 +64,11 @@ def _ranks(item_ids: Sequence[str]) -> list[Int[np.ndarray, 'items']]:
     return [np.argsort(np.asarray(rows, np.int64)) for rows in sorts]
 
 
-def _ordered(user: np.ndarray, rank: np.ndarray, order: np.ndarray, neighbours: np.ndarray) -> bool:
-    steps = np.diff(rank[order])[neighbours]
+def _follows(
+    rank: np.ndarray, pair: tuple[np.ndarray, np.ndarray], user: np.ndarray, item: np.ndarray
+) -> bool:
+    before, after = pair
+    steps = rank[after] - rank[before]
     steps = steps[steps != 0]
     # Of n fair coins the share of heads deviates from 1/2 by 1 / (2 sqrt(n)).
     if len(steps) and abs(np.mean(steps > 0) - 0.5) > _DEVIATIONS * 0.5 / np.sqrt(len(steps)):
@@ -71,5 +76,5 @@ def _ordered(user: np.ndarray, rank: np.ndarray, order: np.ndarray, neighbours: 
     if len(steps) >= _FEW:
         return False
     by_user = np.argsort(user, kind='stable')
-    listed = np.diff(rank[by_user])[np.diff(user[by_user]) == 0]
+    listed = np.diff(rank[item[by_user]])[np.diff(user[by_user]) == 0]
     return bool(np.all(listed >= 0) or np.all(listed <= 0))

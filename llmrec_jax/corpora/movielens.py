@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Int
 
-from llmrec_jax.corpora import scraped_text
+from llmrec_jax.corpora import citations, scraped_text
 from llmrec_jax.corpora.listed_once import ListedOnce
 from llmrec_jax.corpora.movielens_formats import FORMATS, Format
 from llmrec_jax.corpora.plain_rows import COLUMNS, SCHEMA, plain_rows, table_of
@@ -19,9 +19,16 @@ from llmrec_jax.corpora.raw_events import ItemRecord, RawEvents
 from llmrec_jax.corpora.raw_files import Archive, bad_line, filled_lines, find_archive, finite, whole
 from llmrec_jax.corpora.raw_source import RawSource, RawTables
 from llmrec_jax.corpora.scraped_text import Scraps
-from llmrec_jax.corpora.source import location, one_of
+from llmrec_jax.corpora.source import About, KnownFile, location, one_of
 from llmrec_jax.corpora.text_column import TextColumn
 
+# 'latest' and 'latest-small' change; of the others these are known.
+_ARCHIVES = {
+    '100k': KnownFile(4924029, '50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229'),
+    '1m': KnownFile(5917549, 'a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20'),
+    '20m': KnownFile(198702078, '96f243c338a8665f6bcc89c53edf6ee39162a846940de6b7c8c48aeada765ff3'),
+    '25m': KnownFile(261978986, '8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa'),
+}
 # Lines that are Python objects at one time, where ratings are not plain.
 _LINES_AT_ONCE = 1 << 18
 
@@ -48,6 +55,7 @@ class MovieLens(RawSource):
     tags: int = 0
     url_root: str = location('https://files.grouplens.org/datasets/movielens')
     kind: ClassVar[str] = 'movielens'
+    about: ClassVar[About] = citations.MOVIELENS
 
     def __post_init__(self):
         super().__post_init__()
@@ -68,6 +76,12 @@ class MovieLens(RawSource):
         """File name -> where it is published."""
         name = f'{FORMATS[self.variant].archive}.zip'
         return {name: f'{self.url_root}/{name}'}
+
+    def known_files(self) -> Mapping[str, KnownFile]:
+        """The archives that do not change, where GroupLens publishes them."""
+        name = f'{FORMATS[self.variant].archive}.zip'
+        published = self.url_root == type(self).url_root
+        return {name: _ARCHIVES[self.variant]} if published and self.variant in _ARCHIVES else {}
 
     def input_files(self) -> Mapping[str, Path]:
         """The archive, or the files that were unpacked from it.
@@ -145,7 +159,7 @@ def _read_tags(archive: Archive, form: Format, wanted: Set[str], most: int) -> d
     for number, fields in form.tag_rows(_data_lines(archive, form.tags, form), path):
         if len(fields) != 4:
             bad_line(path, number, f'{len(fields)} fields', form.tag_fields)
-        tag = ' '.join(fields[2].lower().split())
+        tag = ' '.join(scraped_text.readable(fields[2]).lower().split())
         if fields[1] in wanted and tag:
             counts[fields[1]][tag] += 1
     return {
@@ -200,16 +214,24 @@ def _rating_tables(
         if form.header:
             stream.readline()
         for table in plain_rows(stream, _separator(form)):
-            if '' in table['user'].combine_chunks().dictionary.to_pylist() or np.isinf(table['rating']).any():
+            if table is None or _has_gaps(table):
                 break
             numbers = np.arange(read, read + len(table), dtype=np.int32) + (1 + form.header)
             _check_listed(archive, form, table, numbers, listed)
             yield table, numbers
             read += len(table)
+        else:
+            if read:
+                return
     rest = itertools.islice(lines, read, None)
     while rows := list(itertools.islice(rest, _LINES_AT_ONCE)):
         ratings = [_rating(archive, form, number, line, listed) for number, line in rows]
         yield table_of(*map(list, zip(*ratings))), np.asarray([number for number, _ in rows])
+
+
+def _has_gaps(ratings: pa.Table) -> bool:
+    """Whether a user has no name or a rating no place in float32, which the reader of lines names."""
+    return '' in TextColumn.from_arrow(ratings['user']).encode()[0] or bool(np.isinf(ratings['rating']).any())
 
 
 def _separator(form: Format) -> str:

@@ -20,18 +20,21 @@ BLOCK_BYTES = 32 << 20
 _PLAIN = b'0123456789.-\n'
 
 
-def plain_rows(stream: io.BufferedIOBase, separator: str) -> Iterator[pa.Table]:
-    """Yields tables of `SCHEMA` with the rows of consecutive lines, up to the first block that is not plain.
+def plain_rows(stream: io.BufferedIOBase, separator: str) -> Iterator[pa.Table | None]:
+    """Yields tables of `SCHEMA` with the rows of consecutive lines, and at last None if a block is not plain.
 
     Args:
       stream: at the beginning of a line.
       separator: what parts the fields of a line.
     """
-    while block := _block(stream):
-        table = _plain_table(block, separator)
-        if table is None:
-            return
-        yield table
+    try:
+        while block := stream.read(BLOCK_BYTES) + stream.readline():
+            table = _plain_table(block, separator)
+            yield table
+            if table is None:
+                return
+    except (EOFError, OSError, zlib.error, zipfile.BadZipFile):
+        yield None
 
 
 def table_of(user: list[str], item: list[str], rating: list[float], timestamp: list[int]) -> pa.Table:
@@ -43,13 +46,6 @@ def table_of(user: list[str], item: list[str], rating: list[float], timestamp: l
     ids = [pa.array(column, pa.string()).dictionary_encode() for column in (user, item)]
     numbers = [pa.array(rating, pa.float64()).cast(pa.float32()), pa.array(timestamp, pa.int64())]
     return pa.table([*ids, *numbers], SCHEMA)
-
-
-def _block(stream: io.BufferedIOBase) -> bytes:
-    try:
-        return stream.read(BLOCK_BYTES) + stream.readline()
-    except (EOFError, OSError, zlib.error, zipfile.BadZipFile):
-        return b''
 
 
 def _plain_table(block: bytes, separator: str) -> pa.Table | None:

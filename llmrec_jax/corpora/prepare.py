@@ -17,8 +17,16 @@ import tensorflow_datasets as tfds
 from llmrec_jax.corpora.builders import builder_class
 from llmrec_jax.corpora.corpus import Corpus
 from llmrec_jax.corpora.records import read_items, read_users
-from llmrec_jax.corpora.source import CorpusSource, identity
-from llmrec_jax.corpora.tfds_builder import SPLIT, TABLES, CorpusConfig, needs_download, variant, with_files
+from llmrec_jax.corpora.source import CorpusSource, about, identity
+from llmrec_jax.corpora.tfds_builder import (
+    SPLIT,
+    TABLES,
+    CorpusConfig,
+    needs_download,
+    url_infos,
+    variant,
+    with_files,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -58,12 +66,27 @@ def prepare(source: CorpusSource, data_dir: str | os.PathLike) -> PreparedCorpus
       FileNotFoundError, ValueError: as the source does, before anything is written.
       OSError: when writing fails, as on a full disk; tables that were there stay as they are.
     """
+    return _prepare(source, data_dir)[0]
+
+
+def prepared_corpus(source: CorpusSource, data_dir: str | os.PathLike) -> Corpus:
+    """The corpus of `source` in memory, prepared below `data_dir` if it is not; raises as `prepare`.
+
+    What was built for it is given as it is, and read back where nothing had to be built.
+    """
+    prepared, built = _prepare(source, data_dir)
+    return load_corpus(prepared) if built is None else built
+
+
+def _prepare(source: CorpusSource, data_dir: str | os.PathLike) -> tuple[PreparedCorpus, Corpus | None]:
     data_dir = os.path.expanduser(os.fspath(data_dir))
     if needs_download(source):
-        downloads = tfds.download.DownloadManager(download_dir=os.path.join(data_dir, 'downloads'))
+        downloads = tfds.download.DownloadManager(
+            download_dir=os.path.join(data_dir, 'downloads'), url_infos=url_infos([source])
+        )
         source = with_files(source, downloads)
     made_from = identity(source)
-    corpus = functools.cache(source.build)
+    build = functools.cache(source.build)
     digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:12]
     names = {}
     for table in TABLES:
@@ -71,14 +94,16 @@ def prepare(source: CorpusSource, data_dir: str | os.PathLike) -> PreparedCorpus
             name=f'{variant(source)}-{digest}-{table}',
             description=f'{source.name}: the {table}',
             table=table,
-            corpus=lambda _: corpus(),
+            corpus=lambda _: build(),
+            about=about(source),
             identity=made_from,
         )
         builder = builder_class(source)(data_dir=data_dir, config=config)
         if not builder.is_prepared():
-            _write(builder, corpus())
+            _write(builder, build())
         names[table] = f'{builder.name}/{config.name}:{builder.version}'
-    return PreparedCorpus(data_dir, items_name=names['items'], users_name=names['users'])
+    built = build() if build.cache_info().currsize else None
+    return PreparedCorpus(data_dir, items_name=names['items'], users_name=names['users']), built
 
 
 def _write(builder: tfds.core.DatasetBuilder, corpus: Corpus) -> None:

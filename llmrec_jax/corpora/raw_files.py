@@ -12,6 +12,9 @@ import gzip
 import hashlib
 import io
 import json
+import os
+import struct
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -24,8 +27,11 @@ _CHUNK = 1 << 20
 # a letter beyond ASCII is next to never valid UTF-8.
 UTF8_OR_LATIN1 = 'utf-8, else latin-1'
 # What reading a damaged or unusual archive raises: zipfile has no exception of its own for members that are
-# encrypted (RuntimeError) or packed in a way that it does not know (NotImplementedError, a RuntimeError).
-_DAMAGE = (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, RuntimeError)
+# encrypted (RuntimeError), packed in a way that it does not know (NotImplementedError, a RuntimeError), or
+# said to lie where no file goes (OSError).
+_DAMAGE = (zipfile.BadZipFile, EOFError, zlib.error, RuntimeError, OSError, struct.error)
+_SETTLED_NS = 2_000_000_000
+_SHA256: dict[tuple[int, ...], str] = {}
 
 
 def existing_file(path: Path, what: str, mend: str) -> Path:
@@ -40,12 +46,20 @@ def existing_file(path: Path, what: str, mend: str) -> Path:
 
 
 def file_sha256(path: Path) -> str:
-    """The sha256 of a file's bytes, in hex."""
-    digest = hashlib.sha256()
+    """The sha256 of a file's bytes, in hex.
+
+    A file that has not changed since it was last read by this process is not read again.
+    """
+    status = os.stat(path)
+    version = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    if version in _SHA256:
+        return _SHA256[version]
     with open(path, 'rb') as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        digest = hashlib.file_digest(file, 'sha256').hexdigest()
+    # What was written a moment ago may be written again within one tick of the file system's clock.
+    if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED_NS:
+        _SHA256[version] = digest
+    return digest
 
 
 def bad_line(path: Path | str, line: int, problem: str, expected: str) -> NoReturn:
@@ -112,6 +126,8 @@ def decoded_lines(stream: Iterable[bytes], path: str, encoding: str) -> Iterator
             f'text in {encoding}; save the file in that encoding',
         )
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        if not isinstance(stream, gzip.GzipFile):
+            raise
         raise ValueError(
             f'{path}, after line {number}: not a whole gzip file ({error}); copy or download it again'
         ) from error
@@ -276,13 +292,22 @@ class Archive:
 
     @contextlib.contextmanager
     def opened(self, member: str) -> Iterator[io.BufferedIOBase]:
-        """The bytes of one member."""
+        """The bytes of one member.
+
+        Raises:
+          ValueError: when the archive is damaged, or packed in a way that Python does not read.
+        """
         if not self.is_zip:
             with open(self.path / member, 'rb') as stream:
                 yield stream
             return
-        with zipfile.ZipFile(self.path) as archive, archive.open(f'{self.prefix}{member}') as stream:
-            yield stream
+        try:
+            with zipfile.ZipFile(self.path) as archive, archive.open(f'{self.prefix}{member}') as stream:
+                yield stream
+        except _DAMAGE as error:
+            raise ValueError(
+                f'{self.path_of(member)}: not a whole zip archive ({error}); copy or download it again'
+            ) from error
 
     def lines(self, member: str, encoding: str) -> Iterator[tuple[int, str]]:
         """Yields (line number from 1, line without its end) of one member; see `numbered_lines`.
@@ -293,14 +318,9 @@ class Archive:
         if not self.is_zip:
             yield from numbered_lines(self.path / member, encoding)
             return
-        try:
-            encoding = _encoding_found(lambda: self.opened(member), encoding)
-            with self.opened(member) as stream:
-                yield from decoded_lines(stream, str(self.path_of(member)), encoding)
-        except _DAMAGE as error:
-            raise ValueError(
-                f'{self.path_of(member)}: not a whole zip archive ({error}); copy or download it again'
-            ) from error
+        encoding = _encoding_found(lambda: self.opened(member), encoding)
+        with self.opened(member) as stream:
+            yield from decoded_lines(stream, str(self.path_of(member)), encoding)
 
 
 def find_archive(

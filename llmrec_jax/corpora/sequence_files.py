@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from llmrec_jax.corpora import scraped_text, unnamed_items
+from llmrec_jax.corpora import citations, scraped_text, unnamed_items
 from llmrec_jax.corpora.corpus import Corpus, Events, Items, Users
 from llmrec_jax.corpora.listed_once import ListedOnce
 from llmrec_jax.corpora.raw_events import ItemRecord, relabel
@@ -23,7 +23,7 @@ from llmrec_jax.corpora.raw_files import (
     well_formed,
 )
 from llmrec_jax.corpora.scraped_text import Scraps
-from llmrec_jax.corpora.source import location, one_of
+from llmrec_jax.corpora.source import About, location, one_of
 
 SEQUENCES = 'sequential.txt'
 ITEMS = 'items.jsonl'
@@ -63,6 +63,7 @@ class SequenceFiles:
     items_without_text: str = unnamed_items.KEPT
     name_without_text: str = unnamed_items.NAME
     kind: ClassVar[str] = 'sequence_files'
+    about: ClassVar[About] = citations.SEQUENCE_FILES
 
     def __post_init__(self):
         one_of('SequenceFiles.duplicates', self.duplicates, DUPLICATES)

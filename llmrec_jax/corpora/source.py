@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from llmrec_jax.corpora.corpus import Corpus
 from llmrec_jax.corpora.raw_files import file_sha256
@@ -45,6 +45,47 @@ class DownloadableSource(FileSource, Protocol):
 
     def urls(self) -> Mapping[str, str]:
         """File name -> where it is published."""
+
+
+class About(NamedTuple):
+    """What a kind of corpora is. A source tells it by a class attribute `about`, if it wants to.
+
+    Attributes:
+      description: in a sentence or two.
+      homepage: where more is told; '' where nothing is.
+      citation: what to cite who uses it, in BibTeX; '' for nothing.
+    """
+
+    description: str
+    homepage: str = ''
+    citation: str = ''
+
+
+class KnownFile(NamedTuple):
+    """How a publisher's file is told from a damaged copy.
+
+    Attributes:
+      size: in bytes.
+      sha256: of its bytes, in hex.
+    """
+
+    size: int
+    sha256: str
+
+
+def about(source: CorpusSource) -> About:
+    """What the source tells of its corpora, or what its class says in its first line."""
+    told = getattr(source, 'about', None)
+    return told or About((type(source).__doc__ or type(source).__name__).strip().partition('\n')[0])
+
+
+def known_files(source: CorpusSource) -> Mapping[str, KnownFile]:
+    """Of the files that the source downloads, by name, those of which it tells size and sha256.
+
+    A source tells them by a method `known_files`, if it wants to.
+    """
+    told = getattr(source, 'known_files', None)
+    return told() if told else {}
 
 
 def location(default: Any = dataclasses.MISSING) -> Any:

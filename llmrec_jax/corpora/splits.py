@@ -13,6 +13,7 @@ from jaxtyping import Int
 
 from llmrec_jax import files
 from llmrec_jax.corpora.corpus import Corpus
+from llmrec_jax.corpora.event_rows import runs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,8 +124,7 @@ def leave_last_out(corpus: Corpus) -> Splits:
     def without_last(counts: np.ndarray, users: np.ndarray) -> Sequences:
         kept = lengths[users] - counts
         new_offsets = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
-        within = np.arange(new_offsets[-1]) - np.repeat(new_offsets[:-1], kept)
-        return Sequences(items[np.repeat(offsets[users], kept) + within], new_offsets)
+        return Sequences(items[runs(offsets[users], kept)], new_offsets)
 
     ends = offsets[1:][evaluated]
     return Splits(

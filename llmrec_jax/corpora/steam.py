@@ -6,7 +6,7 @@ from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any, ClassVar
 
-from llmrec_jax.corpora import scraped_text
+from llmrec_jax.corpora import citations, scraped_text
 from llmrec_jax.corpora.amazon_files import events_of_columns, text_id
 from llmrec_jax.corpora.amazon_reviews_2014 import METADATA
 from llmrec_jax.corpora.listed_once import ListedOnce
@@ -14,7 +14,7 @@ from llmrec_jax.corpora.raw_events import ItemRecord, RawEvents
 from llmrec_jax.corpora.raw_files import bad_line, first_file, json_records
 from llmrec_jax.corpora.raw_source import RawSource, RawTables
 from llmrec_jax.corpora.scraped_text import Scraps
-from llmrec_jax.corpora.source import location, one_of
+from llmrec_jax.corpora.source import About, location, one_of
 
 _REVIEW = "a review with username, product_id and date ('2017-12-17')"
 _REVIEWS, _GAMES = 'steam_reviews.json.gz', 'steam_games.json.gz'
@@ -41,6 +41,7 @@ class Steam(RawSource):
     k_core: int = dataclasses.field(default=5, kw_only=True)
     url_root: str = location('https://cseweb.ucsd.edu/~wckang')
     kind: ClassVar[str] = 'steam'
+    about: ClassVar[About] = citations.STEAM
 
     def __post_init__(self):
         super().__post_init__()

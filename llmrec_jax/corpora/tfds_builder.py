@@ -12,14 +12,24 @@ import numpy as np
 import tensorflow_datasets as tfds
 from jaxtyping import Int
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
+from tensorflow_datasets.core.download.checksums import UrlInfo
 from tensorflow_datasets.core.hashing import Hasher
 
 from llmrec_jax.corpora.corpus import Corpus
 from llmrec_jax.corpora.records import item_records, user_records
-from llmrec_jax.corpora.source import CorpusSource, DownloadableSource
+from llmrec_jax.corpora.source import (
+    About,
+    CorpusSource,
+    DownloadableSource,
+    FileSource,
+    about,
+    known_files,
+)
 from llmrec_jax.corpora.splits import training_pairs
 
 TABLES = ('items', 'users')
+# The `manual_dir` of a source whose files lie where TFDS looks for what people fetch by hand.
+MANUAL_DIR = '<manual_dir>'
 # TFDS's own convention for data that is not split on disk: leave_last_out splits within each user.
 SPLIT = 'train'
 # SeqIO deals whole files out to hosts, so there must be at least as many as data-parallel hosts.
@@ -33,6 +43,7 @@ class CorpusConfig(tfds.core.BuilderConfig):
     Attributes:
       table: 'items' or 'users'.
       corpus: gives the corpus, once the download manager is at hand.
+      about: what the kind of corpora is.
       identity: what the corpus was made from, kept with the data.
     """
 
@@ -40,17 +51,22 @@ class CorpusConfig(tfds.core.BuilderConfig):
     corpus: Callable[[tfds.download.DownloadManager], Corpus] | None = dataclasses.field(
         default=None, repr=False
     )
+    about: About | None = dataclasses.field(default=None, repr=False)
     identity: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
 
 def table_configs(sources: Sequence[CorpusSource]) -> list[CorpusConfig]:
-    """The configs `<variant>-items` and `<variant>-users` of every source, which TFDS users find by name."""
+    """The configs `<variant>-items` and `<variant>-users` of every source, which TFDS users find by name.
+
+    A source whose files cannot be downloaded finds them in TFDS's `manual_dir`.
+    """
     return [
         CorpusConfig(
             name=f'{variant(source)}-{table}',
             description=f'{source.name}: the {table}',
             table=table,
             corpus=lambda manager, source=source: with_files(source, manager).build(),
+            about=about(source),
         )
         for source in sources
         for table in TABLES
@@ -63,7 +79,7 @@ def variant(source: CorpusSource) -> str:
 
 
 class CorpusBuilder(FileReaderBuilder, skip_registration=True):
-    """Writes one table of a corpus; subclasses name the kind of source.
+    """Writes one table of a corpus; subclasses name the kind of source by `source`, wherever they stand.
 
     A record of `items` is one item: `item` (its row) and the columns of `Items`. A record of `users` is one
     user: `user` (the row), the columns of `Users`, and `events`, a sequence of the columns of `Events` in
@@ -72,6 +88,8 @@ class CorpusBuilder(FileReaderBuilder, skip_registration=True):
     the TFDS metadata (`metadata.json`), which comes into being together with the data.
     """
 
+    # The class of the sources that the builder is of; None for whatever has no builder of its own.
+    source: ClassVar[type | None] = None
     VERSION = tfds.core.Version('1.1.0')
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
         '1.0.0': 'Items; users with nested events.',
@@ -104,8 +122,13 @@ class CorpusBuilder(FileReaderBuilder, skip_registration=True):
                 'profile': tfds.features.Text(),
                 'events': tfds.features.Sequence(events),
             }
+        told = self.builder_config.about or About(type(self).__doc__.partition('\n')[0])
         return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(features), metadata=tfds.core.MetadataDict()
+            description=told.description,
+            homepage=told.homepage or None,
+            citation=told.citation or None,
+            features=tfds.features.FeaturesDict(features),
+            metadata=tfds.core.MetadataDict(),
         )
 
     def _download_and_prepare(
@@ -158,17 +181,29 @@ def _record_order(rows: int) -> Int[np.ndarray, 'rows']:
     return np.asarray(sorted(range(rows), key=hashed.__getitem__), np.int64)
 
 
+def url_infos(sources: Sequence[CorpusSource]) -> dict[str, UrlInfo]:
+    """The sizes and checksums by which TFDS tells a damaged download, of the files that are known."""
+    found = {}
+    for source in sources:
+        urls = source.urls() if isinstance(source, DownloadableSource) else {}
+        for name, known in known_files(source).items():
+            found[urls[name]] = UrlInfo(size=known.size, checksum=known.sha256, filename=name)
+    return found
+
+
 def needs_download(source: CorpusSource) -> bool:
     """Whether the source reads published files and names no directory that holds them."""
     return isinstance(source, DownloadableSource) and source.manual_dir is None
 
 
 def with_files(source: CorpusSource, manager: tfds.download.DownloadManager) -> CorpusSource:
-    """`source` with its files at hand: itself, unless it needs a download.
+    """`source` with its files at hand: itself, unless it needs a download or TFDS's `manual_dir`.
 
     Downloads are kept under their published names in `<download_dir>/<kind of source>/`, where the next call
     finds them; a download that breaks off leaves nothing there.
     """
+    if isinstance(source, FileSource) and getattr(source, 'manual_dir', '') == MANUAL_DIR:
+        return dataclasses.replace(source, manual_dir=str(manager.manual_dir))
     if not needs_download(source):
         return source
     directory = Path(manager.download_dir) / source.name.split('/')[0]

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any, ClassVar
 
-from llmrec_jax.corpora import scraped_text
+from llmrec_jax.corpora import citations, scraped_text
 from llmrec_jax.corpora.amazon_files import checked, events_of_columns, text_id
 from llmrec_jax.corpora.listed_once import ListedOnce
 from llmrec_jax.corpora.raw_events import ItemRecord, RawEvents
 from llmrec_jax.corpora.raw_files import bad_line, first_file, is_number, json_records
 from llmrec_jax.corpora.raw_source import RawSource, RawTables, UserRecord
 from llmrec_jax.corpora.scraped_text import Scraps
-from llmrec_jax.corpora.source import location, one_of
+from llmrec_jax.corpora.source import About, location, one_of
 
 USERS = ('required', 'absent')
 _REVIEW = "a review with user_id, business_id, stars and date ('2016-03-09 18:30:00')"
@@ -42,6 +42,7 @@ class Yelp(RawSource):
     users: str = 'required'
     k_core: int = dataclasses.field(default=5, kw_only=True)
     kind: ClassVar[str] = 'yelp'
+    about: ClassVar[About] = citations.YELP
 
     def __post_init__(self):
         super().__post_init__()

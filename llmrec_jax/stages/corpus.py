@@ -75,10 +75,10 @@ def load(source: CorpusSource, data_dir: str, run: Run) -> 'Corpus':
     def read() -> 'Corpus':
         import tensorflow_datasets as tfds
 
-        from llmrec_jax.corpora.prepare import load_corpus, prepare
+        from llmrec_jax.corpora.prepare import prepared_corpus
 
         tfds.disable_progress_bar()
-        return load_corpus(prepare(source, data_dir))
+        return prepared_corpus(source, data_dir)
 
     return run.once(('corpus', data_dir, repr(source)), read)
 

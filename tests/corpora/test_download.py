@@ -1,5 +1,7 @@
 import contextlib
+import dataclasses
 import functools
+import hashlib
 import http.server
 import threading
 
@@ -11,7 +13,11 @@ from llmrec_jax.corpora.amazon_reviews_2014 import AmazonReviews2014
 from llmrec_jax.corpora.movielens import MovieLens
 from llmrec_jax.corpora.prepare import load_corpus, prepare
 from llmrec_jax.corpora.simulated_shop.source import SimulatedShop
-from llmrec_jax.corpora.tfds_builder import table_configs
+from llmrec_jax.corpora.source import KnownFile
+from llmrec_jax.corpora.tfds_builder import MANUAL_DIR, CorpusBuilder, table_configs
+from llmrec_jax.corpora.yelp import Yelp
+from tests.corpora.published_forms import READ_HTML, YELP
+from tests.corpora.published_forms import write as write_forms
 from tests.corpora.test_amazon_reviews_2014 import write as write_amazon
 from tests.corpora.test_movielens import write as write_movielens
 
@@ -77,15 +83,87 @@ def test_tfds_finds_the_sources_by_name(tmp_path):
     assert set(builders.AmazonReviews2014Builder.builder_configs) == {
         f'{category}-{table}' for category in ('beauty', 'sports', 'toys') for table in tables
     }
+    variants = ('100k', '1m', '10m', '20m', '25m', '32m', 'latest', 'latest-small')
     assert set(builders.MovieLensBuilder.builder_configs) == {
-        f'{variant}-{table}' for variant in ('100k', '1m', 'latest-small') for table in tables
+        f'{variant}-{table}' for variant in variants for table in tables
     }
+    assert {'all_beauty-items', 'all_beauty_timestamp-users'} <= set(
+        builders.AmazonReviews2023Builder.builder_configs
+    )
     builder = tfds.builder('llmrec_simulated_shop/quickstart-items', data_dir=tmp_path)
     builder.download_and_prepare(download_config=OFFLINE)
     corpus = SimulatedShop().build()
     titles = {record['item']: record['title'] for record in tfds.as_numpy(builder.as_dataset(split='train'))}
     assert [titles[row].decode() for row in range(len(corpus.items))] == corpus.items.title
     assert builder.info.metadata['fingerprint'] == corpus.fingerprint()
+
+
+def test_builders_say_what_they_are_and_what_to_cite(tmp_path):
+    listed = [
+        builder for builder in CorpusBuilder.__subclasses__() if builder.source and builder.BUILDER_CONFIGS
+    ]
+    assert len(listed) >= 8
+    for builder in listed:
+        info = builder(config=builder.BUILDER_CONFIGS[0], data_dir=tmp_path).info
+        assert len(info.description) > 40
+        if builder is not builders.SimulatedShopBuilder:
+            assert '@' in info.citation
+            assert info.homepage.startswith('https://')
+            assert 'tensorflow.org' not in info.homepage
+
+
+def test_a_download_that_is_not_the_published_file_is_refused(tmp_path, monkeypatch):
+    published = write_movielens(tmp_path / 'published', '1m', packed=True)
+    urls = builders.MovieLensBuilder.url_infos
+    assert urls['https://files.grouplens.org/datasets/movielens/ml-1m.zip'].size == 5_917_549
+    content = (tmp_path / 'published' / 'ml-1m.zip').read_bytes()
+    known = {'ml-1m.zip': KnownFile(len(content), hashlib.sha256(content).hexdigest())}
+    with served(published) as url:
+        source = MovieLens('1m', url_root=url)
+        monkeypatch.setattr(MovieLens, 'known_files', lambda self: known)
+        prepare(source, tmp_path / 'whole')
+        known['ml-1m.zip'] = KnownFile(len(content), '0' * 64)
+        with pytest.raises(tfds.download.download_manager.NonMatchingChecksumError):
+            prepare(source, tmp_path / 'damaged')
+    assert not list((tmp_path / 'damaged').glob('llmrec_*'))
+
+
+def test_yelp_is_read_from_where_tfds_keeps_what_people_fetch(tmp_path):
+    write_forms(tmp_path / 'manual', YELP)
+    config, _ = table_configs([Yelp(MANUAL_DIR, k_core=1)])
+    config.name = 'small-items'
+    builder = builders.YelpBuilder(config=config, data_dir=tmp_path / 'data')
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(try_download_gcs=False, manual_dir=tmp_path / 'manual')
+    )
+    titles = {record['title'].decode() for record in tfds.as_numpy(builder.as_dataset(split='train'))}
+    assert titles == {READ_HTML, 'The Café'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Owned:
+    """A shop of somebody's own."""
+
+    name: str = 'owned/small'
+
+    def build(self):
+        return dataclasses.replace(SimulatedShop('tiny').build(), name=self.name)
+
+
+class OwnedBuilder(CorpusBuilder):
+    """Somebody's own builder, which no table of the library names."""
+
+    name = 'owned_shop'
+    source = Owned
+
+
+def test_a_source_of_ones_own_brings_its_builder(tmp_path):
+    prepared = prepare(Owned(), tmp_path)
+    assert prepared.users_name.startswith('owned_shop/small-')
+    assert load_corpus(prepared).name == 'owned/small'
+    assert (
+        tfds.builder(prepared.items_name, data_dir=tmp_path).info.description == "A shop of somebody's own."
+    )
 
 
 def test_a_listed_config_downloads_its_files(tmp_path):

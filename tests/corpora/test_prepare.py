@@ -212,5 +212,11 @@ def test_provenance_lies_beside_the_data(tmp_path):
     corpus = source.build()
     assert metadata['provenance'] == corpus.provenance
     assert metadata['fingerprint'] == corpus.fingerprint()
-    assert metadata['identity']['settings'] == {'relabel_seed': 0, 'duplicates': 'error'}
+    assert metadata['identity']['settings'] == {
+        'relabel_seed': 0,
+        'duplicates': 'error',
+        'text': 'readable',
+        'items_without_text': 'kept',
+        'name_without_text': 'Item {item_id}',
+    }
     assert str(tmp_path) not in json.dumps(dict(metadata))

@@ -1,11 +1,12 @@
 """The simulated shop as a corpus source."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
+from llmrec_jax.corpora import citations
 from llmrec_jax.corpora.corpus import Corpus, Events, Users
 from llmrec_jax.corpora.simulated_shop.behaviour import Behaviour, shop_size
 from llmrec_jax.corpora.simulated_shop.catalogue import ShopCatalogue, Taste, draw_catalogue, draw_taste
@@ -13,6 +14,7 @@ from llmrec_jax.corpora.simulated_shop.histories import draw_histories, draw_len
 from llmrec_jax.corpora.simulated_shop.law import NextItemLaw, draw_law
 from llmrec_jax.corpora.simulated_shop.reviews import Reviewer, draw_ratings
 from llmrec_jax.corpora.simulated_shop.text import describe
+from llmrec_jax.corpora.source import About
 
 # Each part of the shop draws from a stream of its own, so that a change in one leaves the others as they are.
 _STREAMS = (
@@ -63,6 +65,7 @@ class SimulatedShop:
     seed: int = 0
     behaviour: Behaviour = dataclasses.field(default_factory=Behaviour)
     version: int = dataclasses.field(default=1, init=False)
+    about: ClassVar[About] = citations.SIMULATED_SHOP
 
     def __post_init__(self):
         shop_size(self.size)
