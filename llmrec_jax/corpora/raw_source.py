@@ -41,6 +41,8 @@ class RawTables:
       profiles: gives what they tell of the users of these ids, in words.
       scraps: counts what was taken out of texts, while they are read.
       facts: further values for the provenance, which `items` and `profiles` may add to.
+      ticks_per_second: how finely the events' timestamps count; they are told apart by ticks, and kept in
+        seconds.
     """
 
     events: RawEvents
@@ -49,6 +51,7 @@ class RawTables:
     profiles: Callable[[Set[str]], Mapping[str, str]] = lambda _: {}
     scraps: Scraps = dataclasses.field(default_factory=Scraps)
     facts: dict[str, Any] = dataclasses.field(default_factory=dict)
+    ticks_per_second: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +132,7 @@ class RawSource:
             **told,
             **tables.facts,
         }
-        return assemble(
+        corpus = assemble(
             self.name,
             core,
             catalogue,
@@ -139,6 +142,10 @@ class RawSource:
             relabel_seed=self.relabel_seed,
             provenance=provenance,
         )
+        if tables.ticks_per_second == 1:
+            return corpus
+        seconds = corpus.events.timestamp // tables.ticks_per_second
+        return dataclasses.replace(corpus, events=dataclasses.replace(corpus.events, timestamp=seconds))
 
     def _with_text(
         self, core: RawEvents, catalogue: Mapping[str, ItemRecord]

@@ -93,6 +93,11 @@ def location(default: Any = dataclasses.MISSING) -> Any:
     return dataclasses.field(default=default, metadata={_LOCATION: True})
 
 
+def is_location(field: dataclasses.Field) -> bool:
+    """Whether a dataclass field was made by `location`."""
+    return bool(field.metadata.get(_LOCATION))
+
+
 def one_of(field: str, value: str, allowed: tuple[str, ...]) -> None:
     """Raises a ValueError that names the field, unless `value` is allowed."""
     if value not in allowed:
@@ -108,7 +113,7 @@ def identity(source: CorpusSource) -> dict[str, Any]:
     settings = {
         field.name: getattr(source, field.name)
         for field in dataclasses.fields(source)
-        if not field.metadata.get(_LOCATION)
+        if not is_location(field)
     }
     files = source.input_files() if isinstance(source, FileSource) else {}
     return {

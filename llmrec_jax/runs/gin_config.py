@@ -14,7 +14,7 @@ import os
 import pathlib
 import re
 import tokenize
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import gin
 from gin import config as gin_internals
@@ -95,13 +95,14 @@ class LoadedConfig:
     on_command_line: frozenset[tuple[str, str]]
 
 
-def load(arguments: GinArguments, *, complete: bool = True) -> LoadedConfig:
+def load(arguments: GinArguments, *, complete: bool = True, asked: Collection[str] = ()) -> LoadedConfig:
     """Parses the files and bindings into gin's registry, from a clean state.
 
     Args:
       arguments: the files and bindings.
       complete: whether every required value must be given, as for a run; where parts of the recipe alone are
         asked for (`resolve`), a required value is missed only by what needs it.
+      asked: macros that the launcher itself reads, so that no file need refer to them.
 
     Raises:
       ConfigurationError: on a missing file or one that is not UTF-8, an unknown configurable or parameter, a
@@ -120,22 +121,44 @@ def load(arguments: GinArguments, *, complete: bool = True) -> LoadedConfig:
         bindings = [as_gin(binding, before) for binding in arguments.bindings]
         gin.parse_config(bindings)
         after = _bindings()
-        macros = _referenced('%', [*texts, *bindings])
+        macros = _referenced('%', [*texts, *bindings]) | set(asked)
         _check_macros(before, 'in the gin files', macros)
         _check_macros(after.keys() - before.keys(), 'on the command line', macros)
+        names = _referenced('@', [*texts, *bindings])
+        selectors = frozenset(
+            selector
+            for name in names
+            for selector in gin_internals._REGISTRY.matching_selectors(name.split('/')[-1])
+        )
         check_types(after, arguments.bindings)
         if complete:
+            _release_replaced(selectors)
             gin.finalize()
     except ConfigurationError:
         raise
     except (ValueError, ImportError, OSError, SyntaxError, tokenize.TokenError) as error:
-        raise ConfigurationError(_explain(str(error))) from error
-    names = _referenced('@', [*texts, *bindings])
-    selectors = {
-        match for name in names for match in gin_internals._REGISTRY.matching_selectors(name.split('/')[-1])
-    }
+        raise ConfigurationError(explained(str(error))) from error
     changed = {key[1:] for key, value in after.items() if key not in before or before[key] is not value}
-    return LoadedConfig(frozenset(selectors), frozenset(changed))
+    return LoadedConfig(selectors, frozenset(changed))
+
+
+def _release_replaced(named: frozenset[str]) -> None:
+    """Lets a recipe go without what a later file made needless, such as the folder of a replaced corpus.
+
+    Args:
+      named: selectors that some gin file or binding referred to.
+    """
+    bindings = _bindings()
+    used = [
+        (selector, one)
+        for (_, selector, _), value in bindings.items()
+        for one in gin_internals.iterate_references(value)
+    ]
+    replaced = named - {one.configurable.selector for _, one in used}
+    needed = {'/'.join(one.scopes) for selector, one in used if selector not in replaced}
+    for (scope, selector, parameter), value in bindings.items():
+        if selector == MACRO and repr(value) == '%gin.REQUIRED' and scope not in needed:
+            gin.bind_parameter((scope, selector, parameter), None)
 
 
 def instantiate(configurable, loaded: LoadedConfig):
@@ -191,7 +214,7 @@ def resolve(name: str, parameters: Iterable[str]) -> dict[str, object]:
             if parameter in bound
         }
     except (ValueError, RuntimeError) as error:
-        raise ConfigurationError(_explain(str(error))) from error
+        raise ConfigurationError(explained(str(error))) from error
 
 
 def configured(base: type) -> type:
@@ -212,6 +235,34 @@ def configured(base: type) -> type:
 def configures(base: type) -> bool:
     """Whether the loaded files configure a class derived from `base`."""
     return bool(_bound_classes(base))
+
+
+def bound_classes() -> list[type]:
+    """The classes of which the loaded files bind a parameter."""
+    return _bound_classes(object)
+
+
+def class_of_macro(name: str) -> type | None:
+    """The class of the object that a macro stands for, as in CORPUS = @module.Class(); None where unbound."""
+    value = _bindings().get((name, MACRO, 'value'))
+    if not isinstance(value, gin_internals.ConfigurableReference):
+        return None
+    wrapped = value.configurable.wrapped
+    return wrapped if isinstance(wrapped, type) else None
+
+
+def refuse_missing(cls: type) -> None:
+    """Checks that the values bound to the parameters of a class are there; `load` checks all where it must.
+
+    Raises:
+      ConfigurationError: naming the first macro that is required and not given.
+    """
+    bindings = _bindings()
+    for (_, selector, _), value in bindings.items():
+        if gin_internals._REGISTRY.get_match(selector).wrapped is cls:
+            macro = repr(value).removeprefix('%')
+            if repr(bindings.get((macro, MACRO, 'value'))) == '%gin.REQUIRED':
+                raise ConfigurationError(explained(f'{macro} set to `%gin.REQUIRED` but not given'))
 
 
 def _bound_classes(base: type) -> list[type]:
@@ -288,7 +339,7 @@ def _check_macros(keys: Iterable[tuple[str, str, str]], where: str, referenced: 
         raise ConfigurationError(f'{name} is set {where}, but nothing in this recipe refers to %{name}{hint}')
 
 
-def _explain(message: str) -> str:
+def explained(message: str) -> str:
     """Gin's `message`, with the nearest known name, or the way to give what is required."""
     required = re.search(r'([\w./]+?)(?:/macro\.value)? set to `%gin.REQUIRED` but not', message)
     if required:

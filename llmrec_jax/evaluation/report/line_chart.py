@@ -58,7 +58,7 @@ def line_chart(curve: Curve) -> Markup:
                 class_='mark',
             )
         )
-    parts.append(tag('text', 'step', x=WIDTH - RIGHT, y=HEIGHT - 4, text_anchor='end'))
+    parts.append(tag('text', curve.across, x=WIDTH - RIGHT, y=HEIGHT - 4, text_anchor='end'))
     drawing = tag(
         'svg', *parts, viewBox=f'0 0 {WIDTH} {HEIGHT}', class_='chart', role='img', aria_label=curve.title
     )

@@ -21,19 +21,21 @@ LABELS = {
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """A metric over training steps.
+    """A number over training steps, or over anything that is counted.
 
     Attributes:
       title: e.g. 'Training loss'.
       steps: ascending.
       values: one a step; None where it was not finite.
       best: 'low' or 'high', whichever is better; that point is marked. None marks none.
+      across: what the steps count, as the axis says.
     """
 
     title: str
     steps: Sequence[int]
     values: Sequence[float | int | None]
     best: str | None = None
+    across: str = 'step'
 
     def __post_init__(self):
         if len(self.steps) != len(self.values):

@@ -1,0 +1,129 @@
+"""Which column is what: as gin names it, or guessed from the names that such columns have, and told."""
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+
+# Names in the order of preference, in lower case and without what is no letter or digit.
+GUESSES: Mapping[str, Sequence[str]] = {
+    role: names.split()
+    for role, names in {
+        'user': 'userid user uid reviewerid customerid customer visitorid memberid accountid clientid '
+        'buyerid personid playerid listenerid readerid usersha1 profileid username '
+        'reviewername author sessionid session u',
+        'item': 'parentasin itemid item iid asin productid product movieid movie articleid bookid '
+        'businessid gameid appid songid trackid artistid albumid videoid newsid contentid '
+        'recipeid beerid beerbeerid animeid placeid poiid venueid locationid listingid jobid '
+        'courseid adid offerid skuid sku gmapid isbn workid goodsid merchantid id i',
+        'time': 'timestamp unixreviewtime unixtime time datetime eventtime ts createdat date '
+        'reviewdate dateadded dateupdated timestampms timems timecreated tdat orderdate '
+        'purchasedate invoicedate reviewtime clicktime viewtime lastplayed',
+        'rating': 'rating overall stars ratings starrating reviewoverall score grade r',
+        'summary': 'summary reviewsummary reviewtitle reviewheadline headline',
+        'review': 'reviewtext reviewbody review text comment content body',
+        'title': 'title name itemname itemtitle productname producttitle prodname movietitle booktitle '
+        'originaltitle appname gamename songname trackname businessname headline artistname '
+        'recipename',
+        'brand': 'brand brandname store manufacturer maker developer publisher artist',
+        'categories': 'categories category genres genre categorypath categoryname categorycode class '
+        'maincategory maincat producttypename tags cuisines topics',
+        'description': 'description desc detaildesc productdescription itemdescription abstract overview '
+        'plot synopsis summary about shortdescription text',
+        'price': 'price listprice unitprice saleprice finalprice originalprice',
+    }.items()
+}
+# The option that names the column of a role.
+OPTION = 'Tables.{role}_column'
+
+
+@dataclasses.dataclass(frozen=True)
+class Role:
+    """The column of a role.
+
+    Attributes:
+      column: its name; None where the table has none.
+      guessed: whether nobody named it.
+    """
+
+    column: str | None
+    guessed: bool
+
+    def told(self) -> str:
+        """In words."""
+        return f'{self.column!r}, guessed' if self.guessed else repr(self.column)
+
+
+def told(found: Mapping[str, Role]) -> dict[str, str]:
+    """The columns that there are, for the provenance."""
+    return {role: one.told() for role, one in found.items() if one.column is not None}
+
+
+def in_words(found: Mapping[str, Role]) -> str:
+    """The columns that there are, for the log."""
+    return ', '.join(f'{role} {one}' for role, one in told(found).items()) or 'no columns'
+
+
+def roles(names: Sequence[str], named: Mapping[str, str | None]) -> dict[str, Role]:
+    """The column of each role.
+
+    Args:
+      names: of the table's columns.
+      named: role -> the column's name, '' for none, None to guess.
+    """
+    found: dict[str, Role] = {}
+    taken = {column for column in named.values() if column}
+    simple = {name: re.sub(r'[^a-z0-9]', '', name.lower()) for name in names}
+    for role, column in named.items():
+        if column is not None:
+            found[role] = Role(column or None, guessed=False)
+            continue
+        left = [name for name in names if name not in taken]
+        guess = next((name for like in GUESSES[role] for name in left if simple[name] == like), None)
+        taken |= {guess} - {None}
+        found[role] = Role(guess, guessed=True)
+    return found
+
+
+def required(path: object, names: Sequence[str], role: str, found: Role) -> str:
+    """The column of a role that a table cannot be without.
+
+    Args:
+      path: of the table.
+      names: of its columns.
+      role: of `GUESSES`.
+      found: what is known of it.
+
+    Raises:
+      ValueError: when there is none, with the columns that are there and the option that names one.
+    """
+    if found.column is not None:
+        return found.column
+    shown = ', '.join(map(repr, names))
+    near = difflib.get_close_matches(role, names, n=1, cutoff=0.3)
+    option = OPTION.format(role=role)
+    example = f'{option} = {near[0]!r}' if near else option
+    mend = f'name it by {example}'
+    if looks_like_data(names):
+        mend += ', or, where the first line is no header, name all columns by Tables.header'
+    raise ValueError(f'{path}: no column of the {role}s was found among {shown}; {mend}')
+
+
+def looks_like_data(names: Sequence[str]) -> bool:
+    """Whether a header looks like a row of data: some name is a number."""
+    return any(re.fullmatch(r'-?\d+(\.\d*)?', name) for name in names)
+
+
+def checked_fields(path: object, names: Sequence[str], option: str, fields: Sequence[str]) -> tuple[str, ...]:
+    """Columns that an option lists.
+
+    Raises:
+      ValueError: when the table has no such column, naming the nearest.
+    """
+    for field in fields:
+        if field not in names:
+            near = difflib.get_close_matches(field, names, n=1, cutoff=0.4) or names
+            raise ValueError(
+                f'{path}: {option} names {field!r}, which is no column of it; it has {", ".join(near)}'
+            )
+    return tuple(fields)
