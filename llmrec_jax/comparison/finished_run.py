@@ -122,7 +122,8 @@ def read_run(folder: pathlib.Path, name: str, split: str) -> FinishedRun:
 
 def _names(paths: Sequence[pathlib.Path]) -> list[str]:
     """The last parts of the paths, as few as tell them apart."""
-    parts = [path.resolve().parts for path in paths]
+    # As they were given: a link is called by its own name.
+    parts = [path.absolute().parts for path in paths]
     for length in range(1, max(map(len, parts))):
         names = ['/'.join(one[-length:]) for one in parts]
         if len(set(names)) == len(names):
