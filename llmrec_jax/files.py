@@ -106,13 +106,16 @@ def check_local(name: str, path: str | os.PathLike) -> None:
 def read_text(path: str | os.PathLike) -> str:
     """The text of a file in UTF-8, whatever the machine's own encoding is, without a byte-order mark.
 
+    Lines end with '\\n', as those of a file that is opened for text.
+
     Raises:
       ValueError: naming file and line, when it is in another encoding.
       OSError: when it cannot be read.
     """
     content = pathlib.Path(path).read_bytes()
     try:
-        return content.removeprefix(codecs.BOM_UTF8).decode('utf-8')
+        text = content.removeprefix(codecs.BOM_UTF8).decode('utf-8')
+        return io.StringIO(text, newline=None).read()
     except UnicodeDecodeError as error:
         utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         line = 1 + error.object.count(b'\n', 0, error.start)

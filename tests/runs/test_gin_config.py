@@ -99,7 +99,8 @@ def test_a_binding_that_is_empty_is_an_error(make):
 
 def test_gin_files_are_utf_8_with_or_without_a_mark(make):
     text = RECIPE.replace('%gin.REQUIRED', "'实验 ▁'")
-    assert make(text=text).workdir == make(text='\ufeff' + text).workdir == '实验 ▁'
+    windows = '\ufeff' + text.replace('\n', '\r\n')
+    assert make(text=text).workdir == make(text=windows).workdir == '实验 ▁'
 
 
 def test_a_gin_file_in_another_encoding_is_named(make, tmp_path):
