@@ -32,6 +32,9 @@ WRITTEN = {
         "include 'gin_configs/flan_t5/finetune.gin'\n"
         "WORKDIR = 'runs/my_task'\nEXAMPLES = 'data/my_task/train'\nINITIAL_CHECKPOINT = None\n"
     ),
+    'cards/ratings/corpus.gin': (
+        "include 'gin_configs/parts/corpora/tables.gin'\nINTERACTIONS = 'ratings.csv'\n"
+    ),
     'my_task.gin': "include 'gin_configs/p5/smoke.gin'\n",
     'my_shop.gin': "include 'gin_configs/sasrec/smoke.gin'\n",
     'decayed_mean.gin': "include 'gin_configs/sasrec/smoke.gin'\n",
