@@ -57,7 +57,9 @@ class DelimitedFile:
         self._dialect = dialect
         first = stream.head.decode(errors='ignore').lstrip('\r\n')
         self.delimiter = dialect.delimiter or _delimiter(path, first, dialect.quote)
-        _, given = next(iter(self._records()))
+        _, given = next(self._records(), (0, []))
+        if not given:
+            raise ValueError(f'{path} has no header; copy or download it again')
         header = [name.strip() for name in (dialect.header or given)]
         if dialect.header and len(header) != len(given):
             bad_line(

@@ -76,8 +76,8 @@ def records(stream: TextStream, delimiter: str, quote: str) -> Iterator[tuple[in
                 f'a record that is not in order ({error})',
                 'quotes around whole fields, two for one within (Tables.quote = "" takes them as they are)',
             )
+        width = width or len(fields)
         # Of blank records those that are as wide as the header count.
         if ''.join(fields).strip() or len(fields) == width > 1:
-            width = width or len(fields)
             yield line, fields
         line = stream.first_line + reader.line_num

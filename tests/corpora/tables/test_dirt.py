@@ -60,6 +60,8 @@ def test_what_is_harmless_is_read(tmp_path, content):
 CASES = {
     'empty': (b'', None, 'events.csv'),
     'white space': (b'\n \n', None, 'events.csv'),
+    'nothing': ('""\n', None, 'has no header'),
+    'blank header': (',,\n' + HEAD, None, 'Tables.user_column'),
     'no rows': (HEAD, None, 'header'),
     'no rows, no line end': (HEAD.strip(), None, 'header'),
     'few fields': (HEAD + 'a,1,5,10\nb,2\n', 3, '2 fields'),
