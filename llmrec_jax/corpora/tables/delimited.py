@@ -132,7 +132,7 @@ class DelimitedFile:
         return table.rename_columns(list(columns))
 
     def _judge(self, row: pyarrow.csv.InvalidRow) -> str:
-        if not row.text.replace(self.delimiter, '').strip():
+        if not row.text.strip(f' \t\r\n{self.delimiter}{self._dialect.quote}'):
             return 'skip'
         self.dropped += self._dialect.drop_bad_rows
         return 'skip' if self._dialect.drop_bad_rows else 'error'

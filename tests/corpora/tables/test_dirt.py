@@ -40,7 +40,7 @@ def read(tmp_path, content, **settings):
     'content',
     [
         HEAD + 'a,1,5,10\n\nb,2,4,20\n',
-        HEAD + 'a,1,5,10\n   \n,\nb,2,4,20\n,,,\n',
+        HEAD + 'a,1,5,10\n   \n,\n""\nb,2,4,20\n,,,\n',
         '\n\n' + HEAD + 'a,1,5,10\nb,2,4,20',
         HEAD.replace(',', ', ') + 'a, 1, 5, 10\nb, 2, 4, 20\n',
         HEAD + '"a","1","5","10"\r\n"b","2","4","20"\r\n',
