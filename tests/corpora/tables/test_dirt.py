@@ -206,7 +206,7 @@ def test_a_title_that_looks_like_a_date_is_a_title(tmp_path):
     assert corpus.items.title == ['1999-12-31', '2012-01-01']
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_mutated_files_are_read_or_refused(tmp_path_factory, data):
     form = data.draw(st.sampled_from(['csv', 'tsv', 'recbole', 'jsonl', 'parquet', 'csv_gz']))
