@@ -20,6 +20,7 @@ from llmrec_jax.corpora.sequence_files import SequenceFiles
 from llmrec_jax.corpora.simulated_shop.source import SimulatedShop
 from llmrec_jax.corpora.source import CorpusSource
 from llmrec_jax.corpora.steam import Steam
+from llmrec_jax.corpora.tables.source import Tables
 from llmrec_jax.corpora.tfds_builder import (
     MANUAL_DIR,
     CorpusBuilder,
@@ -139,6 +140,13 @@ class SequenceFilesBuilder(CorpusBuilder):
 
     name = 'llmrec_sequence_files'
     source = SequenceFiles
+
+
+class TablesBuilder(CorpusBuilder):
+    """Tables of people's own; none is published, so TFDS lists no config."""
+
+    name = 'llmrec_tables'
+    source = Tables
 
 
 class OtherCorpusBuilder(CorpusBuilder):

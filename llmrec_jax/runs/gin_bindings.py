@@ -109,4 +109,3 @@ def _is_literal(value: str) -> bool:
         ast.literal_eval(value)
         return True
     return False
-

@@ -97,9 +97,6 @@ def spelled_out(value: Any, bindings: Bindings) -> Any:
     return ABSENT if _has_reference(value) else value
 
 
-
-
-
 def _reached(macro: str, bindings: Bindings, seen: set[str]) -> Iterator[Target]:
     for (scope, selector, parameter), value in bindings.items():
         if not (

@@ -139,7 +139,7 @@ def _workdir(flags: argparse.Namespace) -> str | None:
     for file in reversed(flags.gin_file):
         path = next((path for folder in folders if (path := pathlib.Path(folder) / file).is_file()), None)
         content = '' if path is None else path.read_bytes().decode(errors='replace')
-        said = re.findall(r'''^WORKDIR *= *(["'].*)$''', content, re.MULTILINE)
+        said = re.findall(r"""^WORKDIR *= *(["'].*)$""", content, re.MULTILINE)
         if said:
             return text_of(said[-1]) or None
     return None

@@ -7,10 +7,11 @@ import re
 from collections.abc import Sequence
 from unittest import mock
 
-from llmrec_jax.runs import gin_config
+from llmrec_jax import corpus
+from llmrec_jax.runs import corpus_binding, gin_config
 
 # Launchers that want no recipe whole: what a plan leaves open may stay open.
-INCOMPLETE = ('llmrec_jax.plan',)
+INCOMPLETE = ('llmrec_jax.plan', 'llmrec_jax.corpus')
 
 
 class Parsed(BaseException):
@@ -29,12 +30,16 @@ def check(words: Sequence[str]) -> None:
     """
     _, _, module, *arguments = words
     parse_flags(module, arguments)
+    if any(word.startswith('--interactions=') for word in arguments):
+        # It stands for this file, which what follows `--gin.` is bound in.
+        arguments = [f'--gin_file={corpus.TABLES}', '--gin.INTERACTIONS=x', *arguments]
     of_gin = [word for word in arguments if word.startswith(('--gin_file=', '--gin.', '--gin_search_paths='))]
     if of_gin:
         parser = argparse.ArgumentParser()
         gin_config.add_arguments(parser)
         _, gin_arguments = gin_config.parse_arguments(parser, of_gin)
-        gin_config.load(gin_arguments, complete=module not in INCOMPLETE)
+        asked = (corpus_binding.MACRO,) if module == 'llmrec_jax.corpus' else ()
+        gin_config.load(gin_arguments, complete=module not in INCOMPLETE, asked=asked)
 
 
 def parse_flags(module: str, arguments: Sequence[str]) -> None:

@@ -36,6 +36,9 @@ WRITTEN = {
         "include 'gin_configs/flan_t5/finetune.gin'\ninclude 'gin_configs/models/t5_tiny.gin'\n"
         "WORKDIR = 'runs/my_reviews'\nEXAMPLES = 'data/my_reviews/train'\nINITIAL_CHECKPOINT = None\n"
     ),
+    'cards/ratings/corpus.gin': (
+        "include 'gin_configs/parts/corpora/tables.gin'\nINTERACTIONS = 'ratings.csv'\n"
+    ),
     'my_task.gin': "include 'gin_configs/p5/smoke.gin'\n",
     'my_shop.gin': "include 'gin_configs/sasrec/smoke.gin'\n",
     'decayed_mean.gin': "include 'gin_configs/sasrec/smoke.gin'\n",

@@ -130,6 +130,20 @@ def test_the_page_and_the_numbers_are_written(tmp_path):
     assert len(record['sample']) == 9
 
 
+def test_what_the_source_counts_is_shown(tmp_path):
+    card = data_card(corpus([[0, 1, 2]], duplicates=17, scraps_removed=3, k_core=5), GIN_LINES)
+    write_card(card, tmp_path)
+    assert json.loads((tmp_path / JSON).read_text())['left_out'] == {'duplicates': 17, 'scraps_removed': 3}
+    assert '<dt>duplicates</dt><dd>17</dd>' in (tmp_path / HTML).read_text()
+
+
+def test_the_order_of_ties_is_said():
+    tied = {'times': [[5, 5, 5]], 'ties': 'file_order'}
+    assert "ties='file_order'" in findings(data_card(corpus([[0, 1, 2]], **tied), GIN_LINES))[0]
+    said = findings(data_card(corpus([[0, 1, 2]], **tied, ties_listed_by_id=True), GIN_LINES))[0]
+    assert 'were shuffled' in said
+
+
 def test_what_needs_a_decision_is_said():
     said = ' '.join(findings(data_card(SHOP, GIN_LINES)))
     for words in ('44.4', 'fewer than three', '50.0', '2 of 5 items have no text'):

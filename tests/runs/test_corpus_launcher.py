@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from llmrec_jax import corpus, run
+from llmrec_jax import corpus
 from llmrec_jax.corpora.sequence_files import SequenceFiles
 from llmrec_jax.corpora.simulated_shop.source import Behaviour, SimulatedShop
 from llmrec_jax.corpora.tables.source import Tables
@@ -32,26 +32,6 @@ def told(folder):
 
 
 NAMED = ['--gin.Tables.user_column=kunde', '--gin.Tables.item_column=ware', '--gin.Tables.time_column=when']
-
-
-def test_a_table_needs_no_gin_file_and_its_gin_lines_work_in_a_recipe(tables, monkeypatch):
-    (tables / EVENTS).write_text(
-        (tables / EVENTS).read_text().replace('kunde,ware,when', 'user,item_id,time')
-    )
-    corpus.main([f'--interactions={EVENTS}', f'--items={THINGS}', '--output=card', '--gin.K_CORE=2'])
-    card = told(tables / 'card')
-    assert card['sizes']['users'] == 30
-    assert card['texts']['items_without_text'] == 0
-    elsewhere = tables / 'elsewhere'
-    elsewhere.mkdir()
-    monkeypatch.chdir(elsewhere)
-    recipe = ['--gin_file=gin_configs/sasrec/smoke.gin', f'--gin_file={tables}/card/corpus.gin']
-    run.main([*recipe, '--gin.WORKDIR=run', '--stages=corpus'])
-    (facts,) = [
-        json.loads(path.read_text())['facts'] for path in (elsewhere / 'run' / 'stages').glob('corpus*.json')
-    ]
-    assert facts['fingerprint'] == card['fingerprint']
-    assert facts['provenance']['k_core'] == 2
 
 
 def test_the_card_goes_where_the_corpus_is_called(tables):

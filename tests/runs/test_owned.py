@@ -42,7 +42,9 @@ def test_every_launcher_says_who_works_there_before_it_imports_anything(tmp_path
     assert told[1::2] == [f'{name} 1 True' for name in names]
     for name, message in zip(names, told[::2], strict=True):
         place, holder = (workdir, 'a test') if name in ON_WORKDIRS else (output, 'another test')
-        assert message.startswith(f'llmrec_jax.{name.removesuffix(".__main__")}: {place} is in use by {holder}')
+        assert message.startswith(
+            f'llmrec_jax.{name.removesuffix(".__main__")}: {place} is in use by {holder}'
+        )
     assert ended.stdout.strip() == ''
 
 

@@ -20,13 +20,13 @@ class ItemColumns:
 
     Attributes:
       named: role of `ITEM_ROLES` -> the column's name, '' for none, None to guess.
-      id_column: the column of ids, likewise.
+      id_columns: see `id_of`.
       separator: what parts categories in one text; '' for nothing, None to guess.
       description_fields: columns that are told at the end of the description.
     """
 
     named: Mapping[str, str | None]
-    id_column: str | None
+    id_columns: tuple[str | None, str | None]
     separator: str | None
     description_fields: Sequence[str]
 
@@ -97,8 +97,8 @@ def items_of_table(
         it has none of the items.
     """
     names, path = names_of(parts), parts[0].path
-    found = roles(names, {'item': wanted.id_column, **wanted.named})
-    id_column = required(path, names, 'item', found['item'])
+    found = roles(names, {'item': id_of(names, wanted.id_columns), **wanted.named})
+    id_column = required(path, names, 'item', found['item'], 'Tables.item_id_column')
     fields = checked_fields(path, names, 'Tables.description_fields', wanted.description_fields)
     used = _columns(found)
     table = read_parts(parts, [id_column, *used.values(), *fields])
@@ -107,22 +107,25 @@ def items_of_table(
 
 
 def users_of_table(
-    parts: Sequence[Part], ids: Set[str], id_column: str | None, fields: Sequence[str] | None
+    parts: Sequence[Part],
+    ids: Set[str],
+    id_columns: tuple[str | None, str | None],
+    fields: Sequence[str] | None,
 ) -> Told:
     """What a table of users says.
 
     Args:
       parts: of the table.
       ids: of the users that are wanted.
-      id_column: the column of ids; None to guess.
+      id_columns: see `id_of`.
       fields: the columns that are told; None for all.
 
     Raises:
       ValueError: as `items_of_table`.
     """
     names, path = names_of(parts), parts[0].path
-    found = roles(names, {'user': id_column})
-    id_column = required(path, names, 'user', found['user'])
+    found = roles(names, {'user': id_of(names, id_columns)})
+    id_column = required(path, names, 'user', found['user'], 'Tables.user_id_column')
     if fields is None:
         fields = [name for name in names if name not in ('', id_column)]
     told = checked_fields(path, names, 'Tables.profile_fields', fields)
@@ -132,13 +135,24 @@ def users_of_table(
     return Told(profiles, found, facts)
 
 
+def id_of(names: Sequence[str], named: tuple[str | None, str | None]) -> str | None:
+    """The column of ids in a table of items or users; None where it is to be guessed.
+
+    Args:
+      names: of the table's columns.
+      named: its name, and that of the column of the interactions, which many tables share.
+    """
+    own, shared = named
+    return shared if own is None and shared in names else own
+
+
 def _records(table: ReadTable, id_column: str, ids: Set[str], what: str) -> catalogue.Records:
     found = catalogue.records_of(table, id_column, ids)
     if not len(found.rows):
         raise ValueError(
             f'{table.parts[0].path}: none of the {what}s that have events is in its column {id_column!r}, '
             f'which begins with {table.value(0, id_column)!r} where an event has {min(ids)!r}; name the '
-            f'column by Tables.{what}_column, or mend the ids'
+            f'column by Tables.{what}_id_column, or mend the ids'
         )
     return found
 

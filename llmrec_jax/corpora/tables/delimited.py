@@ -57,7 +57,9 @@ class DelimitedFile:
         self._dialect = dialect
         first = stream.head.decode(errors='ignore').lstrip('\r\n')
         self.delimiter = dialect.delimiter or _delimiter(path, first, dialect.quote)
-        _, given = next(iter(self._records()))
+        _, given = next(self._records(), (0, []))
+        if not given:
+            raise ValueError(f'{path} has no header; copy or download it again')
         header = [name.strip() for name in (dialect.header or given)]
         if dialect.header and len(header) != len(given):
             bad_line(
@@ -130,7 +132,7 @@ class DelimitedFile:
         return table.rename_columns(list(columns))
 
     def _judge(self, row: pyarrow.csv.InvalidRow) -> str:
-        if not row.text.strip():
+        if not row.text.strip(f' \t\r\n{self.delimiter}{self._dialect.quote}'):
             return 'skip'
         self.dropped += self._dialect.drop_bad_rows
         return 'skip' if self._dialect.drop_bad_rows else 'error'

@@ -50,7 +50,7 @@ def event_roles(parts: Sequence[Part], named: Mapping[str, str | None]) -> dict[
     names = names_of(parts)
     found = roles(names, named)
     for role in ('user', 'item'):
-        required(parts[0].path, names, role, found[role])
+        required(parts[0].path, names, role, found[role], f'Tables.{role}_column')
     reviews, summary = found['review'], found['summary']
     if reviews.column and summary.guessed and summary.column is None and 'title' in names:
         # Beside a review, a title is the review's.

@@ -63,7 +63,7 @@ def records(stream: TextStream, delimiter: str, quote: str) -> Iterator[tuple[in
     csv.field_size_limit(sys.maxsize)
     quoting = {'quotechar': quote} if quote else {'quoting': csv.QUOTE_NONE}
     reader = csv.reader(stream.lines(), delimiter=delimiter, strict=True, **quoting)
-    line = stream.first_line
+    line, width = stream.first_line, 0
     while True:
         try:
             fields = next(reader)
@@ -76,6 +76,8 @@ def records(stream: TextStream, delimiter: str, quote: str) -> Iterator[tuple[in
                 f'a record that is not in order ({error})',
                 'quotes around whole fields, two for one within (Tables.quote = "" takes them as they are)',
             )
-        if len(fields) > 1 or ''.join(fields).strip():
+        width = width or len(fields)
+        # Of blank records those that are as wide as the header count.
+        if ''.join(fields).strip() or len(fields) == width > 1:
             yield line, fields
         line = stream.first_line + reader.line_num

@@ -33,8 +33,6 @@ GUESSES: Mapping[str, Sequence[str]] = {
         'price': 'price listprice unitprice saleprice finalprice originalprice',
     }.items()
 }
-# The option that names the column of a role.
-OPTION = 'Tables.{role}_column'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +83,7 @@ def roles(names: Sequence[str], named: Mapping[str, str | None]) -> dict[str, Ro
     return found
 
 
-def required(path: object, names: Sequence[str], role: str, found: Role) -> str:
+def required(path: object, names: Sequence[str], role: str, found: Role, option: str) -> str:
     """The column of a role that a table cannot be without.
 
     Args:
@@ -93,6 +91,7 @@ def required(path: object, names: Sequence[str], role: str, found: Role) -> str:
       names: of its columns.
       role: of `GUESSES`.
       found: what is known of it.
+      option: that names it.
 
     Raises:
       ValueError: when there is none, with the columns that are there and the option that names one.
@@ -101,7 +100,6 @@ def required(path: object, names: Sequence[str], role: str, found: Role) -> str:
         return found.column
     shown = ', '.join(map(repr, names))
     near = difflib.get_close_matches(role, names, n=1, cutoff=0.3)
-    option = OPTION.format(role=role)
     example = f'{option} = {near[0]!r}' if near else option
     mend = f'name it by {example}'
     if looks_like_data(names):

@@ -52,8 +52,10 @@ class Tables(RawSource):
       items: the table of items; None for items that are known by their ids alone.
       users: the table of users, or None.
       corpus_name: what the corpus is called; None for the name of the file or folder of interactions.
-      user_column: the user's id, in the tables of interactions and users.
-      item_column: the item's id, in the tables of interactions and items.
+      user_column: the user's id in the table of interactions.
+      item_column: the item's id in the table of interactions.
+      user_id_column: the user's id in the table of users; None for the same name, if it is there, or a guess.
+      item_id_column: the item's id in the table of items, likewise.
       time_column: when it happened; without one, events are taken in the order of the file.
       rating_column: stars.
       summary_column: a review's headline.
@@ -75,7 +77,8 @@ class Tables(RawSource):
       bad_rows: what becomes of an event without user, item or time, with a number that is none, or with too
         many fields: 'error', or 'drop' to leave it out and count it.
       min_rating: leave out events with fewer stars, or none.
-      duplicates: as in `raw_source.RawSource`, with 'keep_first' by default: repeated rows are counted.
+      duplicates: of events, as in `raw_source.RawSource`, with 'keep_first' by default: repeated rows are
+        counted. Two lines that contradict one another on an item or a user are an error under both.
     """
 
     interactions: str = location()
@@ -84,6 +87,8 @@ class Tables(RawSource):
     corpus_name: str | None = None
     user_column: str | None = None
     item_column: str | None = None
+    user_id_column: str | None = None
+    item_id_column: str | None = None
     time_column: str | None = None
     rating_column: str | None = None
     summary_column: str | None = None
@@ -172,7 +177,10 @@ class Tables(RawSource):
         interactions, scraps = parts['interactions'], Scraps()
         found = event_roles(interactions, self._named(ROLES))
         wanted = ItemColumns(
-            self._named(ITEM_ROLES), self.item_column, self.category_separator, self.description_fields
+            self._named(ITEM_ROLES),
+            (self.item_id_column, self.item_column),
+            self.category_separator,
+            self.description_fields,
         )
         beside = {} if 'items' in parts else items_beside_events(names_of(interactions), found, wanted)
         more = [role.column for role in beside.values() if role.column is not None]
@@ -209,7 +217,8 @@ class Tables(RawSource):
         def profiles(ids: Set[str]) -> Mapping[str, str]:
             if 'users' not in parts:
                 return {}
-            return heard('users', users_of_table(parts['users'], ids, self.user_column, self.profile_fields))
+            named = (self.user_id_column, self.user_column)
+            return heard('users', users_of_table(parts['users'], ids, named, self.profile_fields))
 
         ticks = 1 if events.times is None else events.times.per_second
         return RawTables(events.raw, interactions[0].path, items, profiles, scraps, facts, ticks)

@@ -16,6 +16,12 @@ _EVENTS_OF_A_USER = 5
 # Pairs of items within a history that the leak detector may count, and cases that it plays on.
 _PAIRS, _CASES = 30_000_000, 20_000
 _SEED = 0
+# What sources count in the provenance, by those names.
+_COUNTED = (
+    *('events_read', 'rows_read', 'rows_blank', 'rows_unreadable', 'rows_below_min_rating', 'duplicates'),
+    *('repeated_events', 'scraps_removed', 'scraps_by_field', 'items_listed', 'items_not_listed'),
+    *('items_without_text', 'events_of_items_without_text', 'users_of_items_without_text'),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,9 +58,15 @@ class DataCard:
     sample: Sequence[Mapping[str, Any]]
     gin: str
 
+    @property
+    def left_out(self) -> dict[str, Any]:
+        """How much was read, and what of it is not in the corpus, as far as the source counts it."""
+        return {name: self.provenance[name] for name in _COUNTED if name in self.provenance}
+
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it."""
         record = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        record['left_out'] = self.left_out
         if self.id_leak is not None:
             record['id_leak'] = {
                 **dataclasses.asdict(self.id_leak),

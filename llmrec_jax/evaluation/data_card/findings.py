@@ -17,8 +17,7 @@ def findings(card: DataCard) -> list[str]:
     if card.times['tied_events_share'] > _TIES:
         found.append(
             f'{_percent(card.times["tied_events_share"])} of the events share user and time with another, so '
-            f'that their order is that of the rule ties={card.provenance.get("ties")!r}. Where the file is '
-            "sorted by item, ties='shuffled' keeps that order out."
+            f'that time does not tell their order: {_order_of_ties(card)}.'
         )
     short = card.histories['users_with_fewer_than_three_events']
     if short:
@@ -44,6 +43,15 @@ def findings(card: DataCard) -> list[str]:
     if card.provenance.get('timestamps') == 'position in the history':
         found.append('There is no clock: events stand in the order of the file.')
     return found
+
+
+def _order_of_ties(card: DataCard) -> str:
+    ties = card.provenance.get('ties')
+    if card.provenance.get('ties_listed_by_id'):
+        return 'the source lists them by the ids of their items, and they were shuffled, lest that be learnt'
+    if ties == 'shuffled':
+        return 'they were shuffled'
+    return f"they stand by the rule ties={ties!r}; 'shuffled' keeps out whatever order the source has"
 
 
 def _percent(share: float) -> str:

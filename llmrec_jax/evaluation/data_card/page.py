@@ -46,6 +46,7 @@ def render(card: DataCard, gin_file: pathlib.Path) -> str:
         _splits(card),
         _texts(card),
         _ids(card),
+        _left_out(card),
         section('How it was made', 'provenance', facts(card.provenance)),
         _sample(card),
     ]
@@ -163,7 +164,7 @@ def _texts(card: DataCard) -> Markup:
     named = ', '.join(texts['for_example']) or 'none'
     numbers = {
         'items without text': texts['items_without_text'],
-        'which lists call': named,
+        'lists call them by their ids, for example': named,
         'items with the title of another': texts['items_that_share_a_title'],
     }
     return section("Items' texts", 'texts', table(['Field', '', 'Items that have it'], rows), facts(numbers))
@@ -190,6 +191,11 @@ def _ids(card: DataCard) -> Markup:
         tag('p', note, class_='note'),
         table(head, rows),
     )
+
+
+def _left_out(card: DataCard) -> Markup:
+    counted = card.left_out
+    return section('Read and left out', 'left-out', facts(counted)) if counted else Markup('')
 
 
 def _sample(card: DataCard) -> Markup:

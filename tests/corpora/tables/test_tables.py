@@ -164,8 +164,20 @@ def test_twins_among_items_and_users_are_refused_with_both_lines(tmp_path, event
 
 def test_tables_that_do_not_belong_together_are_refused(tmp_path, events):
     items = written(tmp_path, 'i.csv', 'sku,title\nB1,Pen\n')
-    with pytest.raises(ValueError, match=r"i\.csv: none of the items .*'B1'.*'1'.*Tables\.item_column"):
+    with pytest.raises(ValueError, match=r"i\.csv: none of the items .*'B1'.*'1'.*Tables\.item_id_column"):
         Tables(events, items).build()
+
+
+def test_tables_may_call_ids_by_names_of_their_own(tmp_path):
+    events = written(tmp_path, 'e.csv', 'kunde,ware\na,1\n')
+    items = written(tmp_path, 'i.csv', 'nr,title\n1,Pen\n')
+    people = written(tmp_path, 'p.csv', 'user_id,age\na,3\n')
+    named = {'user_column': 'kunde', 'item_column': 'ware'}
+    corpus = Tables(events, items, people, item_id_column='nr', **named).build()
+    assert corpus.items.title == ['Pen']
+    assert corpus.users.profile == ['age: 3']
+    with pytest.raises(ValueError, match=r'i\.csv: no column of the items .*Tables\.item_id_column'):
+        Tables(events, items, **named).build()
 
 
 def test_profiles_tell_what_is_known(tmp_path, events):
