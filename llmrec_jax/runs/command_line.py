@@ -103,8 +103,8 @@ def add_go_on_flag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--go_on',
         action='store_true',
-        help='train on from the checkpoints that another configuration left in the workdir, e.g. for more steps; '
-        'batch size, seed, examples and network must be the same',
+        help='train on from the checkpoints that another configuration left in the workdir, e.g. for more '
+        'steps; batch size, seed, examples and network must be the same',
     )
 
 

@@ -92,14 +92,14 @@ def changes(before: Any, after: Any, path: str = '') -> list[str]:
       path: of these values within a larger description.
     """
     after = json.loads(json.dumps(after))
-    if isinstance(before, dict) and isinstance(after, dict):
-        if before.get('class') == after.get('class'):
-            here = before.get('class', path)
-            return [
-                found
-                for name in sorted(before.keys() | after.keys())
-                for found in changes(before.get(name), after.get(name), f'{here}.{name}'.lstrip('.'))
-            ]
+    both = isinstance(before, dict) and isinstance(after, dict)
+    if both and before.get('class') == after.get('class'):
+        here = before.get('class', path)
+        return [
+            found
+            for name in sorted(before.keys() | after.keys())
+            for found in changes(before.get(name), after.get(name), f'{here}.{name}'.lstrip('.'))
+        ]
     if before == after:
         return []
     return [f'{path}: {_short(_named(before))} -> {_short(_named(after))}']

@@ -21,8 +21,8 @@ class ConfigurationError(ValueError):
 def as_gin(binding: str, bindings: Bindings) -> str:
     """A binding of the command line with quotes where its value is a text.
 
-    That is told by the annotations of the parameters that the value reaches; where there are none, by the value
-    that it takes the place of; and where there is none either, by its look.
+    That is told by the annotations of the parameters that the value reaches; where there are none, by the
+    value that it takes the place of; and where there is none either, by its look.
 
     Args:
       binding: 'NAME=value', the name a macro's or a parameter's.

@@ -39,7 +39,7 @@ class System(abc.ABC):
 
     @property
     def seen_items(self) -> str:
-        """Whether items of a history are 'kept' among the recommended or 'removed', where nothing else is said."""
+        """Whether items of a history are 'kept' among the recommended or 'removed', by default."""
         return 'kept'
 
     @property
@@ -114,8 +114,8 @@ class System(abc.ABC):
         """What `llmrec_jax.plan` compiles: the model, how it is trained, and how it is decoded.
 
         Args:
-          parts: the fields that `PLANNED` names, as the gin files bind them or by their defaults; no corpus is
-            read.
+          parts: the fields that `PLANNED` names, as the gin files bind them or by their defaults; no corpus
+            is read.
           sizes: a `planning.workload.DecodingSizes`: what a corpus would say.
 
         Returns:

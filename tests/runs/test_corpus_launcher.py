@@ -1,4 +1,4 @@
-"""`python -m llmrec_jax.corpus`: from a table or any recipe to a data card, and from there into any recipe."""
+"""`python -m llmrec_jax.corpus`: from a table or a recipe to a data card, and from there into any recipe."""
 
 import json
 

@@ -22,7 +22,8 @@ for name in sys.argv[3].split(','):
         launcher.main(['--gin_file=nowhere.gin', f'--gin.WORKDIR={workdir}', f'--output={output}'])
     except SystemExit as ended:
         print(name, ended.code, time.monotonic() - started < 1, file=sys.stderr)
-print(*sorted(name for name in ('jax', 'numpy', 'tensorflow', 'gin', 'llmrec_jax.runs.system') if name in sys.modules))
+slow = ('jax', 'numpy', 'tensorflow', 'gin', 'llmrec_jax.runs.system')
+print(*sorted(name for name in slow if name in sys.modules))
 """
 
 
@@ -88,9 +89,9 @@ def test_who_owns_a_workdir_may_ask_for_it_again(here):
             pass
         assert in_folder('x').exists()
     assert not in_folder('x').exists()
-    with locked(in_folder('x'), 'x', 'other work'), pytest.raises(InUseError):
-        with owned.owning(in_folder('x'), 'x', 'a test'):
-            pass
+    owning = owned.owning(in_folder('x'), 'x', 'a test')
+    with locked(in_folder('x'), 'x', 'other work'), pytest.raises(InUseError), owning:
+        pass
 
 
 def test_standard_output_is_nobodys(here):
