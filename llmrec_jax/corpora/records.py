@@ -4,7 +4,8 @@ They are those that TFDS's own encoder makes of the tables' features; made a rec
 at every event, which is what millions of events need. Read back, they become columns again.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import collections
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,60 +34,68 @@ USER_LISTS = {
 
 def item_records(corpus: Corpus, rows: Int[np.ndarray, 'items']) -> Iterator[bytes]:
     """The serialized records of the items at `rows`, in that order."""
-    items = corpus.items
-    for row in rows.tolist():
-        yield _serialized(
-            item=_whole([row]),
-            item_id=_texts([items.item_id[row]]),
-            title=_texts([items.title[row]]),
-            brand=_texts([items.brand[row]]),
-            categories=_texts(items.categories[row]),
-            description=_texts([items.description[row]]),
-            price=_real([float(items.price[row])]),
-        )
+    for start in range(0, len(rows), _RECORDS_AT_ONCE):
+        part = rows[start : start + _RECORDS_AT_ONCE]
+        items = corpus.items.take(part)
+        texts = zip(items.item_id, items.title, items.brand, items.description)
+        for row, price, path, (item_id, title, brand, description) in zip(
+            part.tolist(), items.price.tolist(), items.categories, texts
+        ):
+            yield _serialized(
+                whole={'item': [row]},
+                real={'price': [price]},
+                texts={
+                    'item_id': [item_id],
+                    'title': [title],
+                    'brand': [brand],
+                    'description': [description],
+                    'categories': path,
+                },
+            )
 
 
 def user_records(corpus: Corpus, rows: Int[np.ndarray, 'users']) -> Iterator[bytes]:
     """The serialized records of the users at `rows`, with their events, in that order."""
-    users, events = corpus.users, corpus.events
-    offsets = corpus.user_offsets
-    for row in rows.tolist():
-        own = slice(int(offsets[row]), int(offsets[row + 1]))
-        user_id = users.user_id[row]
-        yield _serialized(
-            **{
-                'user': _whole([row]),
-                'user_id': _texts([user_id]),
-                'user_hash': _whole([user_hash(user_id)]),
-                'profile': _texts([users.profile[row]]),
-                'events/item': _whole(events.item[own].tolist()),
-                'events/timestamp': _whole(events.timestamp[own].tolist()),
-                'events/rating': _real(events.rating[own].tolist()),
-                'events/summary': _texts(events.summary[own]),
-                'events/review': _texts(events.review[own]),
-            }
-        )
+    events, offsets = corpus.events, corpus.user_offsets
+    for start in range(0, len(rows), _RECORDS_AT_ONCE):
+        part = rows[start : start + _RECORDS_AT_ONCE]
+        users = corpus.users.take(part)
+        for row, user_id, profile in zip(part.tolist(), users.user_id, users.profile):
+            own = slice(int(offsets[row]), int(offsets[row + 1]))
+            yield _serialized(
+                whole={
+                    'user': [row],
+                    'user_hash': [user_hash(user_id)],
+                    'events/item': events.item[own].tolist(),
+                    'events/timestamp': events.timestamp[own].tolist(),
+                },
+                real={'events/rating': events.rating[own].tolist()},
+                texts={
+                    'user_id': [user_id],
+                    'profile': [profile],
+                    'events/summary': events.summary[own],
+                    'events/review': events.review[own],
+                },
+            )
 
 
-def _serialized(**features: tf.train.Feature) -> bytes:
-    example = tf.train.Example(features=tf.train.Features(feature=features))
+def _serialized(
+    whole: Mapping[str, list[int]], real: Mapping[str, list[float]], texts: Mapping[str, Sequence[str]]
+) -> bytes:
+    example = tf.train.Example()
+    # Filled in place: a list that is made first would be copied twice on its way.
+    feature = example.features.feature
+    for name, values in whole.items():
+        feature[name].int64_list.value.extend(values)
+    for name, values in real.items():
+        feature[name].float_list.value.extend(values)
+    for name, values in texts.items():
+        shared = isinstance(values, TextColumn) and values.is_constant and len(values)
+        encoded = [values[0].encode()] * len(values) if shared else [text.encode() for text in values]
+        feature[name].bytes_list.value.extend(encoded)
+        # A list of nothing is a list still.
+        feature[name].bytes_list.SetInParent()
     return example.SerializeToString(deterministic=True)
-
-
-def _whole(values: list[int]) -> tf.train.Feature:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
-
-
-def _real(values: list[float]) -> tf.train.Feature:
-    return tf.train.Feature(float_list=tf.train.FloatList(value=values))
-
-
-def _texts(texts: Sequence[str]) -> tf.train.Feature:
-    if isinstance(texts, TextColumn) and texts.is_constant:
-        encoded = [texts[0].encode()] * len(texts) if len(texts) else []
-    else:
-        encoded = [text.encode() for text in texts]
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=encoded))
 
 
 def read_items(paths: Sequence[str]) -> Items:
@@ -144,25 +153,28 @@ def _columns(paths: Sequence[str], scalars: dict[str, Any], lists: dict[str, Any
         return flat
 
     dataset = tf.data.TFRecordDataset(list(paths)).batch(_RECORDS_AT_ONCE)
-    batches = list(dataset.map(parse, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator())
-    joined: dict[str, Callable[[list], Any]] = {
-        name: _joined_texts if dtype == tf.string else np.concatenate
-        for name, dtype in {**scalars, **lists}.items()
-    }
-    columns = {}
-    for name in list(batches[0]):
-        columns[name] = joined.get(name, np.concatenate)([batch.pop(name) for batch in batches])
-    return columns
+    parts: dict[str, list] = collections.defaultdict(list)
+    for batch in dataset.map(parse, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator():
+        for name, part in batch.items():
+            parts[name].append(_text_part(*part) if isinstance(part, tuple) else part)
+    # Taken out one by one, so that no more than one column is in memory twice.
+    return {name: _joined(parts.pop(name)) for name in list(parts)}
 
 
-def _joined_texts(parts: list[tuple[bytes, Int[np.ndarray, 'rows']]]) -> TextColumn:
-    """One column of texts that come as all their bytes and the length of each."""
-    rows = sum(len(lengths) for _, lengths in parts)
-    if not any(text for text, _ in parts):
-        return TextColumn.constant('', rows)
-    offsets = np.zeros(rows + 1, np.int64)
-    np.cumsum(np.concatenate([lengths for _, lengths in parts]), out=offsets[1:], dtype=np.int64)
-    content = pa.py_buffer(b''.join(text for text, _ in parts))
-    array = pa.LargeStringArray.from_buffers(rows, pa.py_buffer(offsets), content)
+def _text_part(content: bytes, lengths: Int[np.ndarray, 'rows']) -> TextColumn:
+    """A column of texts that come as all their bytes and the length of each."""
+    if not content:
+        return TextColumn.constant('', len(lengths))
+    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    buffers = [pa.py_buffer(offsets), pa.py_buffer(content)]
+    array = pa.LargeStringArray.from_buffers(len(lengths), *buffers)
     array.validate(full=True)
     return TextColumn(array)
+
+
+def _joined(parts: list) -> Any:
+    if not isinstance(parts[0], TextColumn):
+        return np.concatenate(parts)
+    if all(part.is_constant for part in parts):
+        return TextColumn.constant('', sum(map(len, parts)))
+    return TextColumn(pa.concat_arrays([part.to_arrow() for part in parts]))
