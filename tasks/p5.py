@@ -129,10 +129,10 @@ class P5Tasks:
         Raises:
           FileNotFoundError, ValueError: as the sources and `P5.build` raise them.
         """
-        from llmrec_jax.corpora.prepare import load_corpus, prepare
+        from llmrec_jax.corpora.prepare import prepared_corpus
 
         corpora = [
-            None if source is None else load_corpus(prepare(source, self.data_dir))
+            None if source is None else prepared_corpus(source, self.data_dir)
             for source in (self.corpus, self.transfer_to)
         ]
         return self.build_over(*corpora)

@@ -107,9 +107,9 @@ class PalrTasks:
           FileNotFoundError: when the stages that make profiles and candidates have not run.
           ValueError: as the source and `Palr.build` raise it.
         """
-        from llmrec_jax.corpora.prepare import load_corpus, prepare
+        from llmrec_jax.corpora.prepare import prepared_corpus
 
-        return self.build_over(load_corpus(prepare(self.corpus, self.data_dir)))
+        return self.build_over(prepared_corpus(self.corpus, self.data_dir))
 
     def build_over(self, corpus: 'Corpus') -> TaskSet:
         """The tasks over a corpus in memory; see `build`."""

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import os
+import weakref
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -29,6 +30,8 @@ from llmrec_jax.corpora.tfds_builder import (
 )
 
 LOG = logging.getLogger(__name__)
+# What is in use in this process; a corpus never changes, and one that nobody uses any more is gone from here.
+_HELD: 'weakref.WeakValueDictionary[PreparedCorpus, Corpus]' = weakref.WeakValueDictionary()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,10 +75,12 @@ def prepare(source: CorpusSource, data_dir: str | os.PathLike) -> PreparedCorpus
 def prepared_corpus(source: CorpusSource, data_dir: str | os.PathLike) -> Corpus:
     """The corpus of `source` in memory, prepared below `data_dir` if it is not; raises as `prepare`.
 
-    What was built for it is given as it is, and read back where nothing had to be built.
+    What was built for it is given as it is, and so is what this process holds of it already.
     """
     prepared, built = _prepare(source, data_dir)
-    return load_corpus(prepared) if built is None else built
+    corpus = built or _HELD.get(prepared) or load_corpus(prepared)
+    _HELD[prepared] = corpus
+    return corpus
 
 
 def _prepare(source: CorpusSource, data_dir: str | os.PathLike) -> tuple[PreparedCorpus, Corpus | None]:

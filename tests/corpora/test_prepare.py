@@ -1,4 +1,5 @@
 import dataclasses
+import gc
 import json
 import math
 import pathlib
@@ -12,7 +13,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from llmrec_jax.corpora.corpus import Corpus, Events, Items, Users
-from llmrec_jax.corpora.prepare import PreparedCorpus, load_corpus, prepare
+from llmrec_jax.corpora.prepare import PreparedCorpus, load_corpus, prepare, prepared_corpus
 from llmrec_jax.corpora.sequence_files import SequenceFiles
 from tests.corpora.sequence_directory import SEQUENCES, write_directory
 
@@ -120,6 +121,22 @@ print(json.dumps({{
     assert read['examples'] == 40
     assert read['users'] == list(range(40))
     assert read['histories'] == [[0, 1, 2]] * 40
+
+
+def test_a_corpus_in_use_is_read_once_in_a_process(tmp_path, monkeypatch):
+    source = SequenceFiles(str(write_directory(tmp_path / 'shop')))
+    reads = []
+    counted = 'llmrec_jax.corpora.prepare.load_corpus'
+    monkeypatch.setattr(counted, lambda one: reads.append(one) or load_corpus(one))
+    built = prepared_corpus(source, tmp_path / 'data')
+    assert prepared_corpus(source, tmp_path / 'data') is built
+    fingerprint = built.fingerprint()
+    assert not reads
+    del built
+    gc.collect()
+    read = prepared_corpus(source, tmp_path / 'data')
+    assert prepared_corpus(source, tmp_path / 'data') is read
+    assert len(reads) == 1 and read.fingerprint() == fingerprint
 
 
 def test_a_killed_run_leaves_nothing_that_is_taken_for_prepared(tmp_path):

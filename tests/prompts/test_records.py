@@ -1,8 +1,11 @@
+import dataclasses
+
 import hypothesis
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 
+from llmrec_jax.corpora.corpus import Corpus
 from llmrec_jax.corpora.drawn_splits import random_roles
 from llmrec_jax.corpora.split_rules import LeaveLastOut
 from llmrec_jax.corpora.splits import Sequences, leave_last_out
@@ -219,21 +222,26 @@ def test_unrated_events_give_no_record():
     assert records.columns['event'].tolist() == [0, 3]
 
 
+def with_users(corpus: Corpus, user_id: list[str]) -> Corpus:
+    return dataclasses.replace(corpus, users=dataclasses.replace(corpus.users, user_id=user_id))
+
+
 def test_transfer_keeps_the_users_of_both_corpora_under_the_rows_of_the_source():
     source = corpus_of([[0], [1], [2]], _TITLES)
-    target = corpus_of([[5, 6], [7]], _TITLES)
-    target.users.user_id[:] = ['U2', 'stranger']
+    target = with_users(corpus_of([[5, 6], [7]], _TITLES), ['U2', 'stranger'])
     table = reviews.transfer(reviews.rated(target, RatingScale()), target, source)
     assert table.columns['user'].tolist() == [2, 2] and table.columns['item'].tolist() == [5, 6]
-    target.users.user_id[:] = ['a', 'b']
+    target = with_users(target, ['a', 'b'])
     with pytest.raises(ValueError, match='share no user'):
         reviews.transfer(reviews.rated(target, RatingScale()), target, source)
 
 
 def test_words_say_what_is_unknown_and_long_titles_are_cut_with_one_message(caplog):
     corpus = corpus_of([[0, 1, 2]], ['x' * 10_000, ' two\nlines ', ''], profiles=['a  woman'])
-    corpus.items.brand[0] = ''
-    corpus.items.price[1] = np.nan
+    items = dataclasses.replace(
+        corpus.items, brand=['', 'brand 1', 'brand 2'], price=np.array([0.0, np.nan, 2.0])
+    )
+    corpus = dataclasses.replace(corpus, items=items)
     tables = word_tables(corpus, ['a', 'b', 'c'], ['u'], called='profile', max_title=5)
     assert tables['title'] == ['xxxxx', 'two l', 'unknown title']
     assert tables['brand'] == ['unknown brand', 'brand 1', 'brand 2']

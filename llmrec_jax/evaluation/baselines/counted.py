@@ -116,15 +116,22 @@ class Markov(DecayedMarkov):
         super().__init__(train, n_items, decay=0.0)
 
 
+# Pairs of a user's items, over all users, up to which the similarities of all items are held: some gigabytes.
+_PAIRS_HELD = 200_000_000
+# Below every similarity, of which none is less than one over the number of users; above what rounding leaves.
+_ROUNDING = 1e-10
+
+
 class ItemKnn(DenseRecommender):
     """Cosine of items over users, summed over the whole history.
 
     With X the 0/1 matrix of users and items, the similarity of items i != j is
-    (X^T X)_ij / sqrt((X^T X)_ii (X^T X)_jj); an item is no neighbour of its own.
+    (X^T X)_ij / sqrt((X^T X)_ii (X^T X)_jj); an item is no neighbour of its own. Where there are too many
+    similarities to hold, each history is multiplied by the two factors one after the other.
     """
 
     def __init__(self, train: Sequences, n_items: int):
-        """Computes all similarities that are not 0.
+        """Computes all similarities that are not 0, unless they are too many.
 
         Args:
           train: training histories.
@@ -134,14 +141,24 @@ class ItemKnn(DenseRecommender):
         matrix = interactions(train, n_items)
         norms = np.sqrt(matrix.sum(axis=0))
         unit = matrix @ sp.diags_array(np.divide(1.0, norms, out=np.zeros(n_items), where=norms > 0))
-        similarity = sp.csr_array(unit.T @ unit)
-        similarity.setdiag(0.0)
-        similarity.eliminate_zeros()
-        self._similarity = similarity
+        self._unit = sp.csr_array(unit)
+        self._with_itself = norms > 0
+        self._similarity = None
+        if (np.diff(self._unit.indptr).astype(np.float64) ** 2).sum() <= _PAIRS_HELD:
+            similarity = sp.csr_array(unit.T @ unit)
+            similarity.setdiag(0.0)
+            similarity.eliminate_zeros()
+            self._similarity = similarity
 
     def scores(self, histories: Sequences) -> Float[np.ndarray, 'cases items']:
         """See `DenseRecommender.scores`."""
-        return (history_weights(histories, self.n_items, decay=1.0) @ self._similarity).toarray()
+        weights = history_weights(histories, self.n_items, decay=1.0)
+        if self._similarity is not None:
+            return (weights @ self._similarity).toarray()
+        scores = ((weights @ self._unit.T) @ self._unit).toarray()
+        scores -= weights.toarray() * self._with_itself
+        scores[scores < _ROUNDING] = 0.0
+        return scores
 
 
 def leaf_of_items(categories: Sequence[tuple[str, ...]]) -> Int[np.ndarray, 'items']:

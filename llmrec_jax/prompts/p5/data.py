@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -177,7 +177,7 @@ class P5:
         groups = self.prompts.groups(training=training)
         return {name: group for name, group in groups.items() if name != _TRANSFER}
 
-    def _tables(self, corpus: Corpus, items: list[str], users: list[str]) -> dict[str, list[str]]:
+    def _tables(self, corpus: Corpus, items: Sequence[str], users: Sequence[str]) -> dict[str, list[str]]:
         return word_tables(corpus, items, users, called=self.called, max_title=self.max_title)
 
     def _records(
