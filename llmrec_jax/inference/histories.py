@@ -20,7 +20,7 @@ _LONGEST_SHOWN = 60
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
+class AskedLine:
     """One line: whose history it is, '' for nobody's, and its rows of the catalogue, oldest first."""
 
     user: str
@@ -44,7 +44,7 @@ class BadLine:
 
 def read_histories(
     stream: Iterable[bytes], name: str, row_of: Mapping[str, int]
-) -> Iterator[Asked | BadLine]:
+) -> Iterator[AskedLine | BadLine]:
     """What each line asks for, in order; blank lines ask for nothing.
 
     Args:
@@ -65,7 +65,7 @@ def read_histories(
 
 
 def recommend(
-    recommender: TrainedRecommender, shown: ShownItems, asked: Iterable[Asked], k: int, seen_items: str
+    recommender: TrainedRecommender, shown: ShownItems, asked: Iterable[AskedLine], k: int, seen_items: str
 ) -> Iterator[str]:
     """One JSON line of ranked items for each user.
 
@@ -107,7 +107,7 @@ def as_cases(histories: Sequence[Sequence[int]]) -> RankingCases:
     )
 
 
-def _parse(name: str, number: int, text: str, row_of: Mapping[str, int]) -> Asked:
+def _parse(name: str, number: int, text: str, row_of: Mapping[str, int]) -> AskedLine:
     """What one line asks for.
 
     Raises:
@@ -134,7 +134,7 @@ def _parse(name: str, number: int, text: str, row_of: Mapping[str, int]) -> Aske
                 f'item {_shown(item)} is not in the catalogue of {len(row_of)} items',
                 f'texts such as {next(iter(row_of))!r}',
             )
-    return Asked(user, [row_of[item] for item in history])
+    return AskedLine(user, [row_of[item] for item in history])
 
 
 def _shown(value: Any) -> str:

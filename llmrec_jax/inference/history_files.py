@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from llmrec_jax import files
 from llmrec_jax.corpora.raw_files import unpacked
-from llmrec_jax.inference.histories import Asked, BadLine, read_histories
+from llmrec_jax.inference.histories import AskedLine, BadLine, read_histories
 
 LOG = logging.getLogger(__name__)
 STANDARD = '-'
@@ -38,7 +38,7 @@ class HistoryFile:
                 file = kept
             yield cls(file, 'standard input' if standard else path)
 
-    def lines(self, row_of: Mapping[str, int]) -> Iterator[Asked | BadLine]:
+    def lines(self, row_of: Mapping[str, int]) -> Iterator[AskedLine | BadLine]:
         """What each line asks for, from the first one on; see `read_histories`."""
         self._file.seek(0)
         return read_histories(unpacked(self._file), self._name, row_of)
@@ -74,10 +74,10 @@ class WrongLines:
             with written(f'{output}.errors.jsonl') as file:
                 yield cls(file)
 
-    def left_out(self, lines: Iterable[Asked | BadLine]) -> Iterator[Asked]:
+    def left_out(self, lines: Iterable[AskedLine | BadLine]) -> Iterator[AskedLine]:
         """The other lines."""
         for line in lines:
-            if isinstance(line, Asked):
+            if isinstance(line, AskedLine):
                 self._right += 1
                 yield line
                 continue

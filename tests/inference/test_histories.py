@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from llmrec_jax.evaluation.recommendations import ABSENT, Recommendations
-from llmrec_jax.inference.histories import Asked, BadLine, read_histories, recommend
+from llmrec_jax.inference.histories import AskedLine, BadLine, read_histories, recommend
 from llmrec_jax.inference.history_files import HistoryFile, WrongLines
 from llmrec_jax.stages.catalogue_file import ShownItems
 
@@ -48,14 +48,14 @@ def read(content, name='in.jsonl'):
 @pytest.mark.parametrize(
     ('line', 'asked'),
     [
-        (GOOD, Asked('u', [0, 1])),
-        (b'\xef\xbb\xbf' + GOOD, Asked('u', [0, 1])),
-        (GOOD + b'\r', Asked('u', [0, 1])),
-        (b'{"history": ["a"]}', Asked('', [0])),
-        (b'{"user_id": null, "history": ["a"]}', Asked('', [0])),
-        (b'{"user_id": "None", "history": ["a"]}', Asked('None', [0])),
-        ('{"user_id": "é", "history": ["é"], "more": 1}'.encode(), Asked('é', [2])),
-        (rb'{"user_id": "\ud83d\ude00", "history": ["\u00e9"]}', Asked('😀', [2])),
+        (GOOD, AskedLine('u', [0, 1])),
+        (b'\xef\xbb\xbf' + GOOD, AskedLine('u', [0, 1])),
+        (GOOD + b'\r', AskedLine('u', [0, 1])),
+        (b'{"history": ["a"]}', AskedLine('', [0])),
+        (b'{"user_id": null, "history": ["a"]}', AskedLine('', [0])),
+        (b'{"user_id": "None", "history": ["a"]}', AskedLine('None', [0])),
+        ('{"user_id": "é", "history": ["é"], "more": 1}'.encode(), AskedLine('é', [2])),
+        (rb'{"user_id": "\ud83d\ude00", "history": ["\u00e9"]}', AskedLine('😀', [2])),
     ],
 )
 def test_a_line_says_whose_history_it_is(line, asked):
@@ -85,7 +85,7 @@ def test_a_line_says_whose_history_it_is(line, asked):
 )
 def test_a_wrong_line_is_named_and_the_others_are_read(line, reason):
     before, wrong, after = read(GOOD + b'\n' + line + b'\n\n  \n' + GOOD)
-    assert before == after == Asked('u', [0, 1])
+    assert before == after == AskedLine('u', [0, 1])
     assert isinstance(wrong, BadLine) and wrong.line == 2
     with pytest.raises(ValueError, match=rf'in.jsonl, line 2: {reason}'):
         raise ValueError(wrong.reason)
@@ -94,7 +94,7 @@ def test_a_wrong_line_is_named_and_the_others_are_read(line, reason):
 
 
 def test_blank_lines_ask_for_nothing():
-    assert read(b'\n' + GOOD + b'\n\n \t\r\n' + GOOD + b'\n') == [Asked('u', [0, 1])] * 2
+    assert read(b'\n' + GOOD + b'\n\n \t\r\n' + GOOD + b'\n') == [AskedLine('u', [0, 1])] * 2
     assert read(b'') == []
 
 
@@ -112,7 +112,7 @@ def test_files_and_pipes_plain_or_gzip_are_read_twice(tmp_path, pack, monkeypatc
     for path in (str(tmp_path / 'in'), '-', f'/dev/fd/{pipe.stdout.fileno()}'):
         with HistoryFile.opened(path) as histories:
             for _ in range(2):
-                assert list(histories.lines(ROWS)) == [Asked('u', [0, 1])] * 2
+                assert list(histories.lines(ROWS)) == [AskedLine('u', [0, 1])] * 2
     pipe.communicate()
 
 
