@@ -72,7 +72,8 @@ def prepare(files: pathlib.Path, workdir: pathlib.Path) -> dict[str, float]:
     command = [sys.executable, '-m', 'llmrec_jax.run', f'--gin_file={RECIPE}', '--stages=corpus,tasks']
     found = measured([*command, *(f'--gin.{name}={value}' for name, value in bindings.items())])
     stages = {
-        name: json.loads((workdir / 'stages' / f'{name}.json').read_text()) for name in ('corpus', 'tasks')
+        name: json.loads((workdir / 'stages' / f'{name}.json').read_text(encoding='utf-8'))
+        for name in ('corpus', 'tasks')
     }
     return {
         **found,

@@ -65,7 +65,7 @@ def lines(found: Comparison) -> list[str]:
         told.append(f'{found.metric} on the {found.split} split, seen items {position}:')
         for one in measured:
             if found.metric in one.metrics:
-                spread = f' ± {one.deviations[found.metric]:.4f}' if one.deviations else ''
+                spread = f' +- {one.deviations[found.metric]:.4f}' if one.deviations else ''
                 against = f' {one.difference.difference:+.4f}' if one.difference else ''
                 told.append(f'  {one.name:<32} {one.metrics[found.metric]:.4f}{spread}{against}')
     return told

@@ -70,7 +70,8 @@ def check_types(bindings: Bindings, on_command_line: Sequence[str]) -> None:
     # A parameter that takes a macro's value is told by the macro's name.
     for key in sorted(bindings, key=lambda key: key[1] != MACRO):
         value = spelled_out(bindings[key], bindings)
-        if value is ABSENT:
+        # A file's None is a part that this recipe leaves out, and that nothing may ask for.
+        if value is ABSENT or (value is None and key not in given):
             continue
         for target in targets(*key, bindings):
             if target.refuses(value):

@@ -44,6 +44,7 @@ def folder(tmp_path, monkeypatch):
     sys.modules.pop('my_reviews', None)
 
 
+@pytest.mark.slow
 def test_the_commands_learn_it(folder):
     for command in commands(PAGE):
         if 'my_reviews' in command:

@@ -11,20 +11,30 @@ from collections.abc import Iterator
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
-# Styles of a page are no flags.
+# Styles of a page are no flags, and fields of BibTeX no settings.
 PATHS = [
     path
     for package in ('llmrec_jax', 'tasks')
     for path in sorted((ROOT / package).rglob('*.py'))
-    if path.name != 'markup.py'
+    if path.name not in ('markup.py', 'citations.py')
 ]
 TREES = {path: ast.parse(path.read_text(encoding='utf-8')) for path in PATHS}
 FIELD = re.compile(r'\b([A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*)\.([a-z_]\w*)')
 FLAG = re.compile(r'(?<![\w-])--(?!gin[._]?[A-Z{])([a-z][\w-]*)')
 MACRO = re.compile(r'(?:--gin\.|\b)([A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9])\b')
 SETTING = re.compile(r'(?<![\w.-])([a-z]\w*)=(?![=\s])')
-# Flags of pip and of Python's own tools, which some messages give as commands.
-OTHER_FLAGS = {'constraint', 'editable', 'no-deps', 'requirement', 'python', 'yes', 'upgrade', 'gin'}
+# Flags of pip, of jq and of Python's own tools, which some messages give as commands.
+OTHER_FLAGS = {
+    'compact-output',
+    'constraint',
+    'editable',
+    'no-deps',
+    'requirement',
+    'python',
+    'yes',
+    'upgrade',
+    'gin',
+}
 # Modules of Hugging Face's T5, in the names of its parameters.
 OTHER_CLASSES = {'EncDecAttention', 'SelfAttention'}
 # Variables of the environment, and constants of Python and T5X.

@@ -146,7 +146,7 @@ def id_of(names: Sequence[str], named: tuple[str | None, str | None]) -> str | N
     return shared if own is None and shared in names else own
 
 
-def _records(table: ReadTable, id_column: str, ids: Set[str], what: str) -> catalogue.Records:
+def _records(table: ReadTable, id_column: str, ids: Set[str], what: str) -> catalogue.CatalogueRows:
     found = catalogue.records_of(table, id_column, ids)
     if not len(found.rows):
         raise ValueError(
@@ -158,7 +158,7 @@ def _records(table: ReadTable, id_column: str, ids: Set[str], what: str) -> cata
 
 
 def _item_records(
-    records: catalogue.Records,
+    records: catalogue.CatalogueRows,
     used: Mapping[str, str],
     wanted: ItemColumns,
     scraps: scraped_text.Scraps,

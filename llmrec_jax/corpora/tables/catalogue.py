@@ -24,7 +24,7 @@ _Record = TypeVar('_Record')
 
 
 @dataclasses.dataclass(frozen=True)
-class Records:
+class CatalogueRows:
     """Rows of a table that tell of something with an id, and those ids.
 
     Attributes:
@@ -46,16 +46,16 @@ class Records:
         return columns.texts(self.taken(name)).to_pylist()
 
 
-def records_of(table: ReadTable, id_column: str, wanted: Set[str]) -> Records:
+def records_of(table: ReadTable, id_column: str, wanted: Set[str]) -> CatalogueRows:
     """The rows of the ids that are wanted."""
     ids = columns.ids(table.columns[id_column])
     rows = np.flatnonzero(np.append(_among(ids.values, wanted), False)[ids.codes])
-    return Records(table, rows, list(ids.column(rows)))
+    return CatalogueRows(table, rows, list(ids.column(rows)))
 
 
 def first_records(
     table: ReadTable, rows: Int[np.ndarray, 'events'], ids: TextColumn, wanted: Set[str]
-) -> Records:
+) -> CatalogueRows:
     """The first row of each id that is wanted, in a table that says of every event what it was about.
 
     Args:
@@ -68,7 +68,7 @@ def first_records(
     first = np.full(len(distinct), len(rows), np.int64)
     np.minimum.at(first, codes, np.arange(len(rows)))
     kept = np.flatnonzero(_among(distinct.to_arrow(), wanted))
-    return Records(table, rows[first[kept]], list(distinct.take(kept)))
+    return CatalogueRows(table, rows[first[kept]], list(distinct.take(kept)))
 
 
 def _among(values: pa.Array, wanted: Set[str]) -> Bool[np.ndarray, 'values']:
@@ -76,7 +76,7 @@ def _among(values: pa.Array, wanted: Set[str]) -> Bool[np.ndarray, 'values']:
 
 
 def item_records(
-    found: Records,
+    found: CatalogueRows,
     roles: Mapping[str, str],
     *,
     separator: str | None,
@@ -119,7 +119,7 @@ def item_records(
     return _once(found, records, 'item', lambda record: record._asdict())
 
 
-def profiles(found: Records, fields: Sequence[str]) -> dict[str, str]:
+def profiles(found: CatalogueRows, fields: Sequence[str]) -> dict[str, str]:
     """What is known of users, in words: 'age: 25, city: Rome'.
 
     A column that is called 'profile' stands there without its name.
@@ -182,7 +182,7 @@ def _named_values(names: Sequence[str], values: Sequence[str]) -> str:
 
 
 def _once(
-    found: Records,
+    found: CatalogueRows,
     records: Sequence[_Record],
     what: str,
     fields: Callable[[_Record], Mapping[str, Any]],

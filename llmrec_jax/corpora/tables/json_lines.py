@@ -19,7 +19,7 @@ from llmrec_jax.corpora.raw_files import bad_line, json_line, well_formed
 from llmrec_jax.corpora.tables.text_stream import TextStream
 
 
-class JsonLines:
+class JsonLinesTable:
     """One file of JSON lines.
 
     Attributes:

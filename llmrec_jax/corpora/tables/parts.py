@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from llmrec_jax.corpora.tables import columns as column_kinds
 from llmrec_jax.corpora.tables.delimited import DelimitedFile, Dialect
-from llmrec_jax.corpora.tables.json_lines import JsonLines
+from llmrec_jax.corpora.tables.json_lines import JsonLinesTable
 from llmrec_jax.corpora.tables.parquet import MAGIC, ParquetFile
 from llmrec_jax.corpora.tables.text_stream import TextStream
 
@@ -76,7 +76,11 @@ def open_part(path: Path, dialect: Dialect) -> Part:
             return ParquetFile(path)
     with TextStream(path, dialect.encoding) as stream:
         is_json = stream.head.lstrip().startswith((b'{', b'['))
-        return JsonLines(path, stream, dialect.encoding) if is_json else DelimitedFile(path, stream, dialect)
+        return (
+            JsonLinesTable(path, stream, dialect.encoding)
+            if is_json
+            else DelimitedFile(path, stream, dialect)
+        )
 
 
 @dataclasses.dataclass(frozen=True)
