@@ -92,7 +92,7 @@ class TestTables:
         assert all(len(path) == 3 for path in items.categories)
         assert (items.price > 0).all()
         leftovers = [
-            text for text in items.title + items.description if re.search(r'[{}]|\s\s|\ba [aeio]', text)
+            text for text in [*items.title, *items.description] if re.search(r'[{}]|\s\s|\ba [aeio]', text)
         ]
         assert leftovers == []
 
