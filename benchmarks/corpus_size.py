@@ -103,7 +103,7 @@ def main() -> None:
             beside = measured([flags.pandas_python, '-c', PANDAS, str(files / 'ratings.csv')])
             times = round(found['seconds'] / beside['seconds'], 2)
             print(
-                json.dumps({'figure': 'pandas', 'events': events, **beside, 'times_longer': times}),
+                json.dumps({'figure': 'pandas', 'events': events, **beside, 'prepare_takes_times': times}),
                 flush=True,
             )
 

@@ -108,6 +108,8 @@ def _prepare(source: CorpusSource, data_dir: str | os.PathLike) -> tuple[Prepare
             _write(builder, build())
         names[table] = f'{builder.name}/{config.name}:{builder.version}'
     built = build() if build.cache_info().currsize else None
+    # The configs of the builders live on in TFDS and in logs, and would keep the corpus in memory.
+    build.cache_clear()
     return PreparedCorpus(data_dir, items_name=names['items'], users_name=names['users']), built
 
 

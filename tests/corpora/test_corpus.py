@@ -1,9 +1,12 @@
 import dataclasses
+import hashlib
+import json
 
 import numpy as np
 import pytest
 
 from llmrec_jax.corpora.corpus import Corpus, Events, Items, Users
+from llmrec_jax.corpora.text_column import TextColumn
 
 
 def small_corpus(**changes) -> Corpus:
@@ -76,3 +79,40 @@ def test_provenance_must_be_json():
     with pytest.raises(ValueError, match="corpus 'test/small': the provenance is not JSON"):
         small_corpus(provenance={'seed': {1, 2}})
     assert small_corpus(provenance={'levels': (1, 2)}).provenance == {'levels': [1, 2]}
+
+
+@pytest.mark.parametrize('kept', [0, 1, 2, 4, 5])
+def test_the_fingerprint_is_that_of_whole_columns_however_they_are_held(kept, monkeypatch):
+    monkeypatch.setattr('llmrec_jax.corpora.corpus.CHUNK', 2)
+    rows = 5
+    events = Events(
+        np.zeros(rows, np.int64),
+        np.asarray([0, 1, 0, 1, 1]),
+        np.arange(rows),
+        np.full(rows, 4.5, np.float32),
+        TextColumn.constant('', rows),
+        TextColumn.from_codes(['good', 'bäd "quoted"'], np.asarray([0, 1, 1, 0, 1])),
+    )
+    corpus = small_corpus(users=Users(['u'], ['']), events=events.take(np.arange(kept)))
+    digest = hashlib.sha256(b'test/small')
+    for table in (corpus.items, corpus.users, corpus.events):
+        for field in dataclasses.fields(table):
+            column = getattr(table, field.name)
+            digest.update(field.name.encode())
+            digest.update(
+                column.tobytes() if isinstance(column, np.ndarray) else json.dumps(list(column)).encode()
+            )
+    assert corpus.fingerprint() == digest.hexdigest()
+
+
+def test_what_a_corpus_holds_cannot_be_changed_below_its_fingerprint():
+    price = np.asarray([1.0, np.nan], np.float32)
+    corpus = small_corpus(items=dataclasses.replace(small_corpus().items, price=price))
+    with pytest.raises(ValueError, match='read-only'):
+        corpus.items.price[0] = 2.0
+    price[1] = 3.0
+
+
+def test_what_is_no_text_is_named_by_table_column_and_row():
+    with pytest.raises(ValueError, match='Users.profile: row 1 '):
+        Users(['u', 'v'], ['', '\ud800'])

@@ -1,10 +1,19 @@
 import codecs
 import gzip
+import hashlib
+import os
 import zipfile
 
 import pytest
 
-from llmrec_jax.corpora.raw_files import existing_file, find_archive, json_line, numbered_lines, well_formed
+from llmrec_jax.corpora.raw_files import (
+    existing_file,
+    file_sha256,
+    find_archive,
+    json_line,
+    numbered_lines,
+    well_formed,
+)
 
 
 def test_plain_and_gzip_files_give_the_same_numbered_lines(tmp_path):
@@ -122,3 +131,20 @@ def test_a_damaged_member_is_named(tmp_path):
     archive = find_archive(tmp_path, 'ml', ('a.dat',), 'mend')
     with pytest.raises(ValueError, match=r'ml.zip/ml/a.dat: not a whole zip archive \(Bad CRC'):
         list(archive.lines('a.dat', 'utf-8'))
+
+
+def test_a_file_is_hashed_again_when_it_has_changed_and_only_then(tmp_path, monkeypatch):
+    path = tmp_path / 'file'
+    read = []
+    digest = hashlib.file_digest
+    monkeypatch.setattr(hashlib, 'file_digest', lambda *given: read.append(given) or digest(*given))
+    path.write_bytes(b'one')
+    # Just written, it may change once more without a trace in its times.
+    assert file_sha256(path) == file_sha256(path) == hashlib.sha256(b'one').hexdigest()
+    assert len(read) == 2
+    monkeypatch.setattr('llmrec_jax.corpora.raw_files._SETTLED_NS', -(10**18))
+    assert file_sha256(path) == file_sha256(path)
+    assert len(read) == 3
+    path.write_bytes(b'two')
+    os.utime(path, ns=(0, 0))
+    assert file_sha256(path) == hashlib.sha256(b'two').hexdigest()
