@@ -48,6 +48,9 @@ def pytest_collection() -> Iterator[None]:
         return (yield)
     finally:
         gc.enable()
+        # A process of tests keeps millions of objects of compiled programs, which a full collection goes through
+        # in vain.
+        gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(autouse=True, scope='module')

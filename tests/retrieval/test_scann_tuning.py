@@ -41,12 +41,14 @@ def test_no_fewer_leaves_would_do(tuned):
     assert recall_against_exact(found, ExactSearch(VECTORS), QUERIES[::2], K) < 0.93
 
 
+@pytest.mark.slow
 def test_a_higher_wish_reads_more(tuned):
     high = tuned_index(VECTORS, QUERIES, tuning=tuning(0.99))
     assert high.recall.reached >= 0.98
     assert bytes_read(high.layout, 3000, 16) > bytes_read(tuned.layout, 3000, 16)
 
 
+@pytest.mark.slow
 def test_of_many_settings_the_one_that_reads_least_is_taken():
     index = tuned_index(
         VECTORS, QUERIES, tuning=tuning(0.8, leaves=(10, 60), anisotropic_thresholds=(0.2, 0.4))

@@ -56,7 +56,13 @@ def assert_same_training(one, other, rtol=2e-5):
     jax.tree.map(lambda left, right: np.testing.assert_allclose(left, right, atol=2e-5), one[1], other[1])
 
 
-@pytest.mark.parametrize(('model', 'buckets'), [(SmallModel(), (3, 6, 9)), (t5(), (6,))], ids=['small', 't5'])
+@pytest.mark.parametrize(
+    ('model', 'buckets'),
+    [
+        pytest.param(SmallModel(), (3, 6, 9), id='small'),
+        pytest.param(t5(), (6,), id='t5', marks=pytest.mark.slow),
+    ],
+)
 def test_buckets_and_microbatches_make_the_update_of_the_padded_batch(train, model, buckets):
     padded = train(model)
     assert_same_training(padded, train(model, microbatches=4, length_buckets=buckets))

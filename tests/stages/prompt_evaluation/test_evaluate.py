@@ -286,6 +286,7 @@ def assert_same_answers(workdir, other, mixture):
             assert one == two
 
 
+@pytest.mark.slow
 def test_one_device_answers_as_eight_do_and_without_tensorflow(prepared, evaluated, tmp_path):
     workdir = tmp_path / 'run'
     shutil.copytree(prepared, workdir)

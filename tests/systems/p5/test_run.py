@@ -137,6 +137,7 @@ def test_a_ranking_asks_about_every_candidate_of_a_case_in_turn(made):
         assert right == target_of[int(case[0]['user'][0])]
 
 
+@pytest.mark.slow
 def test_training_and_evaluating_read_no_tensorflow_where_the_examples_are_made(made, flags, tmp_path):
     workdir = tmp_path / 'copy'
     shutil.copytree(made.root, workdir)

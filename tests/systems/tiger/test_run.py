@@ -74,6 +74,7 @@ def test_a_second_run_does_nothing_again(finished):
     assert results(finished)['test']['tiger']['recall@10'] == before
 
 
+@pytest.mark.slow
 def test_a_changed_beam_decodes_again_and_trains_nothing(finished):
     evaluate.main([*SHORT, f'--gin.WORKDIR={finished}', '--gin.BEAM_SIZE=12'])
     found = stages(finished)
@@ -163,6 +164,7 @@ def test_inference_answers_the_right_lines_and_keeps_the_wrong_ones_apart(finish
     ]
 
 
+@pytest.mark.slow
 def test_a_named_checkpoint_answers_wherever_it_was_trained(finished, tmp_path, capsys):
     workdir = tmp_path / 'elsewhere'
     shutil.copytree(finished, workdir)
