@@ -48,8 +48,8 @@ def pytest_collection() -> Iterator[None]:
         return (yield)
     finally:
         gc.enable()
-        # A process of tests keeps millions of objects of compiled programs, which a full collection goes through
-        # in vain.
+        # A process of tests keeps millions of objects of compiled programs, which a full collection goes
+        # through in vain.
         gc.set_threshold(50_000, 20, 50)
 
 
