@@ -2,10 +2,12 @@
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax.linen import partitioning
 from jaxtyping import Array, Float, Int
 
@@ -14,7 +16,19 @@ from llmrec_jax.models.generative_sequential.network import GenerativeNetwork
 from llmrec_jax.models.model_protocol import Batch, Key, Params, Sums, mean_metrics, two_keys
 from llmrec_jax.models.sequential import ITEMS
 from llmrec_jax.models.sequential.item_encoder import CatalogueFacts
-from llmrec_jax.models.sequential.recommender_model import EVALUATION_SEED, SequentialRecommenderModel
+from llmrec_jax.models.sequential.layers import PackedRows
+from llmrec_jax.models.sequential.objective import View
+from llmrec_jax.models.sequential.recommender_model import (
+    EVALUATION_SEED,
+    SequentialRecommenderModel,
+    check_tokens,
+)
+
+# Features of rows that hold several histories: what follows each item, and which history it is of.
+TARGETS = 'targets'
+SEGMENTS = f'{ITEMS}_segment_ids'
+# How many items of its history come after each.
+FROM_END = 'from_end'
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -25,7 +39,6 @@ class GenerativeSequentialModel(SequentialRecommenderModel):
       heads: from states to codes.
       item_loss_weight: of `loss`, which judges inner products of states and items, beside the codes' loss; 0
         leaves it out.
-      positions_at_once: whose heads are computed at once.
 
     Raises:
       ValueError: when the objective does not predict what comes next, or the weight is negative.
@@ -33,7 +46,6 @@ class GenerativeSequentialModel(SequentialRecommenderModel):
 
     heads: AutoregressiveHeads
     item_loss_weight: float = 0.0
-    positions_at_once: int = 256
 
     def __post_init__(self):
         super().__post_init__()
@@ -54,6 +66,27 @@ class GenerativeSequentialModel(SequentialRecommenderModel):
     def network(self) -> GenerativeNetwork:
         """The encoders and heads as one linen module."""
         return GenerativeNetwork(self.item_encoder, self.sequence_encoder, self.scoring, self.heads)
+
+    def convert_features(self, task_batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Model features of a batch of the column store.
+
+        Whole sequences become what `SequentialRecommenderModel` makes of them. Rows that hold several
+        histories name what follows each item beside it, and stay as they are.
+
+        Args:
+          task_batch: 'items' alone; or of packed rows 'items', 'targets' and the items' segments (see
+            `training.packing`).
+
+        Raises:
+          ValueError: when a token is of no item of the catalogue.
+        """
+        if TARGETS not in task_batch:
+            return super().convert_features(task_batch)
+        converted = {name: np.asarray(task_batch[name], np.int32) for name in (ITEMS, TARGETS)}
+        for name, tokens in converted.items():
+            check_tokens(name, tokens, self.n_items)
+        segments = np.asarray(task_batch.get(SEGMENTS, converted[ITEMS] != 0), np.int32)
+        return {**converted, SEGMENTS: segments, FROM_END: _from_end(segments)}
 
     def get_initial_variables(self, rng: Key, input_shapes: Any, input_types: Any = None) -> dict[str, Any]:
         """See `SequentialRecommenderModel`."""
@@ -80,18 +113,21 @@ class GenerativeSequentialModel(SequentialRecommenderModel):
         return loss / self.loss_normalizer(batch, weight), mean_metrics(loss, weight, sums)
 
     def _sums(self, params: Params, batch: Batch, draws: Key | None, dropout: Key | None) -> Sums:
-        sequences = jnp.asarray(batch[ITEMS])
+        items = jnp.asarray(batch[ITEMS])
         of_view, of_items = two_keys(draws)
-        view = self.objective.training_view(sequences, of_view)
+        view, rows = self.objective.training_view(items, of_view), None
+        if TARGETS in batch:
+            view = View(items, jnp.asarray(batch[TARGETS]))
+            rows = PackedRows(jnp.asarray(batch[SEGMENTS]), jnp.asarray(batch[FROM_END]))
         apply = functools.partial(self.network.apply, {'params': params})
         of_encoder, of_heads = two_keys(dropout)
         rngs = None if dropout is None else {'dropout': of_encoder}
-        losses, states = apply(view, of_heads, self.positions_at_once, rngs=rngs, method='code_losses')
+        losses, states = apply(view, rows, of_heads, rngs=rngs, method='code_losses')
         weight = jnp.sum(view.targets != 0).astype(losses.dtype)
         total = jnp.sum(losses)
         sums = {f'codes_{level}': loss for level, loss in enumerate(losses)}
         if self.item_loss_weight:
-            of_inner_products, _ = apply(states, view, sequences, self.loss, of_items, method='item_loss')
+            of_inner_products, _ = apply(states, view, items, self.loss, of_items, method='item_loss')
             total += self.item_loss_weight * of_inner_products
             sums['items'] = of_inner_products
         return total, weight, sums
@@ -120,6 +156,16 @@ class GenerativeSequentialModel(SequentialRecommenderModel):
 
     def _rows(self, params: Params) -> int:
         return jax.eval_shape(self._table, params).shape[0]
+
+
+def _from_end(segments: Int[np.ndarray, 'rows width']) -> Int[np.ndarray, 'rows width']:
+    """How many positions of the same segment come after each; segments are runs."""
+    width = segments.shape[1]
+    last = np.ones(segments.shape, bool)
+    last[:, :-1] = segments[:, 1:] != segments[:, :-1]
+    ends = np.where(last, np.arange(width), width)
+    ends = np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1]
+    return (ends - np.arange(width)).astype(np.int32)
 
 
 def _touch(network: GenerativeNetwork, inputs: Int[Array, 'batch length']) -> None:

@@ -3,9 +3,11 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from llmrec_jax.models.generative_sequential.code_loss import summed_code_losses
+from llmrec_jax.models.generative_sequential.code_loss import code_losses
 from llmrec_jax.models.generative_sequential.exhaustive import log_probabilities
-from llmrec_jax.models.generative_sequential.heads import AutoregressiveHeads, Level
+from llmrec_jax.models.generative_sequential.heads import AutoregressiveHeads, Heads
+from llmrec_jax.models.sequential.item_encoder import PADDING
+from llmrec_jax.models.sequential.layers import PackedRows
 from llmrec_jax.models.sequential.losses import Predictions, SequenceLoss, SumAndWeight
 from llmrec_jax.models.sequential.network import SequentialNetwork
 from llmrec_jax.models.sequential.objective import View
@@ -26,31 +28,28 @@ class GenerativeNetwork(SequentialNetwork):
     def code_losses(
         self,
         view: View,
+        rows: PackedRows | None,
         key: Key[Array, ''] | None,
-        positions_at_once: int,
     ) -> tuple[Float[Array, 'levels'], Float[Array, 'batch length dim']]:
         """The summed cross-entropy of each level over a batch's targets, and the states.
 
         Args:
           view: inputs and targets.
+          rows: which history each position is of, where rows hold several; None where each row is one.
           key: of the heads' dropout; None for none, there and in the encoder.
-          positions_at_once: whose heads are computed at once.
         """
-        states = self.encoded(view.inputs, key is not None)
-        levels, vectors = self.decoding_parts()
+        states = self.encoded(view.inputs, rows, key is not None)
         targets = view.targets.reshape(-1)
-        losses = summed_code_losses(
-            levels,
+        losses = code_losses(
+            self.heads(),
             self.heads.catalogue,
-            vectors,
+            self.heads.node_vectors(self.item_encoder.table()),
             states.reshape(len(targets), -1),
             jnp.maximum(targets - 1, 0),
-            targets != 0,
             self.heads.dropout_rate,
             key,
-            positions_at_once,
         )
-        return losses, states
+        return jnp.sum(jnp.where(targets != 0, losses, 0.0), axis=-1), states
 
     def item_loss(
         self,
@@ -64,17 +63,20 @@ class GenerativeNetwork(SequentialNetwork):
         return loss(Predictions(self.scored(states), view.targets, sequences), self, key)
 
     def encoded(
-        self, inputs: Int[Array, 'batch length'], enable_dropout: bool = False
+        self,
+        inputs: Int[Array, 'batch length'],
+        rows: PackedRows | None = None,
+        enable_dropout: bool = False,
     ) -> Float[Array, 'batch length dim']:
         """The encoder's states, as the heads read them."""
-        embedded = self.item_encoder(inputs)
-        return self.sequence_encoder(embedded, inputs != 0, enable_dropout=enable_dropout)
+        embedded, packed = self.item_encoder(inputs), {} if rows is None else {'rows': rows}
+        return self.sequence_encoder(embedded, inputs != PADDING, enable_dropout=enable_dropout, **packed)
 
-    def decoding_parts(self) -> tuple[list[Level], list[Float[Array, 'nodes node_dim'] | None]]:
+    def decoding_parts(self) -> tuple[Heads, list[Float[Array, 'nodes node_dim']] | None]:
         """The heads' parameters, and the vectors of the nodes under each level's."""
         return self.heads(), self.heads.node_vectors(self.item_encoder.table())
 
     def catalogue_log_probabilities(self, states: Float[Array, 'batch dim']) -> Float[Array, 'batch items']:
         """The log-probability of every item after each state."""
-        levels, vectors = self.decoding_parts()
-        return log_probabilities(levels, self.heads.catalogue, vectors, states)
+        heads, vectors = self.decoding_parts()
+        return log_probabilities(heads, self.heads.catalogue, vectors, states)

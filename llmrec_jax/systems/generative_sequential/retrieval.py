@@ -1,4 +1,4 @@
-"""A trained generative sequential retriever as a recommender: a beam search of codes, or every item scored."""
+"""A trained generative sequential retriever as a recommender: histories in, a beam search of codes out."""
 
 import dataclasses
 import functools
@@ -21,7 +21,12 @@ from llmrec_jax.decoding.semantic_id_search import named_items
 from llmrec_jax.evaluation.protocol import SEEN_ITEMS, one_position
 from llmrec_jax.evaluation.recommendations import Recommendations, from_ranked_lists
 from llmrec_jax.models.generative_sequential.coded_catalogue import children_of
-from llmrec_jax.models.generative_sequential.heads import hidden_states, slot_logits
+from llmrec_jax.models.generative_sequential.heads import (
+    all_logits,
+    hidden_states,
+    level_of,
+    moved_states,
+)
 from llmrec_jax.models.generative_sequential.model import GenerativeSequentialModel
 from llmrec_jax.models.sequential.recommender_model import padded_left
 from llmrec_jax.planning.shapes import placed, sharded_params
@@ -37,7 +42,7 @@ from llmrec_jax.training.trainer import Trainer
 @no_type_check
 @flax.struct.dataclass
 class SlotContinuations(TrieContinuations):
-    """The trie's children, whose logits come in the order of the slots; attributes as in `TrieContinuations`."""
+    """The trie's children, whose logits come slot by slot; attributes as in `TrieContinuations`."""
 
     def slot_logits(self, position, nodes, logits):
         """The logits, -inf where nothing is left under a child; a slot without a child has that already."""
@@ -225,7 +230,7 @@ def _search(
 ) -> Beams:
     del rules
     states = model.encoded(params, features['histories'])
-    levels, vectors = model.network.apply({'params': params}, method='decoding_parts')
+    heads, vectors = model.network.apply({'params': params}, method='decoding_parts')
     seen = features['seen']
     continuations = SlotContinuations(trie, None, seen_nodes(trie, seen, None) if seen.shape[1] else None)
 
@@ -233,12 +238,15 @@ def _search(
         nodes, codes = state
         if position:
             nodes, codes = find_child(trie, position - 1, nodes, tokens), (*codes, tokens)
+        head = level_of(heads, position)
         broadcast = jnp.broadcast_to(states[:, None], (*tokens.shape, states.shape[-1]))
-        hidden = hidden_states(levels[position], broadcast, codes)
+        hidden = hidden_states(head, moved_states(heads, position, broadcast, codes))
         # A prefix that is not there has a score of -inf, whatever its children.
         children, slots, exists = children_of(trie, position, jnp.maximum(nodes, 0))
-        of_children = None if vectors[position] is None else vectors[position][children]
-        logits = slot_logits(levels[position], hidden, slots, of_children)
+        logits = jnp.take_along_axis(all_logits(head, hidden), slots, axis=-1, mode='promise_in_bounds')
+        if vectors is not None:
+            query = hidden @ head['query']
+            logits += jnp.einsum('bkd,bksd->bks', query, vectors[position][children])
         return jnp.where(exists, logits, -jnp.inf), (nodes, codes)
 
     start = (jnp.zeros((len(states), 1), jnp.int32), ())

@@ -6,7 +6,7 @@
 | floors, ceiling, content | lists of what it is held against |
 | item_vectors, co_occurrence | `item_vectors.npy` of texts, `co_occurrence_vectors.npy` of training events |
 | semantic_ids | `code_table.npz`, `semantic_ids/` |
-| tasks | `tasks/train/`: whole histories, each item the target of those before it |
+| tasks, packing | `tasks/train/`: whole histories; `tasks/packed/`: several to a row |
 | train | `checkpoints/` |
 | evaluate | lists by beam search of the codes |
 """
@@ -18,7 +18,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from llmrec_jax.models.generative_sequential.coded_catalogue import CodedCatalogue, CodedCatalogueFacts
-from llmrec_jax.models.generative_sequential.model import GenerativeSequentialModel
+from llmrec_jax.models.generative_sequential.model import TARGETS, GenerativeSequentialModel
+from llmrec_jax.models.sequential import ITEMS
 from llmrec_jax.planning.decoding_programs import distinct_codes
 from llmrec_jax.planning.workload import DecodingSizes, Workload
 from llmrec_jax.runs.record import StageRecord
@@ -43,7 +44,9 @@ from llmrec_jax.systems.generative_sequential.item_stages import (
     LearnItemCodes,
 )
 from llmrec_jax.systems.generative_sequential.retrieval import CodeBeamRetrieval, CodeBeams
+from llmrec_jax.systems.generative_sequential.training_stages import PACKED_EXAMPLES, PackHistories
 from llmrec_jax.text.text_encoder import TextEncoder
+from llmrec_jax.training.trainer import Trainer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,6 +91,12 @@ class GenerativeSequential(CatalogueSystem):
                 f'AutoregressiveHeads.dim={self.network.heads.dim} must be the width of the items, '
                 f'{self.network.item_encoder.dim}'
             )
+
+    @property
+    def packed_trainer(self) -> Trainer:
+        """The trainer, of rows that are packed."""
+        lengths = {ITEMS: self.task.max_items, TARGETS: self.task.max_items}
+        return dataclasses.replace(self.trainer, feature_lengths=lengths)
 
     @property
     def parameters(self) -> Parameters:
@@ -136,10 +145,12 @@ class GenerativeSequential(CatalogueSystem):
                 co_occurrence_weight=self.co_occurrence_weight,
             ),
             WriteHistories(task=self.task),
+            PackHistories(self.task.max_items, self.trainer.seed),
             Train(
                 network=self.parameters.network,
-                trainer=self.trainer,
+                trainer=self.packed_trainer,
                 validation=ranking.validation(self.served),
+                examples=PACKED_EXAMPLES,
             ),
             *self.evaluation(),
         ]
