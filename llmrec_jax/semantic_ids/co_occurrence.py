@@ -91,7 +91,7 @@ def positive_pmi(counts: sp.csr_array) -> sp.csr_array:
 
 
 def joined(
-    *parts: tuple[float, Float[np.ndarray, 'items _']],
+    *parts: tuple[float, Float[np.ndarray, '_ _']],
 ) -> Float32[np.ndarray, 'items dim']:
     """Vectors of several sources side by side, each scaled to unit length and multiplied by its weight.
 
@@ -106,10 +106,9 @@ def joined(
     kept = [(weight, vectors) for weight, vectors in parts if weight]
     if not kept:
         raise ValueError('all sources of the codes have weight 0: give one of them more')
-    if len({len(vectors) for _, vectors in kept}) > 1:
-        raise ValueError(
-            f'the sources have {[len(vectors) for _, vectors in kept]} rows: one an item is needed'
-        )
+    rows = [len(vectors) for _, vectors in kept]
+    if len(set(rows)) > 1:
+        raise ValueError(f'the sources of the codes have {rows} rows: they were made of different corpora')
     scaled = []
     for weight, vectors in kept:
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)

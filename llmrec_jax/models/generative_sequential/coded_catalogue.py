@@ -6,14 +6,11 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, UInt32
+from jaxtyping import Array, Bool, Int
 
 from llmrec_jax.models.sequential.item_encoder import CatalogueFacts
 from llmrec_jax.semantic_ids.code_table import CodeTable
 from llmrec_jax.semantic_ids.trie import Trie, build_trie
-
-# Bits of a word.
-WORD = 32
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,29 +45,6 @@ class CodedCatalogue:
     def levels(self) -> int:
         """Codes of an item."""
         return len(self.sizes)
-
-    @functools.cached_property
-    def allowed_bits(self) -> UInt32[np.ndarray, 'inner words']:
-        """Which codes may follow at each node that has children, a bit a code; nodes stand level by level."""
-        words = -(-max(self.sizes) // WORD)
-        tables = []
-        for level in range(self.levels):
-            counts = np.diff(np.asarray(self.trie.row_offsets[level]))
-            tokens = np.asarray(self.trie.child_tokens[level])
-            table = np.zeros((len(counts), words), np.uint32)
-            rows = np.repeat(np.arange(len(counts)), counts)
-            bits = np.left_shift(np.uint32(1), (tokens % WORD).astype(np.uint32))
-            np.bitwise_or.at(table, (rows, tokens // WORD), bits)
-            tables.append(table)
-        return np.concatenate(tables)
-
-    @functools.cached_property
-    def inner_nodes(self) -> Int[np.ndarray, 'levels items']:
-        """The row of `allowed_bits` from which each code of each item follows."""
-        item_nodes = np.asarray(self.trie.item_nodes)
-        above = np.pad(item_nodes, ((0, 0), (1, 0)))[:, :-1]
-        sizes = [len(offsets) - 1 for offsets in self.trie.row_offsets]
-        return (above + np.cumsum([0, *sizes[:-1]])).T.astype(np.int32)
 
     @functools.cached_property
     def levels_of_nodes(self) -> tuple['LevelNodes', ...]:
@@ -165,30 +139,13 @@ def coded(facts: CatalogueFacts, asked_by: str) -> CodedCatalogue:
     return found
 
 
-def allowed_codes(
-    catalogue: CodedCatalogue, items: Int[Array, 'positions'], widest: int
-) -> Bool[Array, 'levels positions widest']:
-    """Which codes may stand at each level where those above are an item's.
-
-    Args:
-      catalogue: the codes.
-      items: of which the codes above are taken.
-      widest: columns; those past a level's codewords are never allowed.
-    """
-    words = jnp.asarray(catalogue.allowed_bits)[jnp.asarray(catalogue.inner_nodes)[:, items]]
-    bits = words[..., None] >> jnp.arange(WORD, dtype=jnp.uint32) & 1
-    return bits.reshape(*words.shape[:-1], -1)[..., :widest].astype(bool)
-
-
 def children_of(
     trie: Trie, level: int, nodes: Int[Array, '*batch']
-) -> tuple[Int[Array, '*batch slots'], Int[Array, '*batch slots'], Array]:
-    """Each node's children as slots: their nodes at the next level, their codes, and which slots hold one."""
+) -> tuple[Int[Array, '*batch slots'], Bool[Array, '*batch slots']]:
+    """Each node's children as slots: their nodes at the next level, and which slots hold one."""
     first = trie.row_offsets[level].at[nodes].get(mode='clip')
     end = trie.row_offsets[level].at[nodes + 1].get(mode='clip')
-    slots = jax.lax.broadcasted_iota(np.int32, (*nodes.shape, trie.max_branching[level]), nodes.ndim)
+    slots = jax.lax.broadcasted_iota(jnp.int32, (*nodes.shape, trie.max_branching[level]), nodes.ndim)
     children = first[..., None] + slots
     exists = children < end[..., None]
-    last = trie.child_tokens[level].shape[0] - 1
-    children = jnp.minimum(children, last)
-    return children, trie.child_tokens[level].at[children].get(mode='promise_in_bounds'), exists
+    return jnp.minimum(children, trie.child_tokens[level].shape[0] - 1), exists

@@ -19,25 +19,27 @@ EPSILON = 1e-6
 
 
 class AutoregressiveHeads(nn.Module):
-    """A head for each level: the state, moved by the codes so far, gives the logits of the next code.
+    """A head for each level: the state, moved by the codes so far, asks among the children of their node.
 
-        z = h + sum_j E_j[c_j];  z = z + MLP(norm(z));  logits = norm(z) W + b
+        z = h + sum_j E_j[c_j];  z = z + MLP(norm(z));  logit of child n = (norm(z) Q) u_n + b_c
 
-    With `node_dim` each child of a node has a vector u of its own beside its code's column of W, the mean of
-    its items' vectors, projected; its logit gains `(norm(z) Q) u`.
+    The vector u_n of a node is that of its code, the same under all parents, and with `item_vectors` the mean
+    of the vectors of the items under it, projected: a code alone cannot tell what is special to an item.
 
     Attributes:
       dim: of the states.
       hidden_dim: of the MLP.
+      out_dim: width of the nodes' vectors.
       dropout_rate: between the MLP's two maps, and of the state that it reads.
-      node_dim: width of the nodes' vectors; 0 for none.
+      item_vectors: whether nodes know the vectors of their items.
       catalogue: the codes; None until `for_catalogue` says it.
     """
 
     dim: int
     hidden_dim: int = 128
+    out_dim: int = 32
     dropout_rate: float = 0.0
-    node_dim: int = 0
+    item_vectors: bool = True
     catalogue: CodedCatalogue | None = None
 
     def for_catalogue(self, facts: CatalogueFacts) -> 'AutoregressiveHeads':
@@ -53,13 +55,13 @@ class AutoregressiveHeads(nn.Module):
         if self.catalogue is None:
             raise ValueError('AutoregressiveHeads.catalogue is not known: call for_catalogue first')
         levels, widest = self.catalogue.levels, max(self.catalogue.sizes)
-        ones, zeros, drawn = nn.initializers.ones, nn.initializers.zeros, nn.initializers.normal(0.02)
+        ones, zeros, drawn = nn.initializers.ones, nn.initializers.zeros, nn.initializers.normal
         kernel = nn.initializers.variance_scaling(1.0, 'fan_avg', 'uniform', in_axis=-2, out_axis=-1)
 
         def declared(name: str, init: Any, *shape: int, axes: Sequence[str]) -> Array:
             return partitioning.param_with_axes(name, init, shape, jnp.float32, axes=tuple(axes))
 
-        dim, hidden = self.dim, self.hidden_dim
+        dim, hidden, out = self.dim, self.hidden_dim, self.out_dim
         into, out_of = ('layers', 'embed', 'kv'), ('layers', 'kv', 'embed')
         found = {
             'norm': declared('norm_scale', ones, levels, dim, axes=('layers', 'embed')),
@@ -67,40 +69,43 @@ class AutoregressiveHeads(nn.Module):
             'wi_bias': declared('wi_bias', zeros, levels, hidden, axes=('layers', 'kv')),
             'wo': declared('wo_kernel', kernel, levels, hidden, dim, axes=out_of),
             'out_norm': declared('out_norm_scale', ones, levels, dim, axes=('layers', 'embed')),
-            'out': declared('out_kernel', kernel, levels, dim, widest, axes=into),
-            'out_bias': declared('out_bias', zeros, levels, widest, axes=('layers', 'kv')),
+            'query': declared('query_kernel', kernel, levels, dim, out, axes=into),
+            'words': declared('words', drawn(0.1), levels, widest, out, axes=('layers', 'length', 'kv')),
+            'word_bias': declared('word_bias', zeros, levels, widest, axes=('layers', 'length')),
         }
         pairs = levels * (levels - 1) // 2
         if pairs:
             # A level's tables of the codes above it, those of the first level's code first.
-            found['codes'] = declared('codes', drawn, pairs * widest, dim, axes=('kv', 'embed'))
-        if self.node_dim:
-            found['query'] = declared('query_kernel', kernel, levels, dim, self.node_dim, axes=into)
-            found['key'] = declared('key_kernel', kernel, levels, dim, self.node_dim, axes=into)
+            found['codes'] = declared('codes', drawn(0.02), pairs * widest, dim, axes=('length', 'embed'))
+        if self.item_vectors:
+            found['key'] = declared('key_kernel', kernel, levels, dim, out, axes=into)
         self.parameters = found
 
     def __call__(self) -> Heads:
         """The parameters."""
         return self.parameters
 
-    def node_vectors(self, table: Float[Array, 'rows dim']) -> list[Float[Array, 'nodes node_dim']] | None:
-        """The vectors of the nodes under each level's; None for none.
+    def node_vectors(self, table: Float[Array, 'rows dim']) -> list[Float[Array, '_ out_plus_1']]:
+        """The vectors of the nodes under each level's, their biases as a last column.
 
         Args:
           table: vectors of all items.
         """
-        if not self.node_dim:
-            return None
-        trie, found = self.catalogue.trie, []
-        vectors = table[trie.leaf_items]
+        trie, heads, found = self.catalogue.trie, self.parameters, []
         for level in range(self.catalogue.levels):
-            means = vectors
-            if level + 1 < self.catalogue.levels:
-                nodes, counts = trie.item_nodes[trie.leaf_items, level], trie.leaf_counts[level]
-                sums = jax.ops.segment_sum(vectors, nodes, len(counts), indices_are_sorted=True)
-                means = sums / counts[:, None]
-            found.append(means @ self.parameters['key'][level])
+            tokens = trie.child_tokens[level]
+            vectors = heads['words'][level][tokens]
+            if self.item_vectors:
+                vectors += self._means(table[trie.leaf_items], level) @ heads['key'][level]
+            found.append(jnp.concatenate([vectors, heads['word_bias'][level][tokens][:, None]], axis=1))
         return found
+
+    def _means(self, leaves: Float[Array, 'items dim'], level: int) -> Float[Array, 'nodes dim']:
+        if level + 1 == self.catalogue.levels:
+            return leaves
+        trie = self.catalogue.trie
+        nodes, counts = trie.item_nodes[trie.leaf_items, level], trie.leaf_counts[level]
+        return jax.ops.segment_sum(leaves, nodes, len(counts), indices_are_sorted=True) / counts[:, None]
 
 
 class Masks(NamedTuple):
@@ -148,17 +153,17 @@ def moved_states(
       states: of the histories.
       codes: of the levels above, first level first.
     """
-    widest = heads['out'].shape[-1]
+    widest = heads['words'].shape[1]
     first = level * (level - 1) // 2
     for above, code in enumerate(codes):
         states = states + heads['codes'].at[(first + above) * widest + code].get(mode='clip')
     return states
 
 
-def hidden_states(
+def queries(
     head: Heads, moved: Float[Array, '*batch positions dim'], masks: Masks | None = None
-) -> Float[Array, '*batch positions dim']:
-    """What logits are read from.
+) -> Float[Array, '*batch positions out_plus_1']:
+    """What nodes' vectors are multiplied by, their bias by 1.
 
     Args:
       head: parameters of one level, or of all.
@@ -169,14 +174,8 @@ def hidden_states(
     normed = normed if masks is None else normed * masks.read
     inner = jax.nn.gelu(normed @ head['wi'] + head['wi_bias'][..., None, :])
     inner = inner if masks is None else inner * masks.inner
-    return _normed(moved + inner @ head['wo'], head['out_norm'])
-
-
-def all_logits(
-    head: Heads, hidden: Float[Array, '*batch positions dim']
-) -> Float[Array, '*batch positions widest']:
-    """The logits of all codewords, of which a node's children are some; arguments as in `hidden_states`."""
-    return hidden @ head['out'] + head['out_bias'][..., None, :]
+    asked = _normed(moved + inner @ head['wo'], head['out_norm']) @ head['query']
+    return jnp.concatenate([asked, jnp.ones_like(asked[..., :1])], axis=-1)
 
 
 def _normed(

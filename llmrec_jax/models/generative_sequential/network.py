@@ -72,7 +72,7 @@ class GenerativeNetwork(SequentialNetwork):
         embedded, packed = self.item_encoder(inputs), {} if rows is None else {'rows': rows}
         return self.sequence_encoder(embedded, inputs != PADDING, enable_dropout=enable_dropout, **packed)
 
-    def decoding_parts(self) -> tuple[Heads, list[Float[Array, 'nodes node_dim']] | None]:
+    def decoding_parts(self) -> tuple[Heads, list[Float[Array, '_ out']]]:
         """The heads' parameters, and the vectors of the nodes under each level's."""
         return self.heads(), self.heads.node_vectors(self.item_encoder.table())
 

@@ -21,12 +21,7 @@ from llmrec_jax.decoding.semantic_id_search import named_items
 from llmrec_jax.evaluation.protocol import SEEN_ITEMS, one_position
 from llmrec_jax.evaluation.recommendations import Recommendations, from_ranked_lists
 from llmrec_jax.models.generative_sequential.coded_catalogue import children_of
-from llmrec_jax.models.generative_sequential.heads import (
-    all_logits,
-    hidden_states,
-    level_of,
-    moved_states,
-)
+from llmrec_jax.models.generative_sequential.heads import level_of, moved_states, queries
 from llmrec_jax.models.generative_sequential.model import GenerativeSequentialModel
 from llmrec_jax.models.sequential.recommender_model import padded_left
 from llmrec_jax.planning.shapes import placed, sharded_params
@@ -46,7 +41,7 @@ class SlotContinuations(TrieContinuations):
 
     def slot_logits(self, position, nodes, logits):
         """The logits, -inf where nothing is left under a child; a slot without a child has that already."""
-        children, _, exists = children_of(self.trie, position, nodes)
+        children, exists = children_of(self.trie, position, nodes)
         if self.seen is not None:
             counts = self.trie.leaf_counts[position]
             exists &= items_left(counts, children, self.seen[:, :, position]) > 0
@@ -238,15 +233,14 @@ def _search(
         nodes, codes = state
         if position:
             nodes, codes = find_child(trie, position - 1, nodes, tokens), (*codes, tokens)
-        head = level_of(heads, position)
         broadcast = jnp.broadcast_to(states[:, None], (*tokens.shape, states.shape[-1]))
-        hidden = hidden_states(head, moved_states(heads, position, broadcast, codes))
+        asked = queries(level_of(heads, position), moved_states(heads, position, broadcast, codes))
         # A prefix that is not there has a score of -inf, whatever its children.
-        children, slots, exists = children_of(trie, position, jnp.maximum(nodes, 0))
-        logits = jnp.take_along_axis(all_logits(head, hidden), slots, axis=-1, mode='promise_in_bounds')
-        if vectors is not None:
-            query = hidden @ head['query']
-            logits += jnp.einsum('bkd,bksd->bks', query, vectors[position][children])
+        children, exists = children_of(trie, position, jnp.maximum(nodes, 0))
+        if position:
+            logits = jnp.einsum('bkd,bksd->bks', asked, vectors[position][children])
+        else:
+            logits = asked @ vectors[0].T
         return jnp.where(exists, logits, -jnp.inf), (nodes, codes)
 
     start = (jnp.zeros((len(states), 1), jnp.int32), ())

@@ -1,0 +1,15 @@
+"""From corpus to report in four steps, and a second run that does nothing again."""
+
+import pytest
+
+from tests.systems.catalogue_smoke import ran_twice
+
+
+@pytest.mark.slow
+def test_four_steps_stand_in_the_results(tmp_path):
+    found = ran_twice('generative_sequential/smoke.gin', tmp_path)
+    baselines = {'popularity', 'item_knn', 'markov', 'decayed_markov', 'content_scann', 'content_scann_mean'}
+    assert found['test'].keys() == {'generative_sequential', *baselines, 'ceiling', 'law_attained'}
+    assert found['test']['generative_sequential']['users'] == 200
+    assert found['training']['final_step'] == 4
+    assert found['training']['predictions'] > 1000
