@@ -113,12 +113,8 @@ class GenerativeSequentialModel(SequentialRecommenderModel):
         return loss / self.loss_normalizer(batch, weight), mean_metrics(loss, weight, sums)
 
     def _sums(self, params: Params, batch: Batch, draws: Key | None, dropout: Key | None) -> Sums:
-        items = jnp.asarray(batch[ITEMS])
         of_view, of_items = two_keys(draws)
-        view, rows = self.objective.training_view(items, of_view), None
-        if TARGETS in batch:
-            view = View(items, jnp.asarray(batch[TARGETS]))
-            rows = PackedRows(jnp.asarray(batch[SEGMENTS]), jnp.asarray(batch[FROM_END]))
+        view, rows = self._view(batch, of_view)
         apply = functools.partial(self.network.apply, {'params': params})
         of_encoder, of_heads = two_keys(dropout)
         rngs = None if dropout is None else {'dropout': of_encoder}
@@ -127,10 +123,17 @@ class GenerativeSequentialModel(SequentialRecommenderModel):
         total = jnp.sum(losses)
         sums = {f'codes_{level}': loss for level, loss in enumerate(losses)}
         if self.item_loss_weight:
-            of_inner_products, _ = apply(states, view, items, self.loss, of_items, method='item_loss')
-            total += self.item_loss_weight * of_inner_products
-            sums['items'] = of_inner_products
+            of_products, _ = apply(states, view, batch[ITEMS], self.loss, of_items, method='item_loss')
+            total += self.item_loss_weight * of_products
+            sums['items'] = of_products
         return total, weight, sums
+
+    def _view(self, batch: Batch, key: Key | None) -> tuple[View, PackedRows | None]:
+        items = jnp.asarray(batch[ITEMS])
+        if TARGETS not in batch:
+            return self.objective.training_view(items, key), None
+        rows = PackedRows(jnp.asarray(batch[SEGMENTS]), jnp.asarray(batch[FROM_END]))
+        return View(items, jnp.asarray(batch[TARGETS])), rows
 
     def encoded(self, params: Params, histories: Int[Array, 'batch width']) -> Float[Array, 'batch dim']:
         """The state that each history ends in, as the heads read it."""

@@ -7,6 +7,7 @@
 | item_vectors, co_occurrence | `item_vectors.npy` of texts, `co_occurrence_vectors.npy` of training events |
 | semantic_ids | `code_table.npz`, `semantic_ids/` |
 | tasks, packing | `tasks/train/`: whole histories; `tasks/packed/`: several to a row |
+| teacher, teaching | `teacher/`; `tasks/taught/`: rows in which it replaced targets; where there is one |
 | train | `checkpoints/` |
 | evaluate | lists by beam search of the codes |
 """
@@ -18,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from llmrec_jax.models.generative_sequential.coded_catalogue import CodedCatalogue, CodedCatalogueFacts
+from llmrec_jax.models.generative_sequential.item_level import ItemLevelModel
 from llmrec_jax.models.generative_sequential.model import TARGETS, GenerativeSequentialModel
 from llmrec_jax.models.sequential import ITEMS
 from llmrec_jax.planning.decoding_programs import distinct_codes
@@ -44,7 +46,16 @@ from llmrec_jax.systems.generative_sequential.item_stages import (
     LearnItemCodes,
 )
 from llmrec_jax.systems.generative_sequential.retrieval import CodeBeamRetrieval, CodeBeams
-from llmrec_jax.systems.generative_sequential.training_stages import PACKED_EXAMPLES, PackHistories
+from llmrec_jax.systems.generative_sequential.training_stages import (
+    PACKED_EXAMPLES,
+    TAUGHT_EXAMPLES,
+    TEACHER_START,
+    PackHistories,
+    Teacher,
+    TeacherParameters,
+    TeachTargets,
+    TrainTeacher,
+)
 from llmrec_jax.text.text_encoder import TextEncoder
 from llmrec_jax.training.trainer import Trainer
 
@@ -61,6 +72,7 @@ class GenerativeSequential(CatalogueSystem):
       co_occurrence_weight: of the co-occurrence's.
       quantizer: from both to codes; codebooks are smaller where the catalogue is small.
       semantic_id_seed: randomness of the quantizer.
+      teacher: an item-level model that is trained first; None for none.
       beam_size: prefixes that the search keeps at each level; at least as many as a list has items.
 
     Raises:
@@ -77,6 +89,7 @@ class GenerativeSequential(CatalogueSystem):
     text_weight: float = 0.5
     co_occurrence_weight: float = 1.0
     semantic_id_seed: int = 0
+    teacher: Teacher | None = None
     beam_size: int = 20
 
     def __post_init__(self):
@@ -92,11 +105,10 @@ class GenerativeSequential(CatalogueSystem):
                 f'{self.network.item_encoder.dim}'
             )
 
-    @property
-    def packed_trainer(self) -> Trainer:
-        """The trainer, of rows that are packed."""
-        lengths = {ITEMS: self.task.max_items, TARGETS: self.task.max_items}
-        return dataclasses.replace(self.trainer, feature_lengths=lengths)
+    def packed(self, trainer: Trainer) -> Trainer:
+        """A trainer of rows that are packed."""
+        length = self.trainer.feature_lengths[ITEMS] - 1
+        return dataclasses.replace(trainer, feature_lengths={ITEMS: length, TARGETS: length})
 
     @property
     def parameters(self) -> Parameters:
@@ -145,15 +157,44 @@ class GenerativeSequential(CatalogueSystem):
                 co_occurrence_weight=self.co_occurrence_weight,
             ),
             WriteHistories(task=self.task),
-            PackHistories(self.task.max_items, self.trainer.seed),
+            PackHistories(self.trainer.feature_lengths[ITEMS] - 1, self.trainer.seed),
+            *self._teaching(),
             Train(
                 network=self.parameters.network,
-                trainer=self.packed_trainer,
+                trainer=self.packed(self.trainer),
                 validation=ranking.validation(self.served),
-                examples=PACKED_EXAMPLES,
+                examples=PACKED_EXAMPLES if self.teacher is None else TAUGHT_EXAMPLES,
+                start=None if self.teacher is None else TEACHER_START,
             ),
             *self.evaluation(),
         ]
+
+    def _teaching(self) -> list[Stage]:
+        if self.teacher is None:
+            return []
+        network = CodedCatalogueNetwork(ItemLevelModel.of(self.network))
+        trainer = self.packed(self.teacher.trainer)
+        parameters = TeacherParameters(network, trainer)
+        ranked = CatalogueRetrieval(
+            parameters, self.task.max_items, self.ranking_batch_size, self.ranking_length_buckets
+        )
+        return [
+            TrainTeacher(network, trainer, self.ranking.validation(ranked)),
+            TeachTargets(
+                parameters,
+                self.teacher.best,
+                self.teacher.share,
+                self.teacher.temperature,
+                self.teacher.copies,
+                trainer.seed,
+            ),
+        ]
+
+    def engine_trainer(self, run: Run) -> Trainer:
+        """See `CatalogueSystem.engine_trainer`; it begins with the teacher, where there is one."""
+        if self.teacher is None:
+            return self.trainer
+        return dataclasses.replace(self.trainer, initial_checkpoint=str(run[TEACHER_START].absolute()))
 
     @classmethod
     def workload(cls, parts: Mapping[str, Any], sizes: DecodingSizes) -> Workload:
