@@ -14,6 +14,7 @@ from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.generative_sequential.coded_catalogue import CodedCatalogue, CodedCatalogueFacts
 from llmrec_jax.models.generative_sequential.coded_items import CodedItems
 from llmrec_jax.models.generative_sequential.heads import AutoregressiveHeads
+from llmrec_jax.models.generative_sequential.item_level import ItemLevelModel
 from llmrec_jax.models.generative_sequential.model import GenerativeSequentialModel
 from llmrec_jax.models.sequential.bert4rec import BERT4RecConfig, BERT4RecEncoder
 from llmrec_jax.models.sequential.caser import CaserConfig, CaserEncoder
@@ -136,7 +137,7 @@ def _sasrec() -> SASRecEncoder:
     return SASRecEncoder(SASRecConfig(max_length=WIDTH - 1, num_layers=1, dropout_rate=0.0))
 
 
-def _generative() -> RegisteredModel:
+def _generative(of: Callable[[Any], Any] = lambda model: model) -> RegisteredModel:
     def make() -> GenerativeSequentialModel:
         model = GenerativeSequentialModel(
             item_encoder=CodedItems(8),
@@ -147,7 +148,7 @@ def _generative() -> RegisteredModel:
             list_length=5,
         )
         coded = CodedCatalogue.of(CodeTable(CODES[:N_ITEMS].astype(np.int32), (8, 8, 4)))
-        return model.for_catalogue(CodedCatalogueFacts(N_ITEMS, coded=coded))
+        return of(model).for_catalogue(CodedCatalogueFacts(N_ITEMS, coded=coded))
 
     return RegisteredModel(make, items_batch, {'items': WIDTH})
 
@@ -208,6 +209,7 @@ REGISTERED = {
     ),
     'SequentialRecommenderModel, text': _sequential(_sasrec(), TextItemEncoder(UniversalEmbedding(8))),
     'GenerativeSequentialModel': _generative(),
+    'ItemLevelModel': _generative(ItemLevelModel.of),
     'ContrastivePretraining, UniSRec': _pretraining(TextItemEncoder(MixtureAdaptor(8, experts=2))),
     'ContrastivePretraining, VQ-Rec': _pretraining(
         CodeItemEncoder(8, digits=4, codewords=8), sequence_weight=0.0, replaced_codes=0.5

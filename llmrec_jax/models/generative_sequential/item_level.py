@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int
 from llmrec_jax.models.generative_sequential.model import GenerativeSequentialModel
 from llmrec_jax.models.model_protocol import Batch, Key, Params, Sums, two_keys
 from llmrec_jax.models.sequential import ITEMS
+from llmrec_jax.models.sequential.layers import causal
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -57,14 +58,9 @@ class ItemLevelModel(GenerativeSequentialModel):
         states = apply(apply(view.inputs, rows, method='encoded'), method='scored')
         table = self._table(params)[: self.n_items]
         scores = states.reshape(-1, states.shape[-1]) @ table.T
-        width = view.inputs.shape[1]
-        before = jnp.tril(jnp.ones((width, width), bool))[None]
-        same = rows.segments[:, :, None] == rows.segments[:, None, :]
-        # What is of no history, or comes later, goes past the last column, where it is dropped.
-        seen = jnp.where(
-            before & same & (view.inputs != 0)[:, None, :], view.inputs[:, None, :] - 1, self.n_items
-        )
-        seen = seen.reshape(-1, width)
+        read, width = causal(view.inputs != 0, rows), view.inputs.shape[1]
+        # What a position does not read goes past the last column, where it is dropped.
+        seen = jnp.where(read, view.inputs[:, None, :] - 1, self.n_items).reshape(-1, width)
         scores = scores.at[jnp.arange(len(scores))[:, None], seen].set(-jnp.inf, mode='drop')
         found, items = jax.lax.top_k(scores, min(best, self.n_items))
         shape = (*view.inputs.shape, -1)

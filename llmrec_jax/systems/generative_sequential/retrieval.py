@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, no_type_check
 
 import flax.struct
@@ -20,6 +20,7 @@ from llmrec_jax.decoding.continuations import TrieContinuations, items_left, see
 from llmrec_jax.decoding.semantic_id_search import named_items
 from llmrec_jax.evaluation.protocol import SEEN_ITEMS, one_position
 from llmrec_jax.evaluation.recommendations import Recommendations, from_ranked_lists
+from llmrec_jax.evaluation.recommender import DenseRecommender
 from llmrec_jax.models.generative_sequential.coded_catalogue import children_of
 from llmrec_jax.models.generative_sequential.heads import level_of, moved_states, queries
 from llmrec_jax.models.generative_sequential.model import GenerativeSequentialModel
@@ -28,8 +29,11 @@ from llmrec_jax.planning.shapes import placed, sharded_params
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run
 from llmrec_jax.semantic_ids.trie import Trie, find_child
+from llmrec_jax.stages import rank
+from llmrec_jax.stages.hybrid import ModelScores
 from llmrec_jax.stages.length_batches import length_batches
 from llmrec_jax.stages.networks import Parameters
+from llmrec_jax.stages.sampled import MeasureSampled
 from llmrec_jax.training.mesh import LogicalRules, batch_sharding, check_batch, place, replicated
 from llmrec_jax.training.trainer import Trainer
 
@@ -165,6 +169,15 @@ class CodeBeamRetrieval:
         del run
         trainer = self.parameters.trainer
         check_batch(trainer.mesh.build(), trainer.logical_axis_rules, self.batch_size)
+
+
+@dataclasses.dataclass(frozen=True)
+class MeasureSampledCodes(MeasureSampled):
+    """Targets among drawn items by the probability of their codes; attributes as in `MeasureSampled`."""
+
+    def systems(self, run: Run) -> Mapping[str, DenseRecommender]:
+        """See `SampledStage.systems`."""
+        return {self.system: ModelScores(rank.trained(self.retrieval, run))}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,8 @@
 | tasks, packing | `tasks/train/`: whole histories; `tasks/packed/`: several to a row |
 | teacher, teaching | `teacher/`; `tasks/taught/`: rows in which it replaced targets; where there is one |
 | train | `checkpoints/` |
-| evaluate | lists by beam search of the codes |
+| evaluate, sampled | lists by beam search of the codes, and figures among drawn items |
+| hybrid | lists of the teacher, and of the sum of both |
 """
 
 import dataclasses
@@ -34,6 +35,7 @@ from llmrec_jax.stages.baselines import MeasureContent, against
 from llmrec_jax.stages.catalogue_ranking import CatalogueRetrieval
 from llmrec_jax.stages.catalogue_system import CatalogueSystem, WriteHistories
 from llmrec_jax.stages.corpus import PrepareCorpus
+from llmrec_jax.stages.hybrid import MeasureHybrid
 from llmrec_jax.stages.item_vectors import EmbedItems
 from llmrec_jax.stages.learning_curves import learning_curves
 from llmrec_jax.stages.networks import Parameters
@@ -45,7 +47,11 @@ from llmrec_jax.systems.generative_sequential.item_stages import (
     EmbedCoOccurrence,
     LearnItemCodes,
 )
-from llmrec_jax.systems.generative_sequential.retrieval import CodeBeamRetrieval, CodeBeams
+from llmrec_jax.systems.generative_sequential.retrieval import (
+    CodeBeamRetrieval,
+    CodeBeams,
+    MeasureSampledCodes,
+)
 from llmrec_jax.systems.generative_sequential.training_stages import (
     PACKED_EXAMPLES,
     TAUGHT_EXAMPLES,
@@ -169,26 +175,57 @@ class GenerativeSequential(CatalogueSystem):
             *self.evaluation(),
         ]
 
+    @property
+    def _taught_by(self) -> CatalogueRetrieval:
+        """How the teacher ranks the whole catalogue."""
+        network = CodedCatalogueNetwork(ItemLevelModel.of(self.network))
+        parameters = TeacherParameters(network, self.packed(self.teacher.trainer))
+        return dataclasses.replace(self.retrieval, parameters=parameters)
+
     def _teaching(self) -> list[Stage]:
         if self.teacher is None:
             return []
-        network = CodedCatalogueNetwork(ItemLevelModel.of(self.network))
-        trainer = self.packed(self.teacher.trainer)
-        parameters = TeacherParameters(network, trainer)
-        ranked = CatalogueRetrieval(
-            parameters, self.task.max_items, self.ranking_batch_size, self.ranking_length_buckets
-        )
+        teacher, parameters = self.teacher, self._taught_by.parameters
+        validation = self.ranking.validation(self._taught_by)
         return [
-            TrainTeacher(network, trainer, self.ranking.validation(ranked)),
+            TrainTeacher(parameters.network, parameters.trainer, validation),
             TeachTargets(
                 parameters,
-                self.teacher.best,
-                self.teacher.share,
-                self.teacher.temperature,
-                self.teacher.copies,
-                trainer.seed,
+                teacher.best,
+                teacher.share,
+                teacher.temperature,
+                teacher.copies,
+                teacher.trainer.seed,
             ),
         ]
+
+    def evaluation(self) -> list[Stage]:
+        """See `CatalogueSystem.evaluation`; with a teacher, beside it and beside the sum of both."""
+        ranking = self.ranking
+        # The first is of the whole catalogue; a protocol with drawn items asks for inner products after it.
+        found = super().evaluation()[:1]
+        if self.sampled:
+            found.append(
+                MeasureSampledCodes(
+                    system=self.name,
+                    retrieval=self.retrieval,
+                    protocols=self.sampled,
+                    seed=ranking.seed,
+                )
+            )
+        if self.teacher is not None:
+            found.append(
+                MeasureHybrid(
+                    first=self.retrieval,
+                    second=self._taught_by,
+                    second_name=f'{self.name}_teacher',
+                    sum_name=f'{self.name}_and_teacher',
+                    draw=ranking.draw,
+                    list_length=ranking.list_length,
+                    seen_items=ranking.seen_items,
+                )
+            )
+        return found
 
     def engine_trainer(self, run: Run) -> Trainer:
         """See `CatalogueSystem.engine_trainer`; it begins with the teacher, where there is one."""
