@@ -33,7 +33,8 @@ class ItemLevelModel(GenerativeSequentialModel):
         apply = functools.partial(self.network.apply, {'params': params})
         rngs = None if dropout is None else {'dropout': dropout}
         states = apply(view.inputs, rows, dropout is not None, rngs=rngs, method='encoded')
-        total, weight = apply(states, view, batch[ITEMS], self.loss, of_items, method='item_loss')
+        items = jnp.asarray(batch[ITEMS])
+        total, weight = apply(states, view, items, self.loss, of_items, method='item_loss')
         return total, weight, {}
 
     def scores(self, params: Params, histories: Int[Array, 'batch width']) -> Float[Array, 'batch rows']:

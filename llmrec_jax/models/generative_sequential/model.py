@@ -123,7 +123,8 @@ class GenerativeSequentialModel(SequentialRecommenderModel):
         total = jnp.sum(losses)
         sums = {f'codes_{level}': loss for level, loss in enumerate(losses)}
         if self.item_loss_weight:
-            of_products, _ = apply(states, view, batch[ITEMS], self.loss, of_items, method='item_loss')
+            items = jnp.asarray(batch[ITEMS])
+            of_products, _ = apply(states, view, items, self.loss, of_items, method='item_loss')
             total += self.item_loss_weight * of_products
             sums['items'] = of_products
         return total, weight, sums

@@ -117,9 +117,11 @@ class CodeBeamRecommender:
         widths = (*self.length_buckets, self.max_items)
         with jax.set_mesh(self.mesh), partitioning.axis_rules(self.rules):
             for rows, filled, width in length_batches(lengths, self.batch_size, widths):
+                # Only a history that is cut is longer than what is read of it.
+                seen = history[filled, : width if width < self.max_items else None]
                 features = {
                     'histories': tokens[filled, self.max_items - width :],
-                    'seen': history[filled].astype(np.int32),
+                    'seen': seen.astype(np.int32),
                 }
                 placed, trie = place(features, placement), self.model.heads.catalogue.trie
                 found = _search(self.model, self.params, placed, trie, self.beam_size, self.mesh, self.rules)

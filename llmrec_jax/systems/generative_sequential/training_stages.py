@@ -245,7 +245,9 @@ def replaced_targets(
       share: probability of a replacement.
       rng: draws.
     """
-    weights = np.exp(scores - scores[..., :1], where=np.isfinite(scores), out=np.zeros_like(scores))
+    # Where nothing is left to recommend, there is no best score to take the others from.
+    best = np.where(np.isfinite(scores[..., :1]), scores[..., :1], 0.0)
+    weights = np.exp(scores - best)
     cumulative = np.cumsum(weights, axis=-1)
     drawn = rng.random(targets.shape) * cumulative[..., -1]
     places = np.minimum((cumulative <= drawn[..., None]).sum(axis=-1), items.shape[-1] - 1)

@@ -67,7 +67,7 @@ def test_codes_know_training_events_alone(tmp_path):
         cases = RankingCases(np.arange(2), train, np.array(held_out))
         run = Run(tmp_path / str(number))
         run.put(SPLITS, Splits(train, cases, cases))
-        run.put(CATALOGUE, ShownItems(*[['x'] * 4] * len(dataclasses.fields(ShownItems))))
+        run.put(CATALOGUE, ShownItems(['x'] * 4, ['x'] * 4, [('x',)] * 4))
         EmbedCoOccurrence(CoOccurrence(dim=2)).run(run)
         found.append(run[CO_OCCURRENCE_VECTORS])
     np.testing.assert_array_equal(*found)

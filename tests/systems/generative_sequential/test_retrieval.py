@@ -31,6 +31,7 @@ def recommenders(request):
         'rules': logical_rules('standard'),
         'max_items': LENGTH,
         'batch_size': 8,
+        'length_buckets': (2, 4),
     }
     return CodeBeamRecommender(**shared, beam_size=N), CatalogueRecommender(**shared)
 

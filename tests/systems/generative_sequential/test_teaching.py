@@ -1,6 +1,7 @@
 """A teacher's draws in the place of targets, and what it does not recommend."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from llmrec_jax.models.generative_sequential.item_level import ItemLevelModel
@@ -40,7 +41,7 @@ def test_the_teacher_recommends_nothing_of_the_history_so_far():
     seen = [{3}, {3, 8}, {3, 8, 1}, {4}, {4, 3}]
     assert [everything - found for found in left[:5]] == seen
     # What it says of a history is what it says of it alone.
-    alone = np.asarray(model.scores(params, np.array([[0, 0, 0, 4, 9, 2]])))[0, :N]
+    alone = np.asarray(model.scores(params, jnp.array([[0, 0, 0, 4, 9, 2]])))[0, :N]
     order = [item for item in np.argsort(-alone).tolist() if item not in seen[2]]
     assert items[2, : N - 3].tolist() == order
     np.testing.assert_allclose(scores[2, : N - 3], alone[order], rtol=1e-4, atol=1e-5)
@@ -48,11 +49,13 @@ def test_the_teacher_recommends_nothing_of_the_history_so_far():
 
 def test_it_has_the_parameters_of_the_generative_model():
     model = small_model()
-    shapes = [jax.tree.map(np.shape, drawn_params(one)) for one in (model, ItemLevelModel.of(model))]
+    shapes = [
+        jax.eval_shape(lambda one=one: one.get_initial_variables(jax.random.key(0), {})['params'])
+        for one in (model, ItemLevelModel.of(model))
+    ]
     assert shapes[0] == shapes[1]
-    params = drawn_params(model)
-    batch = {'items': np.array([[4, 9, 2, 7, 0]])}
-    total, weight, sums = ItemLevelModel.of(model).loss_sums(params, model.convert_features(batch))
-    both = small_model(item_loss_weight=1.0).loss_sums(params, model.convert_features(batch))
+    params, batch = drawn_params(model), model.convert_features({'items': np.array([[4, 9, 2, 7, 0]])})
+    total, weight, sums = jax.jit(ItemLevelModel.of(model).loss_sums)(params, batch)
+    both = jax.jit(small_model(item_loss_weight=1.0).loss_sums)(params, batch)
     assert weight == 3 and not sums
     np.testing.assert_allclose(total, both[2]['items'], rtol=1e-6)
