@@ -147,7 +147,8 @@ def _generative(of: Callable[[Any], Any] = lambda model: model) -> RegisteredMod
             item_loss_weight=0.5,
             list_length=5,
         )
-        coded = CodedCatalogue.of(CodeTable(CODES[:N_ITEMS].astype(np.int32), (8, 8, 4)))
+        codes = np.stack(np.unravel_index(np.arange(0, 4 * N_ITEMS, 4), (8, 8, 4)), axis=1)
+        coded = CodedCatalogue.of(CodeTable(codes.astype(np.int32), (8, 8, 4)))
         return of(model).for_catalogue(CodedCatalogueFacts(N_ITEMS, coded=coded))
 
     return RegisteredModel(make, items_batch, {'items': WIDTH})

@@ -105,6 +105,11 @@ class GenerativeSequential(CatalogueSystem):
                 f'GenerativeSequential.beam_size={self.beam_size} is below '
                 f'Ranking.list_length={self.ranking.list_length}'
             )
+        if self.teacher is not None and self.teacher.trainer.feature_lengths != self.trainer.feature_lengths:
+            raise ValueError(
+                f'Teacher.trainer.feature_lengths={self.teacher.trainer.feature_lengths} must be those of '
+                f'GenerativeSequential.trainer, {self.trainer.feature_lengths}'
+            )
         if self.network.heads.dim != self.network.item_encoder.dim:
             raise ValueError(
                 f'AutoregressiveHeads.dim={self.network.heads.dim} must be the width of the items, '
@@ -113,7 +118,7 @@ class GenerativeSequential(CatalogueSystem):
 
     def packed(self, trainer: Trainer) -> Trainer:
         """A trainer of rows that are packed."""
-        length = self.trainer.feature_lengths[ITEMS] - 1
+        length = trainer.feature_lengths[ITEMS] - 1
         return dataclasses.replace(trainer, feature_lengths={ITEMS: length, TARGETS: length})
 
     @property
