@@ -1,6 +1,7 @@
 """The programs that answer a batch of users: a search of a trie, a step of a text, scores of a catalogue."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -230,21 +231,36 @@ def catalogue_trie(layout: TokenLayout, items: int, seed: int = 0) -> Trie:
     Raises:
       ValueError: when the layout has not that many.
     """
-    tuples = int(np.prod(layout.codebook_sizes, dtype=np.int64))
+    codes = distinct_codes(layout.codebook_sizes, items, seed)
+    ranges = tuple(zip(layout.level_offsets, layout.codebook_sizes))
+    trie = build_trie(layout.item_tokens(codes), level_ranges=ranges)
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), trie)
+
+
+def distinct_codes(
+    codebook_sizes: Sequence[int], items: int, seed: int = 0
+) -> Int[np.ndarray, 'items levels']:
+    """Random codes that tell so many items apart.
+
+    Args:
+      codebook_sizes: of each level.
+      items: how many.
+      seed: of the draw.
+
+    Raises:
+      ValueError: when there are not that many.
+    """
+    tuples = int(np.prod(codebook_sizes, dtype=np.int64))
     if not 0 < items <= tuples:
         raise ValueError(
-            f'--items={items} does not fit codebooks of {layout.codebook_sizes}, '
-            f'which tell {tuples} items apart'
+            f'--items={items} does not fit codebooks of {codebook_sizes}, which tell {tuples} items apart'
         )
     generator = np.random.default_rng(seed)
     numbers = np.unique(generator.integers(0, tuples, 2 * items))
     if len(numbers) < items:
         numbers = np.arange(items)
     chosen = generator.permutation(numbers)[:items]
-    codes = np.stack(np.unravel_index(chosen, layout.codebook_sizes), axis=-1)
-    ranges = tuple(zip(layout.level_offsets, layout.codebook_sizes))
-    trie = build_trie(layout.item_tokens(codes), level_ranges=ranges)
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), trie)
+    return np.stack(np.unravel_index(chosen, codebook_sizes), axis=-1)
 
 
 def beams_at(decoding: CatalogueSearch, beam_size: int) -> list[int]:

@@ -33,10 +33,13 @@ class CatalogueNetwork:
 
     def model(self, run: Run) -> SequentialRecommenderModel:
         """See `networks.Network`."""
+        return self.recipe.for_catalogue(self.facts(run))
+
+    def facts(self, run: Run) -> CatalogueFacts:
+        """What is known of the run's catalogue."""
         n_items = len(run[CATALOGUE])
         vectors = None if self.vectors is None else run[self.vectors]
-        facts = CatalogueFacts(n_items, item_counts(run[SPLITS].train, n_items), vectors)
-        return self.recipe.for_catalogue(facts)
+        return CatalogueFacts(n_items, item_counts(run[SPLITS].train, n_items), vectors)
 
     def trained_part(self) -> Any:
         """See `networks.Network`; all of it is trained."""

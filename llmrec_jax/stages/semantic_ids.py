@@ -5,6 +5,9 @@ import logging
 import pathlib
 from typing import Any, ClassVar
 
+import numpy as np
+from jaxtyping import Float
+
 from llmrec_jax import files
 from llmrec_jax.evaluation.report.report_data import Picture
 from llmrec_jax.runs.artifact import Artifact, json_artifact, place
@@ -45,14 +48,15 @@ class LearnSemanticIds(Stage):
 
     Attributes:
       quantizer: from item vectors to the learned levels.
-      layout: whose codebooks the table must have, the collision level included.
+      layout: whose codebooks the table must have, the collision level included; None for a collision level
+        sized by need.
       seed: of the quantizer.
       encoder: name of what the vectors came from, for the table's provenance.
       example_seed: of the draw of example neighbours.
     """
 
     quantizer: Quantizer
-    layout: TokenLayout
+    layout: TokenLayout | None = None
     seed: int = 0
     encoder: str = ''
     example_seed: int = 0
@@ -67,11 +71,16 @@ class LearnSemanticIds(Stage):
         Raises:
           ValueError: when the codebooks are not the layout's.
         """
-        vectors, sizes = run[ITEM_VECTORS], self.layout.codebook_sizes
+        vectors = self.vectors(run)
+        sizes = None if self.layout is None else self.layout.codebook_sizes
         table, quantization = build_code_table(
-            vectors, self.quantizer, seed=self.seed, capacity=sizes[-1], provenance={'encoder': self.encoder}
+            vectors,
+            self.fitting_quantizer(len(vectors)),
+            seed=self.seed,
+            capacity=None if sizes is None else sizes[-1],
+            provenance={'encoder': self.encoder},
         )
-        if table.codebook_sizes != sizes:
+        if sizes is not None and table.codebook_sizes != sizes:
             raise ValueError(
                 f'the quantizer and the collision level make codebooks of {table.codebook_sizes}, but '
                 f'TokenLayout.codebook_sizes is {sizes}'
@@ -91,6 +100,15 @@ class LearnSemanticIds(Stage):
         run.put(NEIGHBOURS, _neighbours(quantization, run[CATALOGUE].title, self.example_seed))
         _draw(run.path(PICTURES), quantization, table, vectors)
         return facts
+
+    def vectors(self, run: Run) -> Float[np.ndarray, 'items dim']:
+        """What the items are quantized by."""
+        return run[ITEM_VECTORS]
+
+    def fitting_quantizer(self, n_items: int) -> Quantizer:
+        """The quantizer for a catalogue of so many items."""
+        del n_items
+        return self.quantizer
 
 
 def trie_of(table: CodeTable, layout: TokenLayout) -> Trie:

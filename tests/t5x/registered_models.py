@@ -11,6 +11,11 @@ import numpy as np
 
 from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.models.generative_sequential.coded_catalogue import CodedCatalogue, CodedCatalogueFacts
+from llmrec_jax.models.generative_sequential.coded_items import CodedItems
+from llmrec_jax.models.generative_sequential.heads import AutoregressiveHeads
+from llmrec_jax.models.generative_sequential.item_level import ItemLevelModel
+from llmrec_jax.models.generative_sequential.model import GenerativeSequentialModel
 from llmrec_jax.models.sequential.bert4rec import BERT4RecConfig, BERT4RecEncoder
 from llmrec_jax.models.sequential.caser import CaserConfig, CaserEncoder
 from llmrec_jax.models.sequential.gru import GRUConfig, GRUEncoder
@@ -31,6 +36,7 @@ from llmrec_jax.models.transfer.text_items import TextItemEncoder
 from llmrec_jax.models.two_tower.in_batch_softmax import InBatchSoftmax
 from llmrec_jax.models.two_tower.towers import HistoryTower, ItemTower
 from llmrec_jax.models.whole_words import WholeWords
+from llmrec_jax.semantic_ids.code_table import CodeTable
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
 from llmrec_jax.semantic_ids.trie import build_trie
 from tests.text.vocabularies import prompt_texts, sentencepiece_model
@@ -122,6 +128,23 @@ def _sasrec() -> SASRecEncoder:
     return SASRecEncoder(SASRecConfig(max_length=WIDTH - 1, num_layers=1, dropout_rate=0.0))
 
 
+def _generative(of: Callable[[Any], Any] = lambda model: model) -> RegisteredModel:
+    def make() -> GenerativeSequentialModel:
+        model = GenerativeSequentialModel(
+            item_encoder=CodedItems(8),
+            sequence_encoder=_sasrec(),
+            loss=FullSoftmax(),
+            heads=AutoregressiveHeads(8, hidden_dim=8),
+            item_loss_weight=0.5,
+            list_length=5,
+        )
+        codes = np.stack(np.unravel_index(np.arange(0, 4 * N_ITEMS, 4), (8, 8, 4)), axis=1)
+        coded = CodedCatalogue.of(CodeTable(codes.astype(np.int32), (8, 8, 4)))
+        return of(model).for_catalogue(CodedCatalogueFacts(N_ITEMS, coded=coded))
+
+    return RegisteredModel(make, items_batch, {'items': WIDTH})
+
+
 def _pretraining(items: Any, **contrasts: Any) -> RegisteredModel:
     def make() -> ContrastivePretraining:
         model = ContrastivePretraining(items, _sasrec(), Contrasts(item_drop_share=1.0, **contrasts))
@@ -169,6 +192,8 @@ REGISTERED = {
         HistoryTower(hidden=(8,)), ItemTower(8, id_dim=4, hidden=()), InBatchSoftmax(positions=None)
     ),
     'SequentialRecommenderModel, text': _sequential(_sasrec(), TextItemEncoder(UniversalEmbedding(8))),
+    'GenerativeSequentialModel': _generative(),
+    'ItemLevelModel': _generative(ItemLevelModel.of),
     'ContrastivePretraining, UniSRec': _pretraining(TextItemEncoder(MixtureAdaptor(8, experts=2))),
     'ContrastivePretraining, VQ-Rec': _pretraining(
         CodeItemEncoder(8, digits=4, codewords=8), sequence_weight=0.0, replaced_codes=0.5

@@ -11,6 +11,8 @@ import pytest
 from flax import linen as nn
 
 import llmrec_jax.models
+from llmrec_jax.models.generative_sequential.code_loss import code_losses
+from llmrec_jax.models.generative_sequential.model import GenerativeSequentialModel
 from llmrec_jax.training.mesh import MeshShape
 from llmrec_jax.training.optimizers import Adafactor, AdamW
 from llmrec_jax.training.schedules import Constant
@@ -143,8 +145,13 @@ def test_t5x_predicts_the_same(registered):
 
 
 def scores_by_hand(model, params, batch):
-    """Inner products of what the model makes of each question with all items' vectors."""
+    """Inner products of what the model makes of each question with all items' vectors.
+
+    Of a model that answers with codes, what its loss says of each item by itself.
+    """
     ranking = getattr(model, 'recommender', model)
+    if type(model) is GenerativeSequentialModel:
+        return code_scores_by_hand(model, params, batch)
 
     @jax.jit
     def scores(params, batch):
@@ -152,6 +159,16 @@ def scores_by_hand(model, params, batch):
         return ranking.states(params, asked) @ ranking.item_vectors(params).T
 
     return np.asarray(scores(params, batch))
+
+
+def code_scores_by_hand(model, params, batch):
+    params = jax.tree.map(jnp.asarray, params)
+    states = jax.jit(model.encoded)(params, batch['items'][:, :-1])
+    heads, vectors = model.network.apply({'params': params}, method='decoding_parts')
+    items = jnp.tile(jnp.arange(model.n_items), len(states))
+    repeated = jnp.repeat(states, model.n_items, axis=0)
+    losses = code_losses(heads, model.heads.catalogue, vectors, repeated, items, 0.0, None)
+    return -np.asarray(losses.sum(axis=0)).reshape(len(states), -1)
 
 
 def best_by_hand(model, params, batch):

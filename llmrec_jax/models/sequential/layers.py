@@ -5,13 +5,13 @@ them.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from flax.linen import partitioning
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from llmrec_jax.models.dropout import Dropout
 
@@ -79,6 +79,18 @@ class LayerNorm(nn.Module):
         return normalized * jnp.broadcast_to(scale, inputs.shape) + jnp.broadcast_to(bias, inputs.shape)
 
 
+class PackedRows(NamedTuple):
+    """Which sequence each position of a row is of, where a row holds several, one after the other.
+
+    Attributes:
+      segments: the same number at the positions of one sequence; another at its neighbours.
+      from_end: how many positions of its sequence come after each.
+    """
+
+    segments: Int[Array, 'batch length']
+    from_end: Int[Array, 'batch length']
+
+
 class Positions(nn.Module):
     """A learned vector for every position, counted from the right: the newest item has the last row.
 
@@ -91,8 +103,14 @@ class Positions(nn.Module):
     init_stddev: float = 0.02
 
     @nn.compact
-    def __call__(self, embedded: Float[Array, 'batch length dim']) -> Float[Array, 'batch length dim']:
+    def __call__(
+        self, embedded: Float[Array, 'batch length dim'], rows: PackedRows | None = None
+    ) -> Float[Array, 'batch length dim']:
         """The vectors, each with that of its position added.
+
+        Args:
+          embedded: the vectors.
+          rows: where rows hold several sequences; None where each is one, padded on the left.
 
         Raises:
           ValueError: when the sequences are longer than there are positions.
@@ -109,6 +127,8 @@ class Positions(nn.Module):
             jnp.float32,
             axes=('abspos_buckets', 'embed'),
         )
+        if rows is not None:
+            return embedded + positions[self.max_length - 1 - rows.from_end]
         return embedded + positions[None, self.max_length - length :]
 
 
@@ -189,7 +209,10 @@ class PointwiseFeedForward(nn.Module):
 ACTIVATIONS = {'relu': jax.nn.relu, 'gelu': jax.nn.gelu}
 
 
-def causal(mask: Bool[Array, 'batch length']) -> Bool[Array, 'batch length length']:
-    """Which position may read which: itself and those before it, where there are items."""
+def causal(
+    mask: Bool[Array, 'batch length'], rows: PackedRows | None = None
+) -> Bool[Array, 'batch length length']:
+    """Which position may read which: itself and those before it in its sequence, where there are items."""
     length = mask.shape[1]
-    return jnp.tril(jnp.ones((length, length), bool))[None] & mask[:, None, :]
+    allowed = jnp.tril(jnp.ones((length, length), bool))[None] & mask[:, None, :]
+    return allowed if rows is None else allowed & (rows.segments[:, :, None] == rows.segments[:, None, :])

@@ -111,11 +111,7 @@ class SequentialRecommenderModel(SummedLossModel):
           ValueError: when a token is of no item of the catalogue, which the network would not notice.
         """
         tokens = np.asarray(task_batch[ITEMS], np.int32)
-        if tokens.size and not 0 <= tokens.min() <= tokens.max() <= self.n_items:
-            raise ValueError(
-                f'{ITEMS!r} holds tokens from {tokens.min()} to {tokens.max()}, but the catalogue has '
-                f'{self.n_items} items: were the examples made of another corpus?'
-            )
+        check_tokens(ITEMS, tokens, self.n_items)
         seen = self.seen_items == REMOVED and SEEN in task_batch
         return {
             ITEMS: padded_left(tokens),
@@ -223,6 +219,19 @@ class SequentialRecommenderModel(SummedLossModel):
 
     def _table(self, params: Params) -> Float[Array, 'rows scored']:
         return self.network.apply({'params': params}, method='table')
+
+
+def check_tokens(feature: str, tokens: Int[np.ndarray, '*shape'], n_items: int) -> None:
+    """Checks that tokens are of a catalogue of so many items.
+
+    Raises:
+      ValueError: naming the feature, when one is not.
+    """
+    if tokens.size and not 0 <= tokens.min() <= tokens.max() <= n_items:
+        raise ValueError(
+            f'{feature!r} holds tokens from {tokens.min()} to {tokens.max()}, but the catalogue has '
+            f'{n_items} items: were the examples made of another corpus?'
+        )
 
 
 def padded_left(tokens: Int[np.ndarray, 'batch width']) -> Int[np.ndarray, 'batch width']:

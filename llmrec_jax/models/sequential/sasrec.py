@@ -10,6 +10,7 @@ from llmrec_jax.models.dropout import Dropout
 from llmrec_jax.models.sequential.layers import (
     ACTIVATIONS,
     LayerNorm,
+    PackedRows,
     PointwiseFeedForward,
     Positions,
     SelfAttention,
@@ -76,15 +77,22 @@ class SASRecEncoder(nn.Module):
         mask: Bool[Array, 'batch length'],
         *,
         enable_dropout: bool,
+        rows: PackedRows | None = None,
     ) -> Float[Array, 'batch length dim']:
         """See `SequenceEncoder`; states of padding are zero.
+
+        Args:
+          embedded: see there.
+          mask: see there.
+          enable_dropout: see there.
+          rows: where rows hold several sequences, each of which is read by itself.
 
         Raises:
           ValueError: when the sequences are longer than `max_length`, or the heads do not divide the width.
         """
         config, dim = self.config, embedded.shape[-1]
-        real, allowed = mask[..., None], causal(mask)
-        states = Positions(config.max_length, name='positions')(embedded * jnp.sqrt(dim))
+        real, allowed = mask[..., None], causal(mask, rows)
+        states = Positions(config.max_length, name='positions')(embedded * jnp.sqrt(dim), rows)
         states = Dropout(config.dropout_rate)(states, deterministic=not enable_dropout)
         states = jnp.where(real, states, 0.0)
         for layer in range(config.num_layers):
