@@ -34,7 +34,6 @@ from llmrec_jax.semantic_ids.residual_kmeans import ResidualKMeans
 from llmrec_jax.stages.baselines import MeasureContent, against
 from llmrec_jax.stages.catalogue_ranking import CatalogueRetrieval
 from llmrec_jax.stages.catalogue_system import CatalogueSystem, WriteHistories
-from llmrec_jax.stages.corpus import PrepareCorpus
 from llmrec_jax.stages.hybrid import MeasureHybrid
 from llmrec_jax.stages.item_vectors import EmbedItems
 from llmrec_jax.stages.learning_curves import learning_curves
@@ -148,8 +147,8 @@ class GenerativeSequential(CatalogueSystem):
         """See `System.stages`."""
         ranking = self.ranking
         return [
-            PrepareCorpus(corpus=self.corpus, data_dir=self.data_dir),
-            *against(self.corpus, ranking.draw, ranking.list_length, ranking.ks),
+            self.prepare_corpus,
+            *against(self.corpus, ranking.draw, ranking.list_length, ranking.ks, self.task.split),
             *self.sampled_baselines(),
             EmbedItems(
                 corpus=self.corpus,
@@ -260,6 +259,7 @@ class GenerativeSequential(CatalogueSystem):
             system=self.name,
             corpus=self.corpus.name,
             ranking=self.ranking,
+            split=self.task.split,
             stages=self.stages(),
             published=self.published,
             curves=learning_curves(run.root, self.trainer.best_metric),
