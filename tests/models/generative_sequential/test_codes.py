@@ -71,10 +71,10 @@ def test_histories_of_one_row_do_not_see_one_another():
 
 
 def test_an_item_loss_is_added_by_its_weight():
-    items = {'items': np.array([[4, 9, 2, 7, 0]])}
     params = drawn_params(small_model())
+    batch = small_model().convert_features({'items': np.array([[4, 9, 2, 7, 0]])})
     sums = {
-        weight: small_model(item_loss_weight=weight).loss_sums(params, small_model().convert_features(items))
+        weight: jax.jit(small_model(item_loss_weight=weight).loss_sums)(params, batch)
         for weight in (0.0, 0.5)
     }
     np.testing.assert_allclose(sums[0.5][0] - sums[0.0][0], 0.5 * sums[0.5][2]['items'], rtol=1e-5)
