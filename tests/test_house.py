@@ -39,3 +39,13 @@ def test_nothing_asks_which_system_it_is():
 def test_recipes_are_packages_that_gin_finds():
     folders = {path.parent for path in (ROOT / 'gin_configs').rglob('*.gin')}
     assert not [str(folder) for folder in folders if not (folder / '__init__.py').is_file()]
+
+
+def test_t5x_run_files_set_no_macro_of_a_recipe():
+    # They are read after the recipe, so that theirs would be what it means too; that is asked for of WORKDIR alone.
+    macro = re.compile(r'^([A-Z][A-Z_]*) *=', re.MULTILINE)
+    run_files, recipes = set(), set()
+    for path in (ROOT / 'gin_configs').rglob('*.gin'):
+        (run_files if path.parent.name == 'runs' else recipes).update(macro.findall(path.read_text()))
+    assert run_files & recipes == {'WORKDIR'}
+    assert 'SPLIT' in recipes and 'EVALUATED_SPLIT' in run_files

@@ -35,7 +35,7 @@ class Part(Protocol):
         """Some columns."""
 
     def line_of(self, record: int) -> int:
-        """Where a record of `read` stands, in `unit`s of the file."""
+        """Where a record of `read` stands, counted in `unit`."""
 
 
 def part_paths(path: Path, field: str) -> list[Path]:

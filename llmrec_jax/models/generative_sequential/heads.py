@@ -116,8 +116,8 @@ class Masks(NamedTuple):
       inner: between the MLPs' two maps.
     """
 
-    read: Float[Array, '*batch dim']
-    inner: Float[Array, '*batch hidden']
+    read: Float[Array, 'levels positions dim']
+    inner: Float[Array, 'levels positions hidden']
 
 
 def drawn_masks(heads: Heads, positions: int, rate: float, key: Key[Array, ''] | None) -> Masks | None:
