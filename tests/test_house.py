@@ -42,7 +42,7 @@ def test_recipes_are_packages_that_gin_finds():
 
 
 def test_t5x_run_files_set_no_macro_of_a_recipe():
-    # They are read after the recipe, so that theirs would be what it means too; that is asked for of WORKDIR alone.
+    # They are read after the recipe, so that their macros replace its own: wanted of WORKDIR alone.
     macro = re.compile(r'^([A-Z][A-Z_]*) *=', re.MULTILINE)
     run_files, recipes = set(), set()
     for path in (ROOT / 'gin_configs').rglob('*.gin'):

@@ -4,7 +4,7 @@
 |---|---|
 | `language_model` | the interface: what is asked and what comes back |
 | `stored_responses` | responses that are kept, and what answers from them alone |
-| `asking` | many requests with a progress bar |
+| `batch_requests` | many requests with a progress bar |
 | `usage` | tokens and cost |
 | `chat_server` | a server that speaks OpenAI's chat protocol |
 | `chat_completions`, `exchange`, `workers` | its protocol, HTTP, rate limit and threads |

@@ -4,7 +4,7 @@ import collections
 import dataclasses
 from typing import Any, Protocol, runtime_checkable
 
-from llmrec_jax.language_models.asking import ask_all
+from llmrec_jax.language_models.batch_requests import ask_all
 from llmrec_jax.language_models.language_model import (
     LanguageModel,
     SamplingSettings,

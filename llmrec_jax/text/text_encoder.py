@@ -10,7 +10,7 @@ import os
 import pathlib
 import zipfile
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -40,7 +40,7 @@ LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class KeptVectors:
+class EmbeddingCache:
     """An encoder that keeps what another one answers, in a file for each encoder, under hashes of the texts.
 
     Of two runs that write at once the later one's answers are kept; what is lost is asked for again.
@@ -58,10 +58,12 @@ class KeptVectors:
     encoder: TextEncoder
     folder: str | os.PathLike
     texts_at_once: int = 4096
+    # Its name when workdirs were first made with it.
+    FINGERPRINT_TAG: ClassVar[str] = 'KeptVectors'
 
     def __post_init__(self):
         if self.texts_at_once < 1:
-            raise ValueError(f'KeptVectors.texts_at_once={self.texts_at_once} must be at least 1')
+            raise ValueError(f'EmbeddingCache.texts_at_once={self.texts_at_once} must be at least 1')
 
     @property
     def name(self) -> str:

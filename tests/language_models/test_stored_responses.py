@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmrec_jax.language_models.asking import ask_all
+from llmrec_jax.language_models.batch_requests import ask_all
 from llmrec_jax.language_models.language_model import (
     Answer,
     LanguageModel,

@@ -63,7 +63,7 @@ def test_the_arms_are_one_binding_away():
 def test_another_file_has_texts_compared_by_meaning():
     # Only parsed: the encoder is there where its weights are.
     parsed('vq_rec/games_to_beauty.gin', more=('gin_configs/overlays/minilm.gin',))
-    assert 'TEXT_ENCODER = @text_encoder.KeptVectors()' in gin.config_str()
+    assert 'TEXT_ENCODER = @text_encoder.EmbeddingCache()' in gin.config_str()
 
 
 @pytest.mark.parametrize(('system', 'dim'), [('unisrec', 128), ('vq_rec', 64), ('zesrec', 64)])
