@@ -1,7 +1,8 @@
 """What a recommender answers: the best items of each case, and where the true next item stands among them."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -82,6 +83,25 @@ def from_ranked_lists(
     at_least = (scores >= of_target) & (items != ABSENT)
     ranks = np.where(hits.any(axis=1), at_least.sum(axis=1), 0)
     return Recommendations(items, scores, ranks)
+
+
+def from_beams(
+    beams: Iterable[tuple[Int[np.ndarray, 'rows'], Any]], targets: Int[np.ndarray, 'cases'], k: int
+) -> Recommendations:
+    """Puts the beams of batches of cases together; see `from_ranked_lists`.
+
+    Args:
+      beams: case rows, and the `items` and `scores` [batch, beam] found for them; a batch may have more rows
+        at its end, which repeat others.
+      targets: the true next items.
+      k: how many items are kept of each beam.
+    """
+    items = np.full((len(targets), k), ABSENT, np.int64)
+    scores = np.full((len(targets), k), -np.inf, np.float64)
+    for rows, found in beams:
+        items[rows] = np.asarray(found.items)[: len(rows), :k]
+        scores[rows] = np.asarray(found.scores)[: len(rows), :k]
+    return from_ranked_lists(items, scores, targets)
 
 
 def concatenate(parts: Sequence[Recommendations]) -> Recommendations:

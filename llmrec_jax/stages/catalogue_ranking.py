@@ -176,13 +176,13 @@ class TowerScores(DenseRecommender):
 
 
 @dataclasses.dataclass(frozen=True)
-class CatalogueRetrieval:
-    """How a run ranks a catalogue after histories; see `rank.Retrieval`.
+class NetworkRetrieval:
+    """How a run answers histories with a network that reads them as items.
 
     Attributes:
       parameters: what it answers with, of a `SequentialRecommenderModel`.
       max_items: the newest items of a history that are read.
-      batch_size: users whose scores of the whole catalogue are held at once.
+      batch_size: users at once.
       length_buckets: shorter lengths that a batch of short histories may be padded to; each costs a
         compilation.
     """
@@ -197,24 +197,32 @@ class CatalogueRetrieval:
         """See `rank.Retrieval`."""
         return self.parameters.network.reads
 
-    def blank(self, run: Run) -> CatalogueRecommender:
-        """See `rank.Retrieval`."""
-        trainer = self.parameters.trainer
-        return CatalogueRecommender(
-            model=self.parameters.network.model(run),
-            params=None,
-            mesh=trainer.mesh.build(),
-            rules=trainer.logical_axis_rules,
-            max_items=self.max_items,
-            batch_size=self.batch_size,
-            length_buckets=tuple(self.length_buckets),
-        )
-
     def check(self, run: Run) -> None:
         """See `rank.Retrieval`."""
         del run
         trainer = self.parameters.trainer
         check_batch(trainer.mesh.build(), trainer.logical_axis_rules, self.batch_size)
+
+    def without_params(self, run: Run) -> dict[str, Any]:
+        """What a recommender over such a network is built with, parameters still to come."""
+        trainer = self.parameters.trainer
+        return {
+            'model': self.parameters.network.model(run),
+            'params': None,
+            'mesh': trainer.mesh.build(),
+            'rules': trainer.logical_axis_rules,
+            'max_items': self.max_items,
+            'batch_size': self.batch_size,
+            'length_buckets': tuple(self.length_buckets),
+        }
+
+
+class CatalogueRetrieval(NetworkRetrieval):
+    """How a run ranks a whole catalogue; attributes as in `NetworkRetrieval`; see `rank.Retrieval`."""
+
+    def blank(self, run: Run) -> CatalogueRecommender:
+        """See `rank.Retrieval`."""
+        return CatalogueRecommender(**self.without_params(run))
 
 
 # Mesh and rules are arguments of the programs, because what a trace reads of them is no part of its key.

@@ -14,7 +14,7 @@ from jaxtyping import Array, Int, PyTree
 from llmrec_jax import marks
 from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.decoding.beam_search import Beams, invalid_rate
-from llmrec_jax.evaluation.recommendations import Recommendations, from_ranked_lists
+from llmrec_jax.evaluation.recommendations import Recommendations, from_beams
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run
@@ -78,12 +78,7 @@ class GenerativeRecommender:
             raise ValueError(
                 f'a beam of {search.beam_size} cannot rank {k} items: raise SemanticIdSearch.beam_size'
             )
-        items = np.full((len(cases), k), -1, np.int64)
-        scores = np.full((len(cases), k), -np.inf, np.float64)
-        for rows, beams in self.beams(cases, seen_items=seen_items):
-            items[rows] = np.asarray(beams.items)[: len(rows), :k]
-            scores[rows] = np.asarray(beams.scores)[: len(rows), :k]
-        return from_ranked_lists(items, scores, cases.target)
+        return from_beams(self.beams(cases, seen_items=seen_items), cases.target, k)
 
     def target_ranks(self, cases: RankingCases, k: int, *, seen_items: SeenItems) -> Int[np.ndarray, 'cases']:
         """See `rank.TrainedRecommender`."""

@@ -13,26 +13,24 @@ from flax.linen import partitioning
 from jax.sharding import Mesh
 from jaxtyping import Array, Int, PyTree
 
-from llmrec_jax import marks
 from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.decoding.beam_search import Beams, beam_search
 from llmrec_jax.decoding.continuations import TrieContinuations, items_left, seen_nodes
 from llmrec_jax.decoding.semantic_id_search import named_items
 from llmrec_jax.evaluation.protocol import SEEN_ITEMS, one_position
-from llmrec_jax.evaluation.recommendations import Recommendations, from_ranked_lists
+from llmrec_jax.evaluation.recommendations import Recommendations, from_beams
 from llmrec_jax.evaluation.recommender import DenseRecommender
 from llmrec_jax.models.generative_sequential.coded_catalogue import children_of
 from llmrec_jax.models.generative_sequential.heads import level_of, moved_states, queries
 from llmrec_jax.models.generative_sequential.model import GenerativeSequentialModel
 from llmrec_jax.models.sequential.recommender_model import padded_left
 from llmrec_jax.planning.shapes import placed, sharded_params
-from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run
 from llmrec_jax.semantic_ids.trie import Trie, find_child
 from llmrec_jax.stages import rank
+from llmrec_jax.stages.catalogue_ranking import NetworkRetrieval
 from llmrec_jax.stages.hybrid import ModelScores
 from llmrec_jax.stages.length_batches import length_batches
-from llmrec_jax.stages.networks import Parameters
 from llmrec_jax.stages.sampled import MeasureSampled
 from llmrec_jax.training.mesh import LogicalRules, batch_sharding, check_batch, place, replicated
 from llmrec_jax.training.trainer import Trainer
@@ -90,12 +88,7 @@ class CodeBeamRecommender:
         """
         if self.beam_size < k:
             raise ValueError(f'a beam of {self.beam_size} cannot rank {k} items: raise BEAM_SIZE')
-        items = np.full((len(cases), k), -1, np.int64)
-        scores = np.full((len(cases), k), -np.inf, np.float64)
-        for rows, beams in self.beams(cases, seen_items=seen_items):
-            items[rows] = np.asarray(beams.items)[: len(rows), :k]
-            scores[rows] = np.asarray(beams.scores)[: len(rows), :k]
-        return from_ranked_lists(items, scores, cases.target)
+        return from_beams(self.beams(cases, seen_items=seen_items), cases.target, k)
 
     def target_ranks(self, cases: RankingCases, k: int, *, seen_items: str) -> Int[np.ndarray, 'cases']:
         """See `rank.TrainedRecommender`."""
@@ -129,48 +122,20 @@ class CodeBeamRecommender:
 
 
 @dataclasses.dataclass(frozen=True)
-class CodeBeamRetrieval:
+class CodeBeamRetrieval(NetworkRetrieval):
     """How a run answers histories by codes; see `rank.Retrieval`.
 
+    Attributes as in `NetworkRetrieval`, and
+
     Attributes:
-      parameters: what it answers with, of a `GenerativeSequentialModel`.
-      max_items: the newest items of a history that are read.
       beam_size: prefixes kept at each level.
-      batch_size: users decoded at once.
-      length_buckets: shorter lengths that a batch of short histories may be padded to; each costs a
-        compilation.
     """
 
-    parameters: Parameters
-    max_items: int
-    beam_size: int
-    batch_size: int = marks.without_effect(256)
-    length_buckets: tuple[int, ...] = marks.without_effect(())
-
-    @property
-    def reads(self) -> Sequence[Artifact[Any]]:
-        """See `rank.Retrieval`."""
-        return self.parameters.network.reads
+    beam_size: int = dataclasses.field(kw_only=True)
 
     def blank(self, run: Run) -> CodeBeamRecommender:
         """See `rank.Retrieval`."""
-        trainer = self.parameters.trainer
-        return CodeBeamRecommender(
-            model=self.parameters.network.model(run),
-            params=None,
-            mesh=trainer.mesh.build(),
-            rules=trainer.logical_axis_rules,
-            max_items=self.max_items,
-            beam_size=self.beam_size,
-            batch_size=self.batch_size,
-            length_buckets=tuple(self.length_buckets),
-        )
-
-    def check(self, run: Run) -> None:
-        """See `rank.Retrieval`."""
-        del run
-        trainer = self.parameters.trainer
-        check_batch(trainer.mesh.build(), trainer.logical_axis_rules, self.batch_size)
+        return CodeBeamRecommender(**self.without_params(run), beam_size=self.beam_size)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -138,9 +138,9 @@ class GenerativeSequential(CatalogueSystem):
         return CodeBeamRetrieval(
             self.parameters,
             self.task.max_items,
-            self.beam_size,
             self.ranking_batch_size,
             self.ranking_length_buckets,
+            beam_size=self.beam_size,
         )
 
     def stages(self) -> Sequence[Stage]:
