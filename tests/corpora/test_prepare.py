@@ -91,6 +91,7 @@ def test_prepared_data_are_reused_and_never_shared_between_sources(tmp_path, mon
     assert len(load_corpus(first).users) == len(SEQUENCES)
 
 
+@pytest.mark.smoke
 def test_seqio_reads_the_tables_in_another_process_without_the_source(tmp_path):
     directory = write_directory(tmp_path / 'shop', [f'{user} 1 2 3' for user in range(40)])
     prepared = prepare(SequenceFiles(str(directory), relabel_seed=None), tmp_path / 'data')

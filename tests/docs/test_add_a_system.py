@@ -46,6 +46,7 @@ def finished(folder):
     return folder / 'runs' / 'decayed_mean'
 
 
+@pytest.mark.smoke
 def test_it_runs_and_learns(finished):
     found = json.loads((finished / 'results.json').read_text())
     assert found['test'].keys() >= {'decayed_mean', 'markov', 'ceiling'}
@@ -56,6 +57,7 @@ def test_it_runs_and_learns(finished):
     assert 'decayed_mean' in (finished / 'report.html').read_text().lower()
 
 
+@pytest.mark.smoke
 def test_it_is_evaluated_and_asked(folder, finished):
     before = json.loads((finished / 'results.json').read_text())
     evaluated = launch(folder, 'llmrec_jax.evaluate', *RECIPE)
@@ -72,12 +74,14 @@ def test_it_is_evaluated_and_asked(folder, finished):
     assert answer['user_id'] == 'me' and len(answer['items']) == 5
 
 
+@pytest.mark.smoke
 def test_it_is_planned(folder):
     planned = launch(folder, 'llmrec_jax.plan', '--gin_file=decayed_mean.gin', '--topology=here')
     assert planned.returncode == 0, planned.stderr
     assert 'Decoding' in planned.stdout
 
 
+@pytest.mark.smoke
 def test_it_conforms(folder):
     test = str(ROOT / 'tests' / 'systems' / 'test_conformance.py')
     conforming = launch(folder, 'pytest', '-q', '-p', 'no:cacheprovider', f'--rootdir={ROOT}',

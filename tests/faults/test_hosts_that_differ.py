@@ -4,6 +4,8 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 ROOT = pathlib.Path(__file__).parents[2]
 OTHER_SEED = """
 case "$*" in *--process_index=1*) set -- "$@" --gin.trainer.Trainer.seed=7 ;; esac
@@ -11,6 +13,7 @@ exec "$@"
 """
 
 
+@pytest.mark.smoke
 def test_hosts_with_other_gin_bindings_are_named_with_the_first_difference(tmp_path):
     workdir = tmp_path / 'run'
     launcher = ['tpu_scripts/launch_local.sh', '2', '--', 'bash', '-c', OTHER_SEED, 'bash']

@@ -61,6 +61,7 @@ def checkpoint_steps(workdir):
     return sorted(int(path.name.split('_')[1]) for path in (workdir / 'checkpoints').iterdir())
 
 
+@pytest.mark.smoke
 def test_a_run_killed_twice_equals_one_that_was_not(columns, unbroken, tmp_path):
     seed = random.randrange(10**6)
     first, second = sorted(random.Random(seed).sample(range(1, TRAINER.steps - 10), 2))

@@ -22,7 +22,7 @@ RULES = (
 )
 
 
-@pytest.mark.parametrize('scan_layers', [False, True])
+@pytest.mark.parametrize('scan_layers', [False, pytest.param(True, marks=pytest.mark.smoke)])
 def test_sharded_loss_and_gradients_equal_the_unsharded(make_model, task_batch, scan_layers):
     model = make_model(scan_layers=scan_layers)
     batch = model.convert_features({name: np.tile(tokens[:4], (2, 1)) for name, tokens in task_batch.items()})

@@ -59,6 +59,7 @@ def test_without_libtpu_the_message_says_how_to_install_it(capsys, monkeypatch):
     assert "pip install 'libtpu==0.0.42.*'" in message
 
 
+@pytest.mark.smoke
 def test_planning_imports_no_tensorflow():
     check = (
         'import sys\n'

@@ -54,6 +54,7 @@ def test_a_named_checkpoint_is_asked_without_any_training(system):
     assert all(before[name] == after[name] for name in before if name not in measuring)
 
 
+@pytest.mark.smoke
 def test_each_setting_decides_a_result_or_is_marked(recipe, system, request):
     if not recipe.endswith('smoke.gin') and request.config.getoption('--recipes') is None:
         pytest.skip('a smoke recipe has the settings of its system')

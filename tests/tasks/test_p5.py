@@ -145,6 +145,7 @@ def test_the_shop_has_one_name_in_all_sizes():
     assert tasks_of(corpus=SimulatedShop('tiny')).name == 'p5_simulated_shop'
 
 
+@pytest.mark.smoke
 def test_seqio_and_plain_python_give_the_same_examples_epoch_by_epoch(registered, training, vocabulary):
     for task in registered.training:
         plain = [example for epoch in range(task.epochs) for example in task.examples('train', epoch)]
@@ -198,6 +199,7 @@ def test_no_training_task_shows_a_held_out_template_or_a_held_out_pair(corpus, r
     assert everything - tested <= shown
 
 
+@pytest.mark.smoke
 def test_the_mixture_draws_each_group_at_its_rate(registered):
     provider = seqio.get_mixture_or_task('p5_test_corpus_train')
     drawn = provider.get_dataset(

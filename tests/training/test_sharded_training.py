@@ -48,6 +48,7 @@ def t5(scan_layers=True, depth=2, **changes):
         pytest.param(False, ADAMW, 1, 0.1, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.smoke
 def test_shared_parameters_and_shared_moments_train_as_one_device(
     tmp_path, scan_layers, optimizer, microbatches, dropout_rate
 ):
@@ -110,6 +111,7 @@ def test_the_lowered_step_shares_parameters_over_data_and_model():
     assert bytes_of_a_device(state) < whole / 7
 
 
+@pytest.mark.smoke
 def test_shared_moments_take_a_quarter_of_the_memory_and_so_do_summed_gradients():
     plain, zero = made(), made(optimizer_sharding='data', microbatches=2)
     assert bytes_of_a_device(zero[1].params) == bytes_of_a_device(plain[1].params)

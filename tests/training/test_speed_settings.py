@@ -117,6 +117,7 @@ def test_programs_are_kept_where_they_belong(tmp_path, monkeypatch):
         jax.config.update('jax_compilation_cache_dir', None)
 
 
+@pytest.mark.smoke
 def test_a_run_logs_its_flops_and_profiles_the_chosen_steps(tmp_path):
     columns = write_columns(tmp_path / 'store', examples(), {})
     model = EncoderDecoderModel(Transformer(T5Config(VOCABULARY, 8, 2, 4, 16, 1, 1)))

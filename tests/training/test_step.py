@@ -72,7 +72,7 @@ def test_buckets_and_microbatches_make_the_update_of_the_padded_batch(train, mod
     ('model', 'optimizer'),
     [
         (SmallModel(), Adafactor(Constant(0.01), min_dim_size_to_factor=8)),
-        (t5(dropout_rate=0.3), AdamW(Constant(0.01))),
+        pytest.param(t5(dropout_rate=0.3), AdamW(Constant(0.01)), marks=pytest.mark.smoke),
     ],
     ids=['small', 't5'],
 )

@@ -214,6 +214,7 @@ def test_steps_below_one_are_errors():
         dataclasses.replace(TRAINER, log_every=0)
 
 
+@pytest.mark.smoke
 def test_training_imports_no_tensorflow(columns, tmp_path):
     program = f"""
 import sys

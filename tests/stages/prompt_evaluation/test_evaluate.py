@@ -62,6 +62,7 @@ def without_times(results):
     return [{**task.as_dict(), 'seconds': None} for task in results.tasks]
 
 
+@pytest.mark.smoke
 def test_every_kind_of_answer_is_asked_and_judged(evaluated):
     workdir, results = evaluated
     assert [task.task for task in results.tasks] == list(small_shop.TASKS)
@@ -81,6 +82,7 @@ def test_every_kind_of_answer_is_asked_and_judged(evaluated):
         assert rows == list(range(len(rows))) and len(rows) >= small_shop.QUESTIONS
 
 
+@pytest.mark.smoke
 def test_with_the_trie_every_answer_is_an_item_and_all_differ(evaluated):
     for task in evaluated[1].tasks:
         if task.answer == 'item':
@@ -89,12 +91,14 @@ def test_with_the_trie_every_answer_is_an_item_and_all_differ(evaluated):
             assert task.measured.metrics['unconstrained_valid_id_rate'] < 0.5
 
 
+@pytest.mark.smoke
 def test_out_of_all_its_candidates_a_case_always_finds_the_right_one(evaluated):
     found = [task for task in evaluated[1].tasks if task.family == 'direct']
     assert len(found) == 2
     assert all(task.measured.metrics['hit_rate@4_of_4'] == 1.0 for task in found)
 
 
+@pytest.mark.smoke
 def test_predictions_say_what_was_asked_of_whom_what_was_right_and_what_was_answered(evaluated):
     folder = evaluated[0] / 'evaluation' / 'tasks'
     for name, (_, _, _, answer) in small_shop.TASKS.items():
@@ -107,12 +111,14 @@ def test_predictions_say_what_was_asked_of_whom_what_was_right_and_what_was_answ
                 assert isinstance(line['answer'], str)
 
 
+@pytest.mark.smoke
 def test_ranking_baselines_are_asked_under_both_positions_of_seen_items(evaluated):
     (floors,) = (task.floors for task in evaluated[1].tasks if task.task == 'small_sequential_2_3')
     names = {'popularity', 'item_knn', 'markov', 'decayed_markov', 'category_markov'}
     assert floors.keys() == {*names, *(f'{name}_seen_removed' for name in names), 'chance'}
 
 
+@pytest.mark.smoke
 def test_finished_tasks_are_left_as_they_are(again):
     before = files(again)
     results = run(again)
@@ -125,6 +131,7 @@ def test_finished_tasks_are_left_as_they_are(again):
     assert files(again) == before
 
 
+@pytest.mark.smoke
 def test_other_cutoffs_judge_anew_and_ask_nothing(again):
     before = files(again)
     results = run(again, ks=(2,))
@@ -134,6 +141,7 @@ def test_other_cutoffs_judge_anew_and_ask_nothing(again):
     assert all('hit_rate@2' in task.measured.metrics for task in results.tasks if task.answer == 'item')
 
 
+@pytest.mark.smoke
 def test_another_checkpoint_is_evaluated_anew(again, evaluated):
     results = run(again, step=2)
     assert results.parameters != evaluated[1].parameters
@@ -141,6 +149,7 @@ def test_another_checkpoint_is_evaluated_anew(again, evaluated):
     assert all(before[name][1] != after[name][1] for name in before)
 
 
+@pytest.mark.smoke
 def test_the_same_parameters_from_elsewhere_are_not(again):
     before = files(again)
     (again / 'checkpoints' / 'checkpoint_1').rename(again / 'checkpoints' / 'checkpoint_3')
@@ -148,6 +157,7 @@ def test_the_same_parameters_from_elsewhere_are_not(again):
     assert files(again) == before
 
 
+@pytest.mark.smoke
 def test_a_task_whose_examples_changed_is_asked_again(again):
     references = again / 'tasks' / CHANGED / 'test' / 'references.jsonl'
     references.write_text(references.read_text().replace('item_7"', 'item_31"', 1))
@@ -158,6 +168,7 @@ def test_a_task_whose_examples_changed_is_asked_again(again):
 
 
 @pytest.mark.parametrize('batches', [1, 11])
+@pytest.mark.smoke
 def test_a_killed_run_goes_on_where_it_was(prepared, evaluated, tmp_path, monkeypatch, batches):
     workdir = tmp_path / 'run'
     shutil.copytree(prepared, workdir)
@@ -190,6 +201,7 @@ def test_a_killed_run_goes_on_where_it_was(prepared, evaluated, tmp_path, monkey
     assert all(files(evaluated[0])[name][1] == content for name, content in predictions.items())
 
 
+@pytest.mark.smoke
 def test_a_limit_draws_the_same_questions_for_every_checkpoint(prepared, tmp_path):
     workdir = tmp_path / 'run'
     shutil.copytree(prepared, workdir)
@@ -209,29 +221,34 @@ def _rows(content):
     return [json.loads(line)['id'] for line in content.decode().splitlines()]
 
 
+@pytest.mark.smoke
 def test_an_unknown_mixture_is_told_before_a_checkpoint_is_read(prepared):
     system = small_shop.recipe(prepared, mixture='small_evil', step=77)
     with pytest.raises(ValueError, match="did you mean 'small_eval'.*small_rating_1_10"):
         system.evaluate().run(system.run)
 
 
+@pytest.mark.smoke
 def test_a_checkpoint_of_other_shapes_is_told_once(prepared):
     system = small_shop.recipe(prepared, emb_dim=24)
     with pytest.raises(CheckpointError, match=r'has shape .*16.* there and .*24.* here'):
         system.evaluate().check(system.run)
 
 
+@pytest.mark.smoke
 def test_names_that_free_beams_have_no_room_for_are_told_before_a_checkpoint_is_read(prepared):
     system = small_shop.recipe(prepared, unconstrained=Beam(max_length=3, beam_size=4), step=77)
     with pytest.raises(ValueError, match='the longest name of an item has 4 tokens, .* writes 3 at most'):
         system.evaluate().run(system.run)
 
 
+@pytest.mark.smoke
 def test_a_batch_that_the_devices_cannot_share_is_told(prepared):
     with pytest.raises(ValueError, match='7 questions'):
         small_shop.recipe(prepared, batch_size=7).decoding.check_devices()
 
 
+@pytest.mark.smoke
 def test_diverged_parameters_are_no_ranking(prepared, tmp_path):
     workdir = tmp_path / 'run'
     shutil.copytree(prepared, workdir)
@@ -242,6 +259,7 @@ def test_diverged_parameters_are_no_ranking(prepared, tmp_path):
         run(workdir, step=3)
 
 
+@pytest.mark.smoke
 def test_floors_are_measured_on_the_examples_that_the_model_is_asked(prepared, evaluated, tmp_path):
     workdir = tmp_path / 'run'
     shutil.copytree(prepared, workdir)

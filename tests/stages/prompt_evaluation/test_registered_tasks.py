@@ -41,6 +41,7 @@ def evaluated(network, folder, name='judged_things', split='validation'):
     )
 
 
+@pytest.mark.smoke
 def test_a_registered_mixture_is_judged_by_its_tasks_own_metrics(network, tmp_path):
     found = evaluated(network, tmp_path)
     assert found.keys() == {'judged_thing'}

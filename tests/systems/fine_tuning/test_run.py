@@ -48,6 +48,7 @@ def flags(examples, workdir, **changes):
     return [*files, *(f'--gin.{name}={value}' for name, value in settings.items())]
 
 
+@pytest.mark.smoke
 def test_flan_t5_learns_a_materialised_task_without_tensorflow(examples, tmp_path):
     code = 'import sys\n{}\nassert "tensorflow" not in sys.modules\n'
     program = code.format(f'from llmrec_jax import train\ntrain.main({flags(examples, tmp_path)!r})')

@@ -93,6 +93,7 @@ def finished(prepared, flags, tmp_path_factory) -> tuple[P5System, Run]:
     return run_phases([*flags, f'--gin.WORKDIR={workdir}'], ('train', 'evaluate'))
 
 
+@pytest.mark.smoke
 def test_the_mixture_is_materialised_with_every_epoch_s_draws(made):
     summary = made[facts_of('tasks')]
     # Of six events four are trained on; the families of reviews ask each event once, the others each user.
@@ -105,6 +106,7 @@ def test_the_mixture_is_materialised_with_every_epoch_s_draws(made):
     }
 
 
+@pytest.mark.smoke
 def test_what_an_evaluation_reads_is_there_and_says_the_same(prepared):
     system, made = prepared
     tasks = made[TASKS]
@@ -125,6 +127,7 @@ def test_what_an_evaluation_reads_is_there_and_says_the_same(prepared):
                 assert target in examples[row]['candidates'] and len(examples[row]['candidates']) == 10
 
 
+@pytest.mark.smoke
 def test_a_ranking_asks_about_every_candidate_of_a_case_in_turn(made):
     examples = made[TASKS].examples(RANKING, 'test')
     rows = [examples[row] for row in range(len(examples))]
@@ -151,6 +154,7 @@ def test_training_and_evaluating_read_no_tensorflow_where_the_examples_are_made(
     assert (workdir / 'report.html').is_file()
 
 
+@pytest.mark.smoke
 def test_a_single_task_keeps_the_report_of_the_whole_mixture(finished, flags):
     system, run = finished
     page = (run.root / 'report.html').read_text()
@@ -161,6 +165,7 @@ def test_a_single_task_keeps_the_report_of_the_whole_mixture(finished, flags):
     assert 'RMSE' in (run.root / 'evaluation' / f'{PREFIX}_rating_1_6' / 'report.html').read_text()
 
 
+@pytest.mark.smoke
 def test_histories_are_answered_by_the_next_item_prompt(finished):
     system, run = finished
     recommender, cases = system.recommender(run), run[SPLITS].test
@@ -174,6 +179,7 @@ def test_histories_are_answered_by_the_next_item_prompt(finished):
     assert prompt in {f'History of {user} : {sign.join(history)} . Next item:' for sign in (' , ', ' -> ')}
 
 
+@pytest.mark.smoke
 def test_histories_from_outside_are_answered_as_those_of_the_corpus(finished):
     system, run = finished
     recommender, test = system.recommender(run), run[SPLITS].test
@@ -190,6 +196,7 @@ def test_histories_from_outside_are_answered_as_those_of_the_corpus(finished):
         asked.recommend(outside, 21, seen_items='kept')
 
 
+@pytest.mark.smoke
 def test_materialising_goes_on_after_a_kill_with_what_is_not_complete(made, flags, tmp_path, monkeypatch):
     from llmrec_jax.stages import materialise
 
@@ -223,6 +230,7 @@ def test_a_vocabulary_larger_than_the_network_is_found_out_before_any_task_is_ma
     assert not (tmp_path / 'tasks').exists()
 
 
+@pytest.mark.smoke
 def test_cut_prompts_are_counted(made):
     store = made[TASKS].examples(MIXTURE, 'train')
     tally = store.manifest['provenance']['tallies']['targets_cut']

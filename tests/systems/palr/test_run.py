@@ -39,6 +39,7 @@ def finished(tmp_path_factory):
     return workdir
 
 
+@pytest.mark.smoke
 def test_no_list_exceeds_the_cap_and_every_system_stands_beside(finished):
     found = results(finished)
     test = found['test']
@@ -65,11 +66,13 @@ def test_no_list_exceeds_the_cap_and_every_system_stands_beside(finished):
     assert 'Cap: the target is among the candidates' in (finished / 'report.html').read_text()
 
 
+@pytest.mark.smoke
 def test_a_second_run_does_nothing_again(finished):
     run_phases(flags(finished), ALL)
     assert all(stage['reused'] for stage in results(finished)['stages'])
 
 
+@pytest.mark.smoke
 def test_evaluating_imports_no_tensorflow_and_asks_again_after_a_change(finished):
     changed = flags(finished, '--gin.system.PalrSystem.position_bins=2')
     program = (
@@ -84,6 +87,7 @@ def test_evaluating_imports_no_tensorflow_and_asks_again_after_a_change(finished
     assert {stage['name']: stage['reused'] for stage in found['stages']}['train']
 
 
+@pytest.mark.smoke
 def test_the_recommender_lists_what_the_evaluation_listed_and_answers_strangers(finished):
     system = configured(flags(finished))
     opened = system.run

@@ -12,6 +12,7 @@ SLOW = pytest.mark.slow
     'system',
     ['sasrec', *(pytest.param(other, marks=SLOW) for other in ('bert4rec', 'gru4rec', 'caser'))],
 )
+@pytest.mark.smoke
 def test_four_steps_stand_in_the_results(tmp_path, system):
     after = () if system == 'sasrec' else (f'overlays/encoders/{system}.gin',)
     found = ran_twice('sasrec/smoke.gin', tmp_path, after=after)

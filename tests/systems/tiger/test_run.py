@@ -30,6 +30,7 @@ def stages(workdir):
     return {stage['name']: stage['reused'] for stage in results(workdir)['stages']}
 
 
+@pytest.mark.smoke
 def test_every_system_stands_in_the_results(finished):
     found = results(finished)
     assert found['test'].keys() >= SYSTEMS
@@ -48,6 +49,7 @@ def test_every_system_stands_in_the_results(finished):
     assert found['serving']['scann_index']['build_seconds'] > 0
 
 
+@pytest.mark.smoke
 def test_the_report_needs_no_other_file(finished):
     page = (finished / 'report.html').read_text()
     assert 'src="http' not in page and 'href="http' not in page
@@ -55,6 +57,7 @@ def test_the_report_needs_no_other_file(finished):
     assert 'SimulatedShop.size' in page
 
 
+@pytest.mark.smoke
 def test_removed_items_are_in_no_list_and_lists_are_valid(finished):
     with np.load(finished / 'splits.npz') as splits:
         values, offsets = splits['test/values'], splits['test/offsets']
@@ -67,6 +70,7 @@ def test_removed_items_are_in_no_list_and_lists_are_valid(finished):
         assert not set(listed.tolist()) & set(values[offsets[row] : offsets[row + 1]].tolist())
 
 
+@pytest.mark.smoke
 def test_a_second_run_does_nothing_again(finished):
     before = results(finished)['test']['tiger']['recall@10']
     run.main([*SHORT, f'--gin.WORKDIR={finished}'])
@@ -97,6 +101,7 @@ def test_training_reads_no_tensorflow_where_the_examples_are_made(finished, tmp_
     assert len((workdir / 'metrics.jsonl').read_text().splitlines()) == 3
 
 
+@pytest.mark.smoke
 def test_the_recipes_own_task_is_written_as_the_stage_wrote_it(finished, tmp_path):
     output = tmp_path / 'examples'
     flags = ('--split=test', f'--output={output}', '--keep', 'user', 'target_item', '--num_shards=3')
@@ -106,6 +111,7 @@ def test_the_recipes_own_task_is_written_as_the_stage_wrote_it(finished, tmp_pat
     assert written.manifest['provenance'] == staged.manifest['provenance']
 
 
+@pytest.mark.smoke
 def test_inference_answers_in_order_with_titles(finished, tmp_path):
     items = [json.loads(line) for line in (finished / 'catalogue.jsonl').read_text().splitlines()]
     ids = [item['item_id'] for item in items]
@@ -135,6 +141,7 @@ def test_inference_answers_in_order_with_titles(finished, tmp_path):
         ('[]', 'line 1: a list, not an object'),
     ],
 )
+@pytest.mark.smoke
 def test_inference_names_the_line_that_is_wrong(finished, tmp_path, capsys, line, message):
     source, answer = tmp_path / 'histories.jsonl', tmp_path / 'answers.jsonl'
     source.write_text(line + '\n')
@@ -145,6 +152,7 @@ def test_inference_names_the_line_that_is_wrong(finished, tmp_path, capsys, line
     assert answer.read_text() == 'what was there'
 
 
+@pytest.mark.smoke
 def test_inference_answers_the_right_lines_and_keeps_the_wrong_ones_apart(finished, tmp_path):
     item = json.loads((finished / 'catalogue.jsonl').read_text(encoding='utf-8').splitlines()[0])['item_id']
     lines = [{'user_id': 'é', 'history': [item]}, {'user_id': 7, 'history': [item]}, {'history': [item]}]
@@ -195,6 +203,7 @@ def test_a_named_checkpoint_answers_wherever_it_was_trained(finished, tmp_path, 
     assert 'was written by another model or optimizer: target/decoder/' in capsys.readouterr().err
 
 
+@pytest.mark.smoke
 def test_quantizers_are_compared_in_one_table(finished):
     semantic_ids([*SHORT, f'--gin.WORKDIR={finished}', '--compare'])
     rows = json.loads((finished / 'semantic_ids' / 'comparison.json').read_text())

@@ -16,6 +16,7 @@ FEW = ('--gin.PRETRAIN_STEPS=4', '--gin.PRETRAIN_BATCH_SIZE=16', '--gin.TRAINING
         pytest.param('vq_rec', 'vq_rec_renamed', ('--gin.RENAMING_STEPS=4',), marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.smoke
 def test_the_target_is_recommended_in_before_and_after_tuning(tmp_path, system, zero_shot, flags):
     found = ran_twice(f'{system}/smoke.gin', tmp_path, *FEW, *flags)
     assert list(found['test'])[:2] == [system, zero_shot]

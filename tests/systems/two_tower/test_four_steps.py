@@ -1,12 +1,14 @@
 """From corpus to an index and its report in four steps."""
 
 import numpy as np
+import pytest
 
 from llmrec_jax.retrieval.exact import ExactSearch
 from llmrec_jax.retrieval.index_choice import load_index
 from tests.systems.catalogue_smoke import ran_twice
 
 
+@pytest.mark.smoke
 def test_four_steps_stand_in_the_results_and_are_served_from_an_index(tmp_path):
     flags = ('--gin.index_choice.IndexChoice.exact_below=1000', '--gin.scann_tuning.ScannTuning.leaves=(8,)')
     found = ran_twice('two_tower/smoke.gin', tmp_path, *flags)
