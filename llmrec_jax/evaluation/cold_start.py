@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from llmrec_jax.corpora.splits import RankingCases, Sequences
-from llmrec_jax.evaluation.baselines.counted import item_counts
+from llmrec_jax.evaluation.baselines.counts import item_counts
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.metric_estimates import Measured, MetricEstimates, plain_means
 from llmrec_jax.evaluation.metrics import case_metrics

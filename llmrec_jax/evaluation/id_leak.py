@@ -20,7 +20,7 @@ from jaxtyping import Int
 from scipy import stats
 
 from llmrec_jax.corpora.splits import RankingCases, Sequences
-from llmrec_jax.evaluation.baselines.counted import interactions
+from llmrec_jax.evaluation.baselines.counts import interactions
 from llmrec_jax.evaluation.metrics import ndcg_at_k, recall_at_k
 
 K = 5

@@ -12,7 +12,7 @@ from llmrec_jax.evaluation.protocol import SEEN_ITEMS
 from llmrec_jax.evaluation.recommendations import Recommendations, concatenate, from_dense
 
 # Small enough that a batch stays in the processor's cache while it is ranked.
-_SCORES_AT_ONCE = 1_000_000
+SCORES_AT_ONCE = 1_000_000
 
 
 @runtime_checkable
@@ -49,19 +49,38 @@ class DenseRecommender(abc.ABC):
         Raises:
           ValueError: when there are no cases, `seen_items` has no such position, or a score is NaN.
         """
-        if seen_items not in SEEN_ITEMS:
-            raise ValueError(f'seen_items is {seen_items!r}; it must be one of {SEEN_ITEMS}')
-        if not len(cases):
-            raise ValueError('no cases to recommend for')
-        parts = []
-        for batch in case_batches(cases, max(1, _SCORES_AT_ONCE // self.n_items)):
-            scores = self.scores(batch.histories)
-            if seen_items == 'removed':
-                # Minus infinity, because 0 would let an item of negative score rise (papers: S3-Rec's slip).
-                rows = np.repeat(np.arange(len(batch)), batch.histories.lengths)
-                scores[rows, batch.histories.values] = -np.inf
-            parts.append(from_dense(scores, batch.target, k))
-        return concatenate(parts)
+        check_question(cases, seen_items)
+        batches = case_batches(cases, max(1, SCORES_AT_ONCE // self.n_items))
+        return concatenate(
+            [rank_rows(self.scores(batch.histories), batch, k, seen_items) for batch in batches]
+        )
+
+
+def check_question(cases: RankingCases, seen_items: str) -> None:
+    """Checks what a recommender is asked.
+
+    Raises:
+      ValueError: when there are no cases or `seen_items` has no such position.
+    """
+    if seen_items not in SEEN_ITEMS:
+        raise ValueError(f'seen_items is {seen_items!r}; it must be one of {SEEN_ITEMS}')
+    if not len(cases):
+        raise ValueError('no cases to recommend for')
+
+
+def rank_rows(
+    scores: Float[np.ndarray, 'cases items'], cases: RankingCases, k: int, seen_items: str
+) -> Recommendations:
+    """Ranks rows of scores, which it may change; without the items of histories where these are removed.
+
+    Raises:
+      ValueError: when a score is NaN.
+    """
+    if seen_items == 'removed':
+        # Minus infinity, because 0 would let an item of negative score rise (papers: S3-Rec's slip).
+        rows = np.repeat(np.arange(len(cases)), cases.histories.lengths)
+        scores[rows, cases.histories.values] = -np.inf
+    return from_dense(scores, cases.target, k)
 
 
 def case_batches(cases: RankingCases, size: int) -> Iterator[RankingCases]:

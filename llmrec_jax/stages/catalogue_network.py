@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from llmrec_jax.evaluation.baselines.counted import item_counts
+from llmrec_jax.evaluation.baselines.counts import item_counts
 from llmrec_jax.models.sequential.item_encoder import CatalogueFacts
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
 from llmrec_jax.runs.artifact import Artifact

@@ -7,7 +7,8 @@ from typing import Any
 
 from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitRule, is_default
 from llmrec_jax.corpora.splits import RankingCases
-from llmrec_jax.evaluation.baselines.counted import BASELINES, item_counts
+from llmrec_jax.evaluation.baselines.counted import BASELINES
+from llmrec_jax.evaluation.baselines.counts import item_counts
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.catalogue_metrics import Catalogue
 from llmrec_jax.evaluation.cold_start import cold_start_record

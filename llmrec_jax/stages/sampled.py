@@ -9,7 +9,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from llmrec_jax.evaluation.baselines.counted import BASELINES, item_counts
+from llmrec_jax.evaluation.baselines.counted import BASELINES
+from llmrec_jax.evaluation.baselines.counts import item_counts
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.recommender import DenseRecommender
 from llmrec_jax.evaluation.sampled_protocol import SampledProtocol, sampled_record

@@ -44,7 +44,7 @@ def test_batches_do_not_change_the_answer(monkeypatch):
     rows = [rng.integers(0, 6, size=rng.integers(0, 4)).tolist() for _ in range(11)]
     cases = ranking_cases(rows, rng.integers(0, 6, size=11).tolist())
     whole = MinusIndex().recommend(cases, 4, seen_items='removed')
-    monkeypatch.setattr(recommender, '_SCORES_AT_ONCE', 18)
+    monkeypatch.setattr(recommender, 'SCORES_AT_ONCE', 18)
     parts = MinusIndex().recommend(cases, 4, seen_items='removed')
     assert parts.items.tolist() == whole.items.tolist()
     assert parts.target_rank.tolist() == whole.target_rank.tolist()

@@ -4,52 +4,26 @@ Popularity knows nothing of the user, Markov what comes after what, item-kNN whi
 category Markov which kind of item comes after which.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Float, Int
 
-from llmrec_jax.corpora.splits import Sequences
+from llmrec_jax.corpora.splits import RankingCases, Sequences
+from llmrec_jax.evaluation.baselines.counts import (
+    history_weights,
+    interactions,
+    item_counts,
+    transition_counts,
+)
 from llmrec_jax.evaluation.recommender import DenseRecommender
+from llmrec_jax.evaluation.sparse_ranking import CommonScores, SparseRecommender, batch_rows
+
+Parts = Iterator[tuple[Int[np.ndarray, 'rows'], CommonScores, sp.csr_array | None]]
 
 
-def item_counts(train: Sequences, n_items: int) -> Float[np.ndarray, 'items']:
-    """How often each item occurs."""
-    return np.bincount(train.values, minlength=n_items).astype(np.float64)
-
-
-def transition_counts(train: Sequences, n_items: int) -> sp.csr_array:
-    """[items, items]: how often the column's item came directly after the row's, within one history."""
-    followed = np.ones(max(len(train.values) - 1, 0), bool)
-    ends = train.offsets[1:-1]
-    followed[ends[(ends > 0) & (ends < len(train.values))] - 1] = False
-    return _sum_of_ones(train.values[:-1][followed], train.values[1:][followed], (n_items, n_items))
-
-
-def interactions(train: Sequences, n_items: int) -> sp.csr_array:
-    """[users, items]: 1 where the user had the item, however often."""
-    users = np.repeat(np.arange(len(train)), train.lengths)
-    matrix = _sum_of_ones(users, train.values, (len(train), n_items))
-    matrix.data[:] = 1.0
-    return matrix
-
-
-def history_weights(histories: Sequences, n_items: int, decay: float) -> sp.csr_array:
-    """[cases, items]: decay ** lag summed over an item's occurrences; the last item has lag 0."""
-    rows = np.repeat(np.arange(len(histories)), histories.lengths)
-    lag = np.repeat(histories.offsets[1:], histories.lengths) - 1 - np.arange(len(histories.values))
-    weights = np.power(float(decay), lag)
-    return sp.csr_array((weights, (rows, histories.values)), shape=(len(histories), n_items))
-
-
-def _sum_of_ones(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sp.csr_array:
-    matrix = sp.csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
-    matrix.sum_duplicates()
-    return matrix
-
-
-class Popularity(DenseRecommender):
+class Popularity(SparseRecommender):
     """Scores an item by how often it occurs in the training histories, the same for every user."""
 
     def __init__(self, train: Sequences, n_items: int):
@@ -66,13 +40,17 @@ class Popularity(DenseRecommender):
         """See `DenseRecommender.scores`."""
         return np.tile(self._counts, (len(histories), 1))
 
+    def parts(self, cases: RankingCases) -> Parts:
+        """See `SparseRecommender.parts`."""
+        yield np.arange(len(cases)), CommonScores(self._counts), None
+
 
 # Score of the most popular item where no transition is known. Small enough that popularity orders what the
 # transitions leave equal and overturns none of them: a transition 19 items back still weighs 0.5^19 = 2e-6.
 BACK_OFF = 1e-6
 
 
-class DecayedMarkov(DenseRecommender):
+class DecayedMarkov(SparseRecommender):
     """Counts of the transitions from every item of the history; `lag` items before the last weigh decay^lag.
 
     Where the transitions leave items equal, or say nothing, popularity decides.
@@ -99,8 +77,16 @@ class DecayedMarkov(DenseRecommender):
 
     def scores(self, histories: Sequences) -> Float[np.ndarray, 'cases items']:
         """See `DenseRecommender.scores`."""
-        weights = history_weights(histories, self.n_items, self._decay)
-        return (weights @ self._transitions).toarray() + self._back_off
+        return self._of_transitions(histories).toarray() + self._back_off
+
+    def parts(self, cases: RankingCases) -> Parts:
+        """See `SparseRecommender.parts`."""
+        common = CommonScores(self._back_off)
+        for rows, histories in batch_rows(cases):
+            yield rows, common, self._of_transitions(histories)
+
+    def _of_transitions(self, histories: Sequences) -> sp.csr_array:
+        return sp.csr_array(history_weights(histories, self.n_items, self._decay) @ self._transitions)
 
 
 class Markov(DecayedMarkov):
@@ -122,7 +108,7 @@ _PAIRS_HELD = 200_000_000
 _ROUNDING = 1e-10
 
 
-class ItemKnn(DenseRecommender):
+class ItemKnn(SparseRecommender):
     """Cosine of items over users, summed over the whole history.
 
     With X the 0/1 matrix of users and items, the similarity of items i != j is
@@ -142,7 +128,7 @@ class ItemKnn(DenseRecommender):
         norms = np.sqrt(matrix.sum(axis=0))
         unit = matrix @ sp.diags_array(np.divide(1.0, norms, out=np.zeros(n_items), where=norms > 0))
         self._unit = sp.csr_array(unit)
-        self._with_itself = norms > 0
+        self._with_itself = (norms > 0).astype(np.float64)
         self._similarity = None
         if (np.diff(self._unit.indptr).astype(np.float64) ** 2).sum() <= _PAIRS_HELD:
             similarity = sp.csr_array(unit.T @ unit)
@@ -152,12 +138,21 @@ class ItemKnn(DenseRecommender):
 
     def scores(self, histories: Sequences) -> Float[np.ndarray, 'cases items']:
         """See `DenseRecommender.scores`."""
+        return self._summed(histories).toarray()
+
+    def parts(self, cases: RankingCases) -> Parts:
+        """See `SparseRecommender.parts`."""
+        common = CommonScores(np.zeros(self.n_items))
+        for rows, histories in batch_rows(cases):
+            yield rows, common, self._summed(histories)
+
+    def _summed(self, histories: Sequences) -> sp.csr_array:
         weights = history_weights(histories, self.n_items, decay=1.0)
         if self._similarity is not None:
-            return (weights @ self._similarity).toarray()
-        scores = ((weights @ self._unit.T) @ self._unit).toarray()
-        scores -= weights.toarray() * self._with_itself
-        scores[scores < _ROUNDING] = 0.0
+            return sp.csr_array(weights @ self._similarity)
+        scores = sp.csr_array((weights @ self._unit.T) @ self._unit)
+        scores = sp.csr_array(scores - weights @ sp.diags_array(self._with_itself))
+        scores.data[scores.data < _ROUNDING] = 0.0
         return scores
 
 
@@ -171,7 +166,7 @@ def leaf_of_items(categories: Sequence[tuple[str, ...]]) -> Int[np.ndarray, 'ite
     return np.fromiter((number[path] for path in categories), np.int64, len(categories))
 
 
-class CategoryMarkov(DenseRecommender):
+class CategoryMarkov(SparseRecommender):
     """Scores an item by P(its leaf | the leaf of the last item) times P(the item | its leaf).
 
     The first is counted from transitions between leaves in training, the second from the training events of
@@ -200,15 +195,28 @@ class CategoryMarkov(DenseRecommender):
 
     def scores(self, histories: Sequences) -> Float[np.ndarray, 'cases items']:
         """See `DenseRecommender.scores`."""
-        return self._next_leaf(histories)[:, self._leaf] * self._within_leaf
+        leaves, place = np.unique(self._last_leaves(histories), return_inverse=True)
+        return np.stack([self._after(leaf) for leaf in leaves.tolist()])[place]
 
-    def _next_leaf(self, histories: Sequences) -> Float[np.ndarray, 'cases leaves']:
-        chances = np.tile(self._leaf_shares, (len(histories), 1))
+    def parts(self, cases: RankingCases) -> Parts:
+        """See `SparseRecommender.parts`."""
+        last = self._last_leaves(cases.histories)
+        for leaf in np.unique(last).tolist():
+            yield np.flatnonzero(last == leaf), CommonScores(self._after(leaf)), None
+
+    def _last_leaves(self, histories: Sequences) -> Int[np.ndarray, 'cases']:
+        """The leaf of each history's last item; -1 before any."""
+        leaves = np.full(len(histories), -1, np.int64)
         known = np.flatnonzero(histories.lengths)
-        last = self._leaf[histories.values[histories.offsets[1:][known] - 1]]
-        counts = self._transitions[last].toarray() + 1
-        chances[known] = counts / counts.sum(axis=1, keepdims=True)
-        return chances
+        leaves[known] = self._leaf[histories.values[histories.offsets[1:][known] - 1]]
+        return leaves
+
+    def _after(self, leaf: int) -> Float[np.ndarray, 'items']:
+        chances = self._leaf_shares
+        if leaf >= 0:
+            counts = self._transitions[[leaf]].toarray()[0] + 1
+            chances = counts / counts.sum()
+        return chances[self._leaf] * self._within_leaf
 
 
 COUNTING_ITEMS = {

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Int
 
 from llmrec_jax.corpora.corpus import Corpus, Items
 from llmrec_jax.corpora.splits import MIN_EVENTS, RankingCases, Splits
-from llmrec_jax.evaluation.baselines.counted import item_counts
+from llmrec_jax.evaluation.baselines.counts import item_counts
 
 QUANTILES = (0, 10, 25, 50, 75, 90, 99, 100)
 # Where the bars of a histogram begin: 1, 2, 3, 5, then in steps of about two.
