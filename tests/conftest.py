@@ -1,5 +1,6 @@
 """Every test runs with jaxtyping's shape checks on and with implicit rank promotion forbidden."""
 
+import contextlib
 import gc
 import os
 import sys
@@ -18,6 +19,10 @@ os.environ['XLA_FLAGS'] = ' '.join(
     )
 )
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+# torch loads triton, which ends the process with a segmentation fault where TensorFlow was loaded before it.
+with contextlib.suppress(ImportError):
+    import triton  # noqa: F401
 
 import hypothesis
 import pytest
