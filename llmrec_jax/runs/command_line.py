@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import dataclasses
+import json
 import logging
 import os
 import pathlib
@@ -14,6 +15,7 @@ from typing import Any
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from llmrec_jax import files
+from llmrec_jax.evaluation.results import RESULTS_FILE
 from llmrec_jax.ownership.lock import beside, in_folder
 from llmrec_jax.runs import (
     config_consistency,
@@ -25,7 +27,7 @@ from llmrec_jax.runs import (
     shutdown,
 )
 from llmrec_jax.runs.record import StageRecord
-from llmrec_jax.runs.run import CONFIG, Run
+from llmrec_jax.runs.run import CONFIG, SYSTEM, Run
 from llmrec_jax.runs.system import System
 from llmrec_jax.training import compilation_cache, host_memory, platforms, processes, xla_flags
 
@@ -173,22 +175,46 @@ def run_stages(
       go_on: see `add_go_on_flag`.
 
     Raises:
-      ValueError: when the workdir is a bucket's, which artifacts cannot be written to.
+      ValueError: when the workdir is a bucket's, which artifacts cannot be written to, or has the results of
+        another system.
+      ProcessError: when not all processes of the run share the workdir.
     """
     run, stages = Run(system.workdir, goes_on=go_on), system.stages()
     execution.check(run, stages, wanted)
-    write_config(run.root / CONFIG)
-    return run, execution.execute(run, stages, wanted)
+    processes.from_first(lambda: _claim(run.root, system.name))
+    shared_workdir.check(run.root)
+    measures_alone = wanted is not None and {stage.phase for stage in stages if stage.name in wanted} == {
+        'evaluate'
+    }
+    if not measures_alone:
+        write_config(run.root)
+    records = execution.execute(run, stages, wanted)
+    if measures_alone:
+        # Not before: a question that fails leaves the configuration of what was trained.
+        write_config(run.root)
+    return run, records
 
 
-def write_config(path: pathlib.Path) -> None:
-    """Keeps every value in force, as a gin file that reproduces the run.
+def _claim(root: pathlib.Path, name: str) -> None:
+    """Keeps in the workdir which system it is of.
 
     Raises:
-      ProcessError: when not all processes of the run share the file's folder.
+      ValueError: when it has the results of another one, which this one's would replace.
     """
-    processes.from_first(lambda: files.write_bytes(path, gin_config.operative_config().encode()))
-    shared_workdir.check(path.parent)
+    path = root / SYSTEM
+    if path.is_file() and (root / RESULTS_FILE).is_file():
+        owner = json.loads(files.read_text(path))['system']
+        if owner != name:
+            raise ValueError(
+                f'{root} has the results of {owner}, which those of {name} would replace: '
+                f'give another WORKDIR, or move {root / RESULTS_FILE} away'
+            )
+    files.write_json(path, {'system': name})
+
+
+def write_config(root: pathlib.Path) -> None:
+    """Keeps every value in force in the workdir, as a gin file that reproduces the run."""
+    processes.from_first(lambda: files.write_bytes(root / CONFIG, gin_config.operative_config().encode()))
 
 
 def split_names(text: str | None) -> list[str] | None:

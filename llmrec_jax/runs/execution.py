@@ -43,7 +43,8 @@ def execute(run: Run, stages: Sequence[Stage], wanted: Collection[str] | None = 
             if missing:
                 raise StageError(
                     f'stage {stage.name!r} needs {missing[0]!r}, which is not done or whose inputs changed: '
-                    f'run with --stages={",".join([*missing, stage.name])}'
+                    'give python -m llmrec_jax.run the same gin files and '
+                    f'--stages={",".join([*missing, stage.name])}'
                 )
             record = _do_on_all(run, stage, plan[stage.name])
         elif record is not None and stage.name in chosen:

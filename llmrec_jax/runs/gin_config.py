@@ -88,10 +88,12 @@ class LoadedConfig:
 
     Attributes:
       referenced: selectors that some gin file or binding referred to, even where a later one overrode it.
+      scoped: (scope, selector) pairs likewise.
       on_command_line: (selector, parameter) pairs bound on the command line.
     """
 
     referenced: frozenset[str]
+    scoped: frozenset[tuple[str, str]]
     on_command_line: frozenset[tuple[str, str]]
 
 
@@ -125,11 +127,12 @@ def load(arguments: GinArguments, *, complete: bool = True, asked: Collection[st
         _check_macros(before, 'in the gin files', macros)
         _check_macros(after.keys() - before.keys(), 'on the command line', macros)
         names = _referenced('@', [*texts, *bindings])
-        selectors = frozenset(
-            selector
+        scoped = frozenset(
+            (name.rpartition('/')[0], selector)
             for name in names
-            for selector in gin_internals._REGISTRY.matching_selectors(name.split('/')[-1])
+            for selector in gin_internals._REGISTRY.matching_selectors(name.rpartition('/')[2])
         )
+        selectors = frozenset(selector for _, selector in scoped)
         check_types(after, arguments.bindings)
         if complete:
             _release_replaced(selectors)
@@ -139,7 +142,7 @@ def load(arguments: GinArguments, *, complete: bool = True, asked: Collection[st
     except (ValueError, ImportError, OSError, SyntaxError, tokenize.TokenError) as error:
         raise ConfigurationError(explained(str(error))) from error
     changed = {key[1:] for key, value in after.items() if key not in before or before[key] is not value}
-    return LoadedConfig(selectors, frozenset(changed))
+    return LoadedConfig(selectors, scoped, frozenset(changed))
 
 
 def _release_replaced(named: frozenset[str]) -> None:
@@ -173,16 +176,31 @@ def instantiate(configurable, loaded: LoadedConfig):
     except TypeError as error:
         # What the annotations could not tell, such as a number within a structure.
         raise ConfigurationError(str(error)) from error
-    used = {selector for _, selector in gin_internals._OPERATIVE_CONFIG}
-    for _, selector, parameter in _bindings():
-        if selector in used or selector == MACRO:
+    called = set(gin_internals._OPERATIVE_CONFIG)
+    used = {selector for _, selector in called}
+    for scope, selector, parameter in _bindings():
+        if selector == MACRO:
             continue
-        if selector not in loaded.referenced or (selector, parameter) in loaded.on_command_line:
+        if selector not in used:
+            if selector not in loaded.referenced or (selector, parameter) in loaded.on_command_line:
+                raise ConfigurationError(
+                    f'the binding of {selector}.{parameter} has no effect: nothing in this recipe calls it; '
+                    'remove it, or refer to it with @'
+                )
+        elif scope and _is_dead(scope, selector, called, loaded):
             raise ConfigurationError(
-                f'the binding of {selector}.{parameter} has no effect: nothing in this recipe calls it; '
-                'remove it, or refer to it with @'
+                f'the binding of {scope}/{selector}.{parameter} has no effect: nothing in this recipe calls '
+                f'{selector} in the scope {scope}; remove it, or refer to @{scope}/{selector}'
             )
     return instance
+
+
+def _is_dead(scope: str, selector: str, called: Collection[tuple[str, str]], loaded: LoadedConfig) -> bool:
+    """Whether a scoped binding says something that nothing hears, nor would but for what replaced it."""
+    within = {name for at, name in called if f'{at}/'.startswith(f'{scope}/')}
+    replaced = (scope, selector) in loaded.scoped
+    whole_scope_replaced = not within and scope in {at for at, _ in loaded.scoped}
+    return selector not in within and not replaced and not whole_scope_replaced
 
 
 def override(name: str, parameter: str, value: object) -> None:

@@ -10,6 +10,7 @@ from llmrec_jax.runs.artifact import Artifact
 
 T = TypeVar('T')
 CONFIG = 'config.gin'
+SYSTEM = 'system.json'
 
 
 class ArtifactError(LookupError):

@@ -147,7 +147,8 @@ def claim(root: pathlib.Path, fingerprint: str, *, goes_on: bool = False) -> Non
         if found:
             aside = root / 'superseded' / (previous or 'unknown')[:12]
             LOG.info(
-                'the training recipe changed: what it trained before is now in %s',
+                'the training recipe changed: what it trained before is now in %s; '
+                'to train on from there, move it back and give --go_on',
                 aside,
             )
             aside.mkdir(parents=True, exist_ok=True)

@@ -9,9 +9,12 @@ from unittest import mock
 
 from llmrec_jax import corpus
 from llmrec_jax.runs import corpus_binding, gin_config
+from llmrec_jax.runs.system import System
 
 # Launchers that want no recipe whole: what a plan leaves open may stay open.
 INCOMPLETE = ('llmrec_jax.plan', 'llmrec_jax.corpus')
+# Launchers that configure the whole of a system, so that each of its bindings must have an effect.
+RECIPES = ('llmrec_jax.run', 'llmrec_jax.train', 'llmrec_jax.evaluate')
 
 
 class Parsed(BaseException):
@@ -39,7 +42,11 @@ def check(words: Sequence[str]) -> None:
         gin_config.add_arguments(parser)
         _, gin_arguments = gin_config.parse_arguments(parser, of_gin)
         asked = (corpus_binding.MACRO,) if module == 'llmrec_jax.corpus' else ()
-        gin_config.load(gin_arguments, complete=module not in INCOMPLETE, asked=asked)
+        loaded = gin_config.load(gin_arguments, complete=module not in INCOMPLETE, asked=asked)
+        # MiniLM reads its weights' folder as soon as it is asked for its name, which checking its type does.
+        wants_weights = any('minilm' in word for word in of_gin)
+        if module in RECIPES and gin_config.configures(System) and not wants_weights:
+            gin_config.instantiate(gin_config.configured(System), loaded)
 
 
 def parse_flags(module: str, arguments: Sequence[str]) -> None:

@@ -147,6 +147,16 @@ def test_a_binding_of_something_never_called_is_an_error(make):
         make('--gin.WORKDIR=a', text=RECIPE + '\nsample_recipe.OtherPart.depth = 4\n')
 
 
+def test_a_binding_in_a_scope_that_nothing_is_called_in_is_an_error(make):
+    scoped = RECIPE + '\nnarrow/sample_recipe.Part.width = 4\n'
+    with pytest.raises(gin_config.ConfigurationError, match='narrow/.*Part.width has no effect'):
+        make('--gin.WORKDIR=a', text=scoped)
+    called = scoped + 'sample_recipe.Whole.extra = @narrow/sample_recipe.Part()\n'
+    assert make('--gin.WORKDIR=a', text=called).extra.width == 4
+    # What the command line replaced came with the recipe.
+    assert make('--gin.WORKDIR=a', '--gin.sample_recipe.Whole.extra=None', text=called).extra is None
+
+
 def test_replacing_a_part_on_the_command_line_excuses_the_bindings_of_the_replaced(make):
     assert make('--gin.WORKDIR=a', '--gin.PART=None').part is None
 
