@@ -41,6 +41,11 @@ class SummedLossModel(abc.ABC):
     optimizer_def: Any = marks.without_effect(None)
     loss_normalizing_factor: float | int | str | None = None
 
+    @property
+    def in_batch_loss(self) -> bool:
+        """Whether an example's loss depends on which others are in its microbatch, as its negatives are."""
+        return False
+
     @abc.abstractmethod
     def loss_sums(self, params: Params, batch: Batch, dropout_rng: Key | None = None) -> Sums:
         """The summed loss, the sum of weights, and further sums that the same weights normalise."""

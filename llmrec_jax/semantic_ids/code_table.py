@@ -96,7 +96,7 @@ def build_code_table(
     quantizer: Quantizer,
     *,
     seed: int,
-    capacity: int | None = None,
+    codebook_sizes: tuple[int, ...] | None = None,
     provenance: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> tuple[CodeTable, Quantization]:
@@ -106,21 +106,34 @@ def build_code_table(
       vectors: one row an item.
       quantizer: a dataclass; its fields go into the provenance.
       seed: of the quantizer.
-      capacity: size of the collision level; None sizes it by need.
+      codebook_sizes: that the table must have: those of the learned levels, and last that of the level that
+        tells colliding items apart, which may be missing where no two collide; None for a collision level
+        sized by need.
       provenance: more to be recorded, e.g. the text encoder's name and the corpus's fingerprint.
       progress: called as the quantizer proceeds.
 
     Raises:
-      ValueError: on unfit vectors, codebooks that do not fit the catalogue, or too many collisions.
+      ValueError: on unfit vectors, codebooks that do not fit the catalogue or are not `codebook_sizes`, or
+        too many collisions.
     """
     quantization = quantizer.quantize(vectors, seed, progress)
-    codes, sizes = resolve(quantization.codes, quantization.codebook_sizes, capacity)
+    learned = tuple(quantization.codebook_sizes)
+    capacity = None
+    if codebook_sizes is not None:
+        if codebook_sizes[: len(learned)] != learned or len(codebook_sizes) > len(learned) + 1:
+            raise ValueError(
+                f'the quantizer makes codebooks of {learned}, but TokenLayout.codebook_sizes is '
+                f'{codebook_sizes}: these sizes, and at most one more for the level that tells colliding '
+                'items apart'
+            )
+        capacity = sum(codebook_sizes[len(learned) :])
+    codes, sizes = resolve(quantization.codes, learned, capacity)
     record = {
         **(provenance or {}),
         **vectors_record(vectors),
         'quantizer': {'class': type(quantizer).__name__, **dataclasses.asdict(quantizer)},
         'seed': seed,
-        'learned_levels': len(quantization.codebook_sizes),
+        'learned_levels': len(learned),
         'collision_rate': collision_rate(quantization.codes),
     }
     return CodeTable(codes, sizes, record), quantization

@@ -38,17 +38,18 @@ def resolve(
     Args:
       codes: the learned levels.
       codebook_sizes: their sizes.
-      capacity: size of the added level; None sizes it by the most frequent tuple.
+      capacity: size of the added level; None sizes it by the most frequent tuple, and 0 adds none, for codes
+        that are all different.
 
     Returns:
-      Codes whose rows are all different, and the sizes with the added level's.
+      Codes whose rows are all different, and the sizes with the added level's, where there is one.
 
     Raises:
       ValueError: if there are fewer tuples than items, or a tuple has more items than `capacity`.
     """
     check_codes(codes, codebook_sizes)
-    if capacity is not None and capacity < 1:
-        raise ValueError(f'capacity is the size of the collision level, at least 1, not {capacity}')
+    if capacity is not None and capacity < 0:
+        raise ValueError(f'capacity is the size of the collision level, 0 for none, not {capacity}')
     n_items, tuples = len(codes), math.prod(codebook_sizes)
     if tuples * (capacity or 1) < n_items:
         raise ValueError(
@@ -64,11 +65,18 @@ def resolve(
     extra = np.empty(n_items, codes.dtype)
     extra[order] = np.arange(n_items) - np.repeat(starts, counts)
     largest = int(counts.max(initial=1))
-    if capacity is not None and largest > capacity:
+    if capacity is not None and largest > max(capacity, 1):
         crowded = codes[order[starts[counts.argmax()]]]
-        raise ValueError(
-            f'{largest} items share the codes {tuple(int(code) for code in crowded)}, and the collision '
-            f'level tells only {capacity} apart: raise capacity, enlarge the codebooks, or look for items '
-            'with equal text'
+        cure = (
+            f'the collision level tells only {capacity} apart: raise capacity, enlarge the codebooks, or '
+            'look for items with equal text'
+            if capacity
+            else 'there is no level that tells them apart: add its size to TokenLayout.codebook_sizes, and a '
+            'token an item to the feature lengths'
         )
+        raise ValueError(
+            f'{largest} items share the codes {tuple(int(code) for code in crowded)}, and {cure}'
+        )
+    if capacity == 0:
+        return codes, codebook_sizes
     return np.concatenate([codes, extra[:, None]], axis=1), (*codebook_sizes, capacity or largest)

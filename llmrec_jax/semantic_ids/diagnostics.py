@@ -29,6 +29,8 @@ class Diagnostics(TypedDict):
       collision_rate: share of items that have all learned codes in common with another item.
       nearest_collision_rate: the same before the last level told colliding items apart; None where the
         quantizer knows no nearest codeword.
+      moved_share: share of items that left their nearest codeword of the last level so that they differ from
+        others; None likewise.
       identical_vectors: share of items whose vector another item has too: collisions no codebook can avoid.
       reconstruction_error: share of the vectors' variance that the codes do not give back; 0 is perfect.
       prefix_similarity: mean cosine of pairs of items that share the prefix up to a level; None without any.
@@ -43,6 +45,7 @@ class Diagnostics(TypedDict):
     shared_prefix: list[float]
     collision_rate: float
     nearest_collision_rate: float | None
+    moved_share: float | None
     identical_vectors: float
     reconstruction_error: float
     prefix_similarity: list[float | None]
@@ -85,6 +88,7 @@ def diagnose(
         shared_prefix=[float(shares_prefix(codes, level + 1).mean()) for level in levels],
         collision_rate=collision_rate(codes),
         nearest_collision_rate=quantization.nearest_collision_rate,
+        moved_share=quantization.moved_share,
         identical_vectors=float((counts[copies.reshape(-1)] > 1).mean()),
         reconstruction_error=error / variance if variance else float(error > 0),
         prefix_similarity=similarity[1:],
@@ -117,6 +121,22 @@ def check_health(
             'enlarge the codebooks, add a level, or give the encoder more text'
         )
     return findings
+
+
+def constant_level(codes: Int[np.ndarray, 'items levels']) -> list[str]:
+    """A sentence where the last level says nothing, because no two items share the codes before it.
+
+    Args:
+      codes: of a code table whose last level tells items with equal codes apart.
+    """
+    if codes[:, -1].any():
+        return []
+    level = codes.shape[1] - 1
+    return [
+        f'level {level} tells items with equal codes apart, and no two items have equal codes: every item '
+        'has its code 0, and a token that says nothing; leave the last number out of '
+        'TokenLayout.codebook_sizes, and a token an item out of the feature lengths'
+    ]
 
 
 def _entropy(counts: Int[np.ndarray, 'codewords']) -> float:
@@ -202,7 +222,7 @@ def compare_quantizers(
     Returns:
       A row a quantizer, in the given order: `quantizer`, `seconds`, `levels`, `lowest_usage` and
       `lowest_perplexity` over the levels, `shared_1`, `shared_2`, ... (share of items with so many first
-      codes in common with another), `collision_rate`, `nearest_collision_rate`,
+      codes in common with another), `collision_rate`, `nearest_collision_rate`, `moved_share`,
       `collision_level_size`, `identical_vectors`, `reconstruction_error`,
       `similarity_1`, ... (mean cosine within a shared prefix) and `random_similarity`.
     """
@@ -223,6 +243,7 @@ def compare_quantizers(
                 **{f'shared_{n}': share for n, share in enumerate(figures['shared_prefix'], start=1)},
                 'collision_rate': figures['collision_rate'],
                 'nearest_collision_rate': figures['nearest_collision_rate'],
+                'moved_share': figures['moved_share'],
                 'collision_level_size': sizes[-1],
                 'identical_vectors': figures['identical_vectors'],
                 'reconstruction_error': figures['reconstruction_error'],

@@ -31,6 +31,8 @@ class Quantization:
       history: figures by name, one value a round of training or a level; empty where nothing was trained.
       nearest_collision_rate: the collision rate if every item had its nearest codewords; None where the
         quantizer knows no nearest.
+      moved_share: share of the items whose last code is not the nearest, so that they differ from others;
+        None likewise.
     """
 
     codes: Int[np.ndarray, 'items levels']
@@ -38,6 +40,7 @@ class Quantization:
     reconstruction: Float[np.ndarray, 'items dim']
     history: dict[str, list[float]]
     nearest_collision_rate: float | None = None
+    moved_share: float | None = None
 
     def __post_init__(self):
         check_codes(self.codes, self.codebook_sizes)

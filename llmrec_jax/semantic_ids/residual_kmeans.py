@@ -5,6 +5,7 @@ From points and codebooks to codes: the nearest codeword at each level, and who 
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -16,33 +17,48 @@ from llmrec_jax.semantic_ids.kmeans import fit_kmeans, nearest_centroids
 from llmrec_jax.semantic_ids.quantization import Progress, Quantization, check_vectors
 
 
+class Assignment(NamedTuple):
+    """Points by their codewords.
+
+    Attributes:
+      codes: of each point, level by level.
+      reconstruction: the points as the sum of their codewords.
+      nearest_collision_rate: share of the points that share all their nearest codewords with another.
+      moved_share: share of the points whose last codeword is not the nearest.
+    """
+
+    codes: Int[np.ndarray, 'items levels']
+    reconstruction: Float[np.ndarray, 'items dim']
+    nearest_collision_rate: float
+    moved_share: float
+
+
 def assign_codes(
     points: Float[np.ndarray, 'items dim'],
     codebooks: Sequence[Float[np.ndarray, '_ dim']],
     *,
     separate_collisions: bool,
-) -> tuple[Int[np.ndarray, 'items levels'], Float[np.ndarray, 'items dim'], float]:
+) -> Assignment:
     """Residual quantization with given codebooks.
 
     Args:
       points: vectors or latents.
       codebooks: of each level.
       separate_collisions: whether items with equal codes are told apart at the last level, see
-        `separated_last_codes`.
-
-    Returns:
-      The codes, the points as the sum of their codewords, and the collision rate of the nearest codewords.
+        `separated_last_codes`; TIGER's own rule (section 3.1) leaves every item its nearest codeword, and
+        tells them apart at a level after the last one (`collisions.resolve`).
     """
     residual, codes = points, []
     for codebook in codebooks:
         codes.append(nearest_centroids(residual, codebook))
         last_residual, residual = residual, residual - codebook[codes[-1]]
     table = np.stack(codes, axis=1).astype(np.int32)
-    nearest_collision_rate = collision_rate(table)
+    nearest = table.copy()
     if separate_collisions:
         table[:, -1] = separated_last_codes(table, last_residual, codebooks[-1])
         residual = last_residual - codebooks[-1][table[:, -1]]
-    return table, points - residual, nearest_collision_rate
+    moved_share = float((table[:, -1] != nearest[:, -1]).mean())
+    return Assignment(table, points - residual, collision_rate(nearest), moved_share)
 
 
 def separated_last_codes(
@@ -140,9 +156,12 @@ class ResidualKMeans:
             errors.append(float(np.square(residual).sum()) / variance if variance else 0.0)
             if progress is not None:
                 progress(len(codebooks), len(self.codebook_sizes), {'relative_error': errors[-1]})
-        codes, reconstruction, nearest_collision_rate = assign_codes(
-            vectors, codebooks, separate_collisions=self.separate_collisions
-        )
+        assigned = assign_codes(vectors, codebooks, separate_collisions=self.separate_collisions)
         return Quantization(
-            codes, self.codebook_sizes, reconstruction, {'relative_error': errors}, nearest_collision_rate
+            assigned.codes,
+            self.codebook_sizes,
+            assigned.reconstruction,
+            {'relative_error': errors},
+            assigned.nearest_collision_rate,
+            assigned.moved_share,
         )

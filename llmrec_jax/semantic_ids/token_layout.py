@@ -24,7 +24,7 @@ class TokenLayout:
     """Token ids: padding 0, end 1, unknown 2, then the codewords level by level, then the user tokens.
 
     Attributes:
-      codebook_sizes: number of codewords at each level, the collision level included.
+      codebook_sizes: number of codewords at each level, the collision level included, if there is one.
       user_tokens: number of tokens that user ids are hashed to; 0 for a model without a user token.
       multiple_of: the vocabulary's size is rounded up to a multiple of this, so that it divides over devices.
     """

@@ -15,7 +15,7 @@ from llmrec_jax.runs.record import facts_of
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
 from llmrec_jax.semantic_ids.code_table import CodeTable, build_code_table
-from llmrec_jax.semantic_ids.diagnostics import check_health, diagnose, example_neighbours
+from llmrec_jax.semantic_ids.diagnostics import check_health, constant_level, diagnose, example_neighbours
 from llmrec_jax.semantic_ids.quantization import Quantization, Quantizer
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
 from llmrec_jax.semantic_ids.trie import Trie, build_trie
@@ -48,8 +48,8 @@ class LearnSemanticIds(Stage):
 
     Attributes:
       quantizer: from item vectors to the learned levels.
-      layout: whose codebooks the table must have, the collision level included; None for a collision level
-        sized by need.
+      layout: whose codebooks the table must have, the collision level included, if there is one; None for a
+        collision level sized by need.
       seed: of the quantizer.
       encoder: name of what the vectors came from, for the table's provenance.
       example_seed: of the draw of example neighbours.
@@ -77,17 +77,16 @@ class LearnSemanticIds(Stage):
             vectors,
             self.fitting_quantizer(len(vectors)),
             seed=self.seed,
-            capacity=None if sizes is None else sizes[-1],
+            codebook_sizes=sizes,
             provenance={'encoder': self.encoder},
         )
-        if sizes is not None and table.codebook_sizes != sizes:
-            raise ValueError(
-                f'the quantizer and the collision level make codebooks of {table.codebook_sizes}, but '
-                f'TokenLayout.codebook_sizes is {sizes}'
-            )
         run.put(CODE_TABLE, table)
         found = diagnose(quantization, vectors)
+        collision_level = table.codes[:, len(found['codebook_sizes']) :]
         findings = check_health(found)
+        # A level that is sized by need is left out of the network where it says nothing.
+        if sizes is not None and collision_level.size:
+            findings += constant_level(table.codes)
         for finding in findings:
             LOG.warning('semantic IDs: %s', finding)
         facts = {
@@ -152,17 +151,18 @@ def _draw(folder: pathlib.Path, quantization: Quantization, table: CodeTable, ve
             'Items a codeword at each learned level, most used first; the dashed line is even use.',
             drawing.usage_histogram(codes, sizes),
         ),
-        'collision_level.png': (
-            'Collision level',
-            'How many items needed each code of the level that tells equal tuples apart.',
-            drawing.usage_histogram(table.codes[:, -1:], table.codebook_sizes[-1:]),
-        ),
         'first_code.png': (
             'Item space',
             'Item vectors in their first two principal components, coloured by the first code.',
             drawing.first_code_scatter(vectors, codes),
         ),
     }
+    if table.n_levels > len(sizes):
+        drawn['collision_level.png'] = (
+            'Collision level',
+            'How many items needed each code of the level that tells equal tuples apart.',
+            drawing.usage_histogram(table.codes[:, -1:], table.codebook_sizes[-1:]),
+        )
     if quantization.history:
         drawn['learning.png'] = (
             'Learning the codes',

@@ -4,6 +4,7 @@ import dataclasses
 import logging
 
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.models.model_protocol import SummedLossModel
 from llmrec_jax.t5x import optimizer
 from llmrec_jax.training.train_state import PARAMETERS
 from llmrec_jax.training.trainer import Trainer
@@ -18,7 +19,7 @@ def trainable(model: EncoderDecoderModel, trainer: Trainer) -> EncoderDecoderMod
     embedded engine divides by the sum of weights, and so does this where the model does not say otherwise.
     What the trainer asks for and T5X cannot do is logged as a warning.
     """
-    for request in not_honoured(trainer):
+    for request in not_honoured(model, trainer):
         LOG.warning('under T5X, %s', request)
     return dataclasses.replace(
         model,
@@ -27,8 +28,8 @@ def trainable(model: EncoderDecoderModel, trainer: Trainer) -> EncoderDecoderMod
     )
 
 
-def not_honoured(trainer: Trainer) -> list[str]:
-    """What this trainer does under the embedded engine and T5X does not, a sentence each."""
+def not_honoured(model: SummedLossModel, trainer: Trainer) -> list[str]:
+    """What this trainer does for a model under the embedded engine and T5X does not, a sentence each."""
     sentences = []
     if trainer.optimizer_sharding != PARAMETERS:
         sentences.append(
@@ -38,8 +39,13 @@ def not_honoured(trainer: Trainer) -> list[str]:
     if trainer.early_stopping is not None:
         sentences.append('early_stopping has no effect: all steps are made')
     if trainer.microbatches > 1:
+        contrasted = (
+            f', so that an example is contrasted with those of {trainer.batch_size}, not of '
+            f'{trainer.batch_size // trainer.microbatches}'
+        )
         sentences.append(
             f'microbatches={trainer.microbatches} has no effect: a step takes the whole batch at full length'
+            + (contrasted if model.in_batch_loss else '')
         )
     if trainer.fresh_parameters:
         sentences.append(

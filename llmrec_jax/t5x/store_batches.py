@@ -95,6 +95,8 @@ class StoreBatches:
             cfg.task_feature_lengths,
             bucketed_feature=trainer.bucketed_feature,
             seed=trainer.seed,
+            # T5X cuts a batch where it stands, if it is told to by `num_microbatches`.
+            by_length=not self.run.model.in_batch_loss,
         )
         size = cfg.batch_size // num_shards
         step = checkpoints.latest_step(self.model_dir) or 0

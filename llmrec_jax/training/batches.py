@@ -1,4 +1,4 @@
-"""Batches as a pure function of the seed and the step, cut into microbatches of like lengths.
+"""Batches as a pure function of the seed and the step, cut into microbatches of like lengths or at random.
 
 The position in the input is the number of steps made, which the checkpoint holds with the parameters: a run
 goes on with the very next batch, on any number of hosts. What a step trains on does not depend on how many
@@ -56,6 +56,9 @@ class Batches:
     same as one padded to the full length, with most of the padding left out. Where the other features have
     buckets too, it is sorted by these first, so that answers of a word and answers of a sentence are apart.
 
+    Where examples are one another's negatives, a microbatch of like lengths is no sample of the examples:
+    there a batch is cut at random.
+
     Of a packed store (see `packing`), the segment ids and positions of each feature come along.
 
     Attributes:
@@ -67,6 +70,7 @@ class Batches:
       bucketed_feature: the feature whose length decides the order and the bucket.
       other_buckets: lengths that the other features may be padded to, where they are shorter in full.
       seed: of the order of examples.
+      by_length: whether a batch is cut into microbatches by length, or at random.
 
     Raises:
       ValueError: when the sizes do not fit one another, or an example is longer than its feature's length.
@@ -80,6 +84,7 @@ class Batches:
     bucketed_feature: str = 'inputs'
     other_buckets: tuple[int, ...] = ()
     seed: int = 0
+    by_length: bool = True
 
     def __post_init__(self):
         if self.batch_size < 1 or self.microbatches < 1 or self.batch_size % self.microbatches:
@@ -157,7 +162,12 @@ class Batches:
         )
 
     def order(self, rows: Int[np.ndarray, 'rows']) -> Int[np.ndarray, 'rows']:
-        """The places of examples by their bucket in the other features, and then by their length."""
+        """The places of examples by their bucket in the other features, and then by their length.
+
+        Without `by_length` it is an order that is drawn by the seed.
+        """
+        if not self.by_length:
+            return np.random.default_rng((self.seed, len(rows))).permutation(len(rows))
         lengths = self.columns.lengths(self.bucketed_feature, rows)
         return np.lexsort((lengths, self._other_bucket(rows)))
 

@@ -11,6 +11,7 @@ import jax
 import optax
 from jaxtyping import PyTree
 
+from llmrec_jax import marks
 from llmrec_jax.training.schedules import Schedule
 
 
@@ -123,6 +124,8 @@ class PartlyFrozen:
     Attributes:
       optimizer: of the others; norms that it clips are those of their gradients alone.
       frozen: the parameters that stay, by their paths or what these begin with, e.g. 'sequence_encoder'.
+      except_for: parameters under these that are trained all the same, likewise, e.g.
+        'sequence_encoder/input_norm'.
 
     Raises:
       ValueError: when nothing is to be frozen.
@@ -130,10 +133,12 @@ class PartlyFrozen:
 
     optimizer: Optimizer
     frozen: Sequence[str]
+    except_for: Sequence[str] = marks.silent_default(())
 
     def __post_init__(self):
         # gin hands over lists.
         object.__setattr__(self, 'frozen', tuple(self.frozen))
+        object.__setattr__(self, 'except_for', tuple(self.except_for))
         if not self.frozen:
             raise ValueError('PartlyFrozen.frozen names no parameter: use its optimizer as it is')
 
@@ -150,15 +155,20 @@ class PartlyFrozen:
     def _labels(self, params: PyTree[Any]) -> PyTree[str]:
         paths = [_path(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
         # optax asks for the state of a placeholder without leaves, to tell moments from other state.
-        for prefix in self.frozen if paths else ():
+        named = [('frozen', prefix) for prefix in self.frozen]
+        named += [('except_for', prefix) for prefix in self.except_for]
+        for field, prefix in named if paths else ():
             if not any(_under(path, prefix) for path in paths):
                 raise ValueError(
-                    f'PartlyFrozen.frozen names {prefix!r}, but the network has no such parameter; it has '
+                    f'PartlyFrozen.{field} names {prefix!r}, but the network has no such parameter; it has '
                     f'{", ".join(sorted({"/".join(path.split("/")[:2]) for path in paths}))}'
                 )
 
         def label(path: Any, _: Any) -> str:
-            return FROZEN if any(_under(_path(path), prefix) for prefix in self.frozen) else TRAINED
+            under = [
+                any(_under(_path(path), name) for name in names) for names in (self.frozen, self.except_for)
+            ]
+            return FROZEN if under == [True, False] else TRAINED
 
         return jax.tree_util.tree_map_with_path(label, params)
 

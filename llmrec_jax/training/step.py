@@ -46,7 +46,7 @@ class StepPrograms:
 
     A batch that is one microbatch is one program. Several are summed up by programs of their own, and because
     losses and weights are summed and divided once, the update is the one that a single batch padded to the
-    full length would make, dropout aside.
+    full length would make, dropout aside; and losses within a batch aside, which know a microbatch alone.
 
     Attributes:
       update: padded shape to the program that makes the whole update; empty for several microbatches.

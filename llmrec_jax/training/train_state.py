@@ -35,7 +35,13 @@ OPTIMIZER_SHARDINGS = (PARAMETERS, DATA_AXIS)
 
 @runtime_checkable
 class TrainableModel(Protocol):
-    """What the engine asks of a model; T5X's model protocol with the sums that exact accumulation needs."""
+    """What the engine asks of a model; T5X's model protocol with the sums that exact accumulation needs.
+
+    Attributes:
+      in_batch_loss: whether an example's loss depends on which others are in its microbatch.
+    """
+
+    in_batch_loss: bool
 
     def get_initial_variables(
         self,

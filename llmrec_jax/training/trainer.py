@@ -56,7 +56,9 @@ class Trainer:
       feature_lengths: tokens of each task feature when padded in full, e.g. `{'inputs': 81, 'targets': 4}`.
       optimizer: builds the gradient transformation.
       batch_size: examples an update.
-      microbatches: equal parts a batch is cut into, by length; gradients are summed over them.
+      microbatches: equal parts a batch is cut into, by length; gradients are summed over them, and are those
+        of the whole batch. A model whose examples are one another's negatives (`in_batch_loss`) sees those of
+        a microbatch alone: for it a batch is cut at random, and the number decides what it learns.
       length_buckets: lengths shorter than the full one that a microbatch's inputs may be padded to. Each
         costs a compilation, and saves the padding above it.
       bucketed_feature: the task feature those lengths are for.
@@ -167,6 +169,7 @@ class Trainer:
             self.bucketed_feature,
             self.other_buckets,
             self.seed,
+            by_length=not model.in_batch_loss,
         )
         check_batch(mesh, self.logical_axis_rules, batches.microbatch_size)
         with contextlib.closing(Checkpoints(workdir / CHECKPOINTS, self.keep)) as checkpoints:
@@ -193,7 +196,9 @@ class Trainer:
         widest = features[batches.shapes[-1]]
         saved = processes.from_first(checkpoints.steps)
         first = saved[-1] if saved else 0
-        processes.from_first(lambda: self._check_input(workdir, batches, first))
+        # What an example is contrasted with: as much a part of the run as the batch's size.
+        contrasted = {'examples_contrasted': batches.microbatch_size} if model.in_batch_loss else {}
+        processes.from_first(lambda: self._check_input(workdir, batches, contrasted, first))
         if saved:
             processes.check_visible(checkpoints.path(first))
         # `with mesh:` would turn flax's logical constraints into no-ops under jax.jit.
@@ -235,13 +240,16 @@ class Trainer:
             loop = Loop(self, train_step, feed, checkpoints, log, validate, flops, profile)
             return loop.run(state, first)
 
-    def _check_input(self, workdir: pathlib.Path, batches: Batches, first: int) -> None:
+    def _check_input(
+        self, workdir: pathlib.Path, batches: Batches, contrasted: Mapping[str, int], first: int
+    ) -> None:
         path = workdir / INPUT
         here = {
             'examples': batches.columns.fingerprint,
             'batch_size': self.batch_size,
             'seed': self.seed,
             'initial_checkpoint': self.initial_checkpoint,
+            **contrasted,
         }
         if first and path.exists():
             there = json.loads(files.read_text(path))

@@ -14,7 +14,7 @@ def residual_points(seed, items=200, dim=6, sizes=(4, 5, 8)):
 
 def test_nearest_codewords_by_brute_force():
     points, codebooks = residual_points(0)
-    codes, reconstruction, rate = assign_codes(points, codebooks, separate_collisions=False)
+    codes, reconstruction, rate, moved = assign_codes(points, codebooks, separate_collisions=False)
     for point, row, back in zip(points, codes, reconstruction, strict=True):
         residual = point
         for codebook, code in zip(codebooks, row, strict=True):
@@ -23,6 +23,7 @@ def test_nearest_codewords_by_brute_force():
         np.testing.assert_allclose(back, point - residual, atol=1e-5)
     _, counts = np.unique(codes, axis=0, return_counts=True)
     assert rate == counts[counts > 1].sum() / len(codes)
+    assert moved == 0
 
 
 def test_separation_is_the_cheapest_way_to_differ():
@@ -39,8 +40,8 @@ def test_separation_is_the_cheapest_way_to_differ():
 
 def test_items_that_do_not_collide_keep_their_nearest_codeword():
     points, codebooks = residual_points(2)
-    nearest, _, _ = assign_codes(points, codebooks, separate_collisions=False)
-    separated, _, _ = assign_codes(points, codebooks, separate_collisions=True)
+    nearest = assign_codes(points, codebooks, separate_collisions=False).codes
+    separated, _, _, moved = assign_codes(points, codebooks, separate_collisions=True)
     np.testing.assert_array_equal(separated[:, :2], nearest[:, :2])
     prefixes = [tuple(row) for row in nearest[:, :2]]
     rows, counts = np.unique(nearest, axis=0, return_counts=True)
@@ -48,6 +49,7 @@ def test_items_that_do_not_collide_keep_their_nearest_codeword():
     calm = np.array([prefix not in crowded for prefix in prefixes])
     assert 0 < calm.sum() < len(points)
     np.testing.assert_array_equal(separated[calm], nearest[calm])
+    assert 0 < moved == np.any(separated != nearest, axis=1).mean()
 
 
 def test_a_full_level_gives_codewords_out_again_evenly():

@@ -37,8 +37,17 @@ def test_codebooks_too_small_for_the_catalogue():
         resolve(codes, (3, 3))
     with pytest.raises(ValueError, match='codebook too small'):
         resolve(codes, (2, 2), capacity=2)
-    with pytest.raises(ValueError, match='at least 1'):
-        resolve(codes, (4, 4), capacity=0)
+    with pytest.raises(ValueError, match='0 for none, not -1'):
+        resolve(codes, (4, 4), capacity=-1)
+
+
+def test_codes_that_are_all_different_need_no_level_and_others_have_one_named():
+    codes = np.array([[0, 1], [1, 0], [1, 1]], np.int32)
+    resolved, sizes = resolve(codes, (2, 2), capacity=0)
+    np.testing.assert_array_equal(resolved, codes)
+    assert sizes == (2, 2)
+    with pytest.raises(ValueError, match=r'2 items share the codes \(1, 1\).*TokenLayout.codebook_sizes'):
+        resolve(np.array([[1, 1], [1, 1], [0, 0]], np.int32), (2, 2), capacity=0)
 
 
 def test_codes_outside_their_codebook_name_the_item():

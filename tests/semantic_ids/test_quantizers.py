@@ -1,10 +1,11 @@
 import dataclasses
+import re
 
 import numpy as np
 import pytest
 
 from llmrec_jax.semantic_ids.code_table import build_code_table
-from llmrec_jax.semantic_ids.diagnostics import compare_quantizers
+from llmrec_jax.semantic_ids.diagnostics import compare_quantizers, constant_level
 from llmrec_jax.semantic_ids.residual_kmeans import ResidualKMeans
 from llmrec_jax.semantic_ids.rq_vae.quantizer import RqVae
 from llmrec_jax.semantic_ids.untrained_quantizers import Lsh, RandomCodes
@@ -121,3 +122,23 @@ def test_one_table_of_all(vectors):
     assert learned['reconstruction_error'] < hashed['reconstruction_error'] < drawn['reconstruction_error']
     assert learned['similarity_1'] > hashed['similarity_1'] > drawn['similarity_1'] + 0.1
     assert abs(drawn['similarity_1'] - drawn['random_similarity']) < 0.05
+
+
+def test_the_layout_decides_whether_there_is_a_collision_level(vectors):
+    learned = (8, 8, 128)
+    quantizer = ResidualKMeans(learned)
+    with_level, _ = build_code_table(vectors, quantizer, seed=0, codebook_sizes=(*learned, 40))
+    assert with_level.codebook_sizes == (*learned, 40)
+    assert constant_level(with_level.codes)
+    without, quantization = build_code_table(vectors, quantizer, seed=0, codebook_sizes=learned)
+    assert without.codebook_sizes == learned
+    np.testing.assert_array_equal(without.codes, quantization.codes)
+    nearest = dataclasses.replace(quantizer, separate_collisions=False)
+    paper, _ = build_code_table(vectors, nearest, seed=0, codebook_sizes=(*learned, 40))
+    assert constant_level(paper.codes) == []
+    np.testing.assert_array_equal(paper.codes[:, :-2], without.codes[:, :-1])
+    with pytest.raises(ValueError, match='there is no level that tells them apart'):
+        build_code_table(vectors, nearest, seed=0, codebook_sizes=learned)
+    for sizes in (learned[:-1], (*learned[:-1], 99), (*learned, 4, 4)):
+        with pytest.raises(ValueError, match=re.escape(str(sizes))):
+            build_code_table(vectors, quantizer, seed=0, codebook_sizes=sizes)

@@ -36,6 +36,8 @@ class Network(nn.Module):
 class SmallModel:
     """The model protocol's training half around `Network`."""
 
+    in_batch_loss = False
+
     def __init__(self, **network):
         self.module = Network(**network)
 

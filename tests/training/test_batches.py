@@ -76,9 +76,28 @@ def test_microbatches_are_the_batch_sorted_and_padded_to_the_smallest_bucket(
         assert (full['targets'] == part.features['targets']).all()
 
 
+def test_a_batch_cut_at_random_is_the_same_batch_and_has_like_lengths_in_every_part(columns):
+    cuts = {
+        by_length: Batches(columns, 40, LENGTHS, 4, (4, 8), by_length=by_length)
+        for by_length in (False, True)
+    }
+    lengths = {False: [], True: []}
+    for step in range(60):
+        parts = {by_length: batches.batch(step) for by_length, batches in cuts.items()}
+        rows = [sorted(row for part in cut for row in part.rows) for cut in parts.values()]
+        assert rows[0] == rows[1]
+        for by_length, cut in parts.items():
+            lengths[by_length].append([columns.lengths('inputs')[part.rows].mean() for part in cut])
+    means = {by_length: np.mean(found, axis=0) for by_length, found in lengths.items()}
+    # 600 lengths from 1 to 12 in a part: four standard errors of their mean are 0.6.
+    assert np.ptp(means[False]) < 1.2
+    assert (np.diff(means[True]) > 1.5).all()
+
+
 @pytest.mark.parametrize('hosts', [1, 2, 4])
-def test_hosts_together_read_the_batch_and_each_its_own_rows(columns, hosts):
-    batches = Batches(columns, 16, LENGTHS, 2, (4, 8), seed=3)
+@pytest.mark.parametrize('by_length', [True, False])
+def test_hosts_together_read_the_batch_and_each_its_own_rows(columns, hosts, by_length):
+    batches = Batches(columns, 16, LENGTHS, 2, (4, 8), seed=3, by_length=by_length)
     size = batches.microbatch_size // hosts
     shares = [batches.batch(5, slice(host * size, (host + 1) * size)) for host in range(hosts)]
     for place, whole in enumerate(batches.batch(5)):

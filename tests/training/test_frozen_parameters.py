@@ -42,7 +42,18 @@ def test_frozen_parameters_have_no_moments():
     assert all(leaf.shape in ((), (4, 4)) for leaf in jax.tree.leaves(state))
 
 
+def test_a_part_of_what_is_frozen_trains_all_the_same():
+    params = {'encoder': {'norm': np.ones(2), 'wi': np.ones((4, 4))}, 'item': np.ones(3)}
+    optimizer = PartlyFrozen(ADAMW, ['encoder'], ['encoder/norm']).build()
+    updates, _ = optimizer.update(params, optimizer.init(params), params)
+    assert np.all(updates['encoder']['wi'] == 0)
+    assert np.all(updates['encoder']['norm'] != 0)
+    assert np.all(updates['item'] != 0)
+
+
 def test_names_that_freeze_nothing():
+    with pytest.raises(ValueError, match=r"except_for names 'item/scale'"):
+        PartlyFrozen(ADAMW, ('item',), ('item/scale',)).build().init({'item': {'table': np.zeros(2)}})
     with pytest.raises(ValueError, match="names 'items', but the network has no such parameter; it has item"):
         PartlyFrozen(ADAMW, ('items',)).build().init({'item': np.zeros(2)})
     with pytest.raises(ValueError, match='names no parameter'):

@@ -160,6 +160,33 @@ def test_a_run_goes_on_only_with_the_same_examples_in_the_same_order(columns, tm
     assert kept(tmp_path) == [10, 20]
 
 
+class Contrasted(SmallModel):
+    """Says that its examples are one another's negatives, and keeps the lengths of those of a microbatch."""
+
+    in_batch_loss = True
+
+    def __init__(self):
+        super().__init__()
+        self.lengths = []
+
+    def convert_features(self, task_batch):
+        if task_batch['inputs'].any():
+            self.lengths.append((task_batch['inputs'] != 0).sum(axis=1).tolist())
+        return super().convert_features(task_batch)
+
+
+def test_examples_that_are_one_anothers_negatives_are_of_any_length_and_of_a_number_that_stays(
+    columns, tmp_path
+):
+    model, trainer = Contrasted(), dataclasses.replace(TRAINER, microbatches=4)
+    dataclasses.replace(trainer, steps=10).fit(model, columns, tmp_path)
+    steps = np.asarray(model.lengths).reshape(10, 4, 4)
+    assert not any((np.diff(step.reshape(-1)) >= 0).all() for step in steps)
+    with pytest.raises(ValueError, match='examples_contrasted=4, and this one has 16'):
+        dataclasses.replace(trainer, microbatches=1).fit(Contrasted(), columns, tmp_path)
+    assert trainer.fit(Contrasted(), columns, tmp_path).first_step == 10
+
+
 def test_other_examples_are_not_trained_on_in_an_old_workdir(columns, tmp_path):
     TRAINER.fit(SmallModel(), columns, tmp_path / 'run')
     others = write_columns(tmp_path / 'others', examples(seed=1), {})

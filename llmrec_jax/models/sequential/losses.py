@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -51,7 +51,13 @@ class ScoredItems(Protocol):
 
 @runtime_checkable
 class SequenceLoss(Protocol):
-    """A frozen dataclass that judges states by what they are to predict."""
+    """A frozen dataclass that judges states by what they are to predict.
+
+    Attributes:
+      in_batch: whether the loss of a state depends on the other examples of its microbatch.
+    """
+
+    in_batch: ClassVar[bool]
 
     def for_catalogue(self, facts: CatalogueFacts) -> 'SequenceLoss':
         """The loss with what it needs to know of the catalogue."""
@@ -82,6 +88,7 @@ class FullSoftmax:
     """
 
     positions_at_once: int = 256
+    in_batch: ClassVar[bool] = False
 
     def for_catalogue(self, facts: CatalogueFacts) -> 'FullSoftmax':
         """The loss itself."""
@@ -111,6 +118,7 @@ class BinaryCrossEntropy:
     negatives: int = 1
     outside_sequence: bool = True
     positions_at_once: int = 8192
+    in_batch: ClassVar[bool] = False
 
     def __post_init__(self):
         _check_negatives(self)
@@ -147,6 +155,7 @@ class GeneralizedBinaryCrossEntropy:
     calibration: float = 0.75
     outside_sequence: bool = False
     positions_at_once: int = 1024
+    in_batch: ClassVar[bool] = False
 
     def __post_init__(self):
         _check_negatives(self)
@@ -190,6 +199,7 @@ class SampledSoftmax:
     outside_sequence: bool = False
     positions_at_once: int = 1024
     probabilities: Float[np.ndarray, 'items'] | None = None
+    in_batch: ClassVar[bool] = False
 
     def __post_init__(self):
         _check_negatives(self)

@@ -86,6 +86,11 @@ class SequentialRecommenderModel(SummedLossModel):
         return SequentialNetwork(self.item_encoder, self.sequence_encoder, self.scoring)
 
     @property
+    def in_batch_loss(self) -> bool:
+        """See `SummedLossModel`."""
+        return self.loss.in_batch
+
+    @property
     def n_items(self) -> int:
         """Size of the catalogue."""
         return self.item_encoder.n_items
@@ -129,8 +134,9 @@ class SequentialRecommenderModel(SummedLossModel):
         return self.network.init(rng, jnp.ones((1, 2), jnp.int32), method=_touch)
 
     def loss_sums(self, params: Params, batch: Batch, dropout_rng: Key | None = None) -> Sums:
-        """The summed loss and the number of positions it is over: those of microbatches add up to a
-        batch's.
+        """The summed loss and the number of positions it is over.
+
+        Those of microbatches add up to a batch's, unless the loss is one within a batch (`in_batch_loss`).
 
         Args:
           params: the network's parameters.

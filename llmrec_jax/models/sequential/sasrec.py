@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float
 
+from llmrec_jax import marks
 from llmrec_jax.models.dropout import Dropout
 from llmrec_jax.models.sequential.layers import (
     ACTIVATIONS,
@@ -35,6 +36,9 @@ class SASRecConfig:
       block_order: 'original', in which the queries are normalized and keys and values are not, the residual
         adds the normalized queries, and the joined heads are not projected; or 'pre_norm', in which each
         part normalizes all its inputs and is added to what was not normalized.
+      input_norm: whether an item's vector and that of its position are added as they are and the sum is
+        normalized before the first block, as in BERT, UniSRec and VQ-Rec, for vectors of any scale; otherwise
+        the item's is multiplied by the root of the width first, and the sum is not normalized (the paper).
 
     Raises:
       ValueError: when a number is out of its range or a name is not known.
@@ -47,6 +51,7 @@ class SASRecConfig:
     activation: str = 'relu'
     dropout_rate: float = 0.5
     block_order: str = ORIGINAL
+    input_norm: bool = marks.silent_default(False)
 
     def __post_init__(self):
         for name in ('max_length', 'num_layers', 'num_heads'):
@@ -92,7 +97,11 @@ class SASRecEncoder(nn.Module):
         """
         config, dim = self.config, embedded.shape[-1]
         real, allowed = mask[..., None], causal(mask, rows)
-        states = Positions(config.max_length, name='positions')(embedded * jnp.sqrt(dim), rows)
+        positions = Positions(config.max_length, name='positions')
+        if config.input_norm:
+            states = LayerNorm(name='input_norm')(positions(embedded, rows))
+        else:
+            states = positions(embedded * jnp.sqrt(dim), rows)
         states = Dropout(config.dropout_rate)(states, deterministic=not enable_dropout)
         states = jnp.where(real, states, 0.0)
         for layer in range(config.num_layers):

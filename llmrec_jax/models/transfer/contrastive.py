@@ -18,6 +18,7 @@ def contrastive_losses(
     temperature: float,
     *,
     negatives: Float[Array, 'batch dim'] | None = None,
+    shared_negatives: bool = False,
     valid: Bool[Array, 'batch'] | None = None,
     groups: Int[Array, 'batch'] | None = None,
 ) -> Float[Array, 'batch']:
@@ -32,7 +33,8 @@ def contrastive_losses(
       keys: the positive of each query; likewise.
       items: which item each row is about, over all domains of the batch.
       temperature: tau.
-      negatives: a further key of each row, a negative of every row, e.g. semi-synthetic items (VQ-Rec).
+      negatives: a further key of each row, e.g. semi-synthetic items (VQ-Rec), its negative and no other's.
+      shared_negatives: whether these are negatives of every row.
       valid: rows that are no padding; the others' keys are no negatives, and their losses are 0.
       groups: rows of one group are no negatives of one another, e.g. the prefixes of one sequence, whose
         targets are what the same user chose.
@@ -51,12 +53,23 @@ def contrastive_losses(
     positive = jnp.diagonal(logits)
     logits = jnp.where(masked & ~own, -jnp.inf, logits)
     if negatives is not None:
-        further = queries @ unit(negatives).T / temperature
-        if valid is not None:
-            further = jnp.where(valid[None, :], further, -jnp.inf)
+        further = _further(queries, unit(negatives), valid, shared_negatives) / temperature
         logits = jnp.concatenate([logits, further], axis=1)
     losses = jax.nn.logsumexp(logits, axis=1) - positive
     return losses if valid is None else jnp.where(valid, losses, 0.0)
+
+
+def _further(
+    queries: Float[Array, 'batch dim'],
+    negatives: Float[Array, 'batch dim'],
+    valid: Bool[Array, 'batch'] | None,
+    shared: bool,
+) -> Float[Array, 'batch columns']:
+    """Similarities to the further keys: a column of each, or one column of each row's own."""
+    if not shared:
+        return jnp.sum(queries * negatives, axis=1, keepdims=True)
+    similarities = queries @ negatives.T
+    return similarities if valid is None else jnp.where(valid[None, :], similarities, -jnp.inf)
 
 
 def unit(vectors: Float[Array, '*batch dim']) -> Float[Array, '*batch dim']:

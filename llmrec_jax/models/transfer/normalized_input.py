@@ -11,8 +11,9 @@ from llmrec_jax.models.sequential.network import SequenceEncoder
 class NormalizedInput(nn.Module):
     """Layer-normalizes the items' vectors before a sequence encoder reads them.
 
-    UniSRec and VQ-Rec normalize their transformer's input. SASRec, as it is built here, multiplies its
-    input by the root of the width, for vectors that an item table draws small; so these are divided by it.
+    It is for encoders without positions, as ZESRec's GRU; a transformer normalizes the sum of vector and
+    position (`SASRecConfig.input_norm`). The normalized vectors are divided by the root of the width, so that
+    they are of length 1 whatever the width.
 
     Attributes:
       encoder: what reads the normalized vectors.

@@ -38,6 +38,8 @@ class Contrasts:
         lack words.
       replaced_codes: share of the codes that are drawn anew in the semi-synthetic item that each true one
         gives as a further negative; 0 for no such items.
+      shared_fakes: whether a semi-synthetic item is a negative of every prefix of the microbatch; by default,
+        as in VQ-Rec's released code, it is one of the prefix alone whose target it was made of.
 
     Raises:
       ValueError: when a number is out of its range.
@@ -48,6 +50,7 @@ class Contrasts:
     item_drop: float = 0.2
     item_drop_share: float = 0.9
     replaced_codes: float = 0.0
+    shared_fakes: bool = False
 
     def __post_init__(self):
         if not self.temperature > 0 or not self.sequence_weight >= 0:
@@ -97,6 +100,7 @@ class PretrainingNetwork(nn.Module):
             items,
             contrasts.temperature,
             negatives=self._semi_synthetic(items, code_key),
+            shared_negatives=contrasts.shared_fakes,
             valid=items != PADDING,
             groups=rows,
         ).reshape(targets.shape)
@@ -154,8 +158,10 @@ class ContrastivePretraining(SummedLossModel):
     """Pre-training as both engines drive it; its predictions are those of `recommender`.
 
     Every prefix of a sequence is contrasted with the item after it. The targets of the other sequences of a
-    microbatch, of whatever domain, are the negatives. (The released code encodes every prefix by itself, and
-    batches them; here those of a sequence are encoded at once, and are no negatives of one another.)
+    microbatch, of whatever domain, are the negatives: `Trainer.batch_size / Trainer.microbatches` sequences
+    that are drawn at random, and not cut by their length as for other losses. (The released code encodes
+    every prefix by itself, and batches them; here those of a sequence are encoded at once, and are no
+    negatives of one another.)
 
     Attributes:
       item_encoder: from items to vectors, without anything of its own for an item: that would not transfer.
@@ -209,6 +215,11 @@ class ContrastivePretraining(SummedLossModel):
             list_length=self.list_length,
             seen_items=self.seen_items,
         )
+
+    @property
+    def in_batch_loss(self) -> bool:
+        """See `SummedLossModel`; the other sequences of a microbatch are the negatives."""
+        return True
 
     @property
     def FEATURE_CONVERTER_CLS(self) -> Any:

@@ -1,6 +1,7 @@
 """The softmax within a batch, corrected for how often an item is there to be a negative."""
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,9 @@ from llmrec_jax.models.sequential.losses import Predictions, ScoredItems, SumAnd
 @dataclasses.dataclass(frozen=True, eq=False)
 class InBatchSoftmax:
     """The targets of a microbatch are one another's negatives, so that no catalogue is scored.
+
+    What is in a microbatch decides the loss: `Trainer.batch_size / Trainer.microbatches` examples, drawn at
+    random, not cut by their length as for other losses.
 
     A frequent item is a negative often: uncorrected, the scores learn `log p(item | query) - log p(item)`,
     which recommends what is rare. With the logQ correction a negative of probability q among n others stands
@@ -38,6 +42,7 @@ class InBatchSoftmax:
     positions: int | None = 1
     log_q: bool = True
     probabilities: Float[np.ndarray, 'items'] | None = None
+    in_batch: ClassVar[bool] = True
 
     def __post_init__(self):
         if self.positions is not None and self.positions < 1:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from llmrec_jax import marks
 from llmrec_jax.corpora.corpus import Corpus
 from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitRule
 from llmrec_jax.corpora.splits import RankingCases, Sequences
@@ -23,6 +24,8 @@ from llmrec_jax.prompts.palr.forms import (
     profile_text,
 )
 from llmrec_jax.prompts.palr.windows import (
+    ALIKE,
+    SAME_PATH,
     HardNegatives,
     Windows,
     WindowSettings,
@@ -67,6 +70,9 @@ class Palr:
       candidates: shown in a training prompt with candidates; as many as the retriever gives at inference.
       hard_share: see `FollowingItemsOfCandidates`.
       pool: hard negatives of a prompt to draw from, epoch by epoch.
+      alike: which items are of a target's category, and hard negatives: those of the same whole 'path', for
+        the tree of a shop, whose upper categories hold nearly everything; or those with a 'shared' one, for
+        genres, of which few films have exactly the same.
       validation_users: users whose validation items give the validation loss, drawn; None for all.
 
     Raises:
@@ -79,6 +85,7 @@ class Palr:
     candidates: int = 50
     hard_share: int | float = 0.5
     pool: int = 100
+    alike: str = marks.silent_default(SAME_PATH)
     validation_users: int | None = 1000
 
     def __post_init__(self):
@@ -87,6 +94,8 @@ class Palr:
                 f'Palr.candidates={self.candidates} must be more than WindowSettings.targets='
                 f'{self.windows.targets}: all targets are among the candidates'
             )
+        if self.alike not in ALIKE:
+            raise ValueError(f'Palr.alike={self.alike!r} must be one of {", ".join(ALIKE)}')
         for name in ('wanted', 'pool', 'validation_users'):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f'Palr.{name}={getattr(self, name)} must be at least 1')
@@ -120,7 +129,7 @@ class Palr:
         n_items = len(corpus.items)
         names = self.item_naming.item_names(corpus, splits.train)
         _check_names(names)
-        negatives = HardNegatives.of(splits.train, corpus.items.categories)
+        negatives = HardNegatives.of(splits.train, corpus.items.categories, self.alike)
         validation = splits.validation.select(
             draw_rows(len(splits.validation), self.validation_users, (seed, 2))
         )

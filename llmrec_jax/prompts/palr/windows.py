@@ -7,7 +7,7 @@ retriever finds surest instead of what follows the history.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,11 @@ import scipy.sparse as sp
 from jaxtyping import Int
 
 from llmrec_jax.corpora.splits import RankingCases, Sequences
+
+# Which items are of the same category: those of the same whole path, or those that share a category which not
+# every item has.
+SAME_PATH, SHARED = 'path', 'shared'
+ALIKE = (SAME_PATH, SHARED)
 
 
 def had(histories: Sequences, n_items: int) -> sp.csr_array:
@@ -167,29 +172,34 @@ class HardNegatives:
     """Draws hard negatives; `of` makes it.
 
     Attributes:
-      by_category: rows of the items of each category path.
-      categories: the path of each item.
+      members: rows of the items of each group, ascending; items of one group are alike.
+      groups: those of each item.
       together: [items, items], how many users had both in training.
     """
 
-    by_category: dict[tuple[str, ...], list[int]]
-    categories: Sequence[tuple[str, ...]]
+    members: Mapping[tuple[str, ...], Int[np.ndarray, '_']]
+    groups: Sequence[Sequence[tuple[str, ...]]]
     together: sp.csr_array
 
     @classmethod
-    def of(cls, train: Sequences, categories: Sequence[tuple[str, ...]]) -> 'HardNegatives':
+    def of(
+        cls, train: Sequences, categories: Sequence[tuple[str, ...]], alike: str = SAME_PATH
+    ) -> 'HardNegatives':
         """Counts who had what together in the training histories.
 
         Args:
           train: training history of each user.
           categories: of each item, from the root to the leaf; empty where unknown.
+          alike: which items are of the same category, see `ALIKE`.
         """
-        by_category: dict[tuple[str, ...], list[int]] = {}
-        for item, path in enumerate(categories):
-            if path:
-                by_category.setdefault(tuple(path), []).append(item)
+        groups = _groups(categories, alike)
+        members: dict[tuple[str, ...], list[int]] = {}
+        for item, own in enumerate(groups):
+            for group in own:
+                members.setdefault(group, []).append(item)
         matrix = had(train, len(categories))
-        return cls(by_category, categories, sp.csr_array(matrix.T @ matrix))
+        rows = {group: np.asarray(items, np.int64) for group, items in members.items()}
+        return cls(rows, groups, sp.csr_array(matrix.T @ matrix))
 
     def pool(self, targets: Sequence[int], own: set[int], size: int, rng: np.random.Generator) -> list[int]:
         """At most `size` hard negatives of these targets, of both kinds alike, in a drawn order.
@@ -200,18 +210,28 @@ class HardNegatives:
           size: of the pool.
           rng: of the draws.
         """
-        alike = {
-            item for target in targets for item in self.by_category.get(tuple(self.categories[target]), ())
-        } - own
+        alike = np.zeros(len(self.groups), bool)
+        for group in {group for target in targets for group in self.groups[target]}:
+            alike[self.members[group]] = True
+        alike[list(own)] = False
         counts = self.together[list(targets)].sum(axis=0)
         counts[list(own)] = 0.0
         often = np.argsort(-counts, kind='stable')[:size]
         often = often[counts[often] > 0].tolist()
-        same = rng.permutation(np.asarray(sorted(alike), np.int64)).tolist()
+        same = rng.permutation(np.flatnonzero(alike)).tolist()
         pool: dict[int, None] = {}
         for place in range(max(len(often), len(same))):
             pool.update(dict.fromkeys([*often[place : place + 1], *same[place : place + 1]]))
         return rng.permutation(np.asarray(list(pool)[:size], np.int64)).tolist()
+
+
+def _groups(categories: Sequence[tuple[str, ...]], alike: str) -> Sequence[Sequence[tuple[str, ...]]]:
+    if alike == SAME_PATH:
+        return [[tuple(path)] if path else [] for path in categories]
+    named = [set(path) for path in categories if path]
+    # What every item is says nothing of two of them: the root of a shop's tree.
+    common = set.intersection(*named) if named else set()
+    return [[(name,) for name in dict.fromkeys(path) if name not in common] for path in categories]
 
 
 def with_hard_negatives(

@@ -74,8 +74,14 @@ class RqVae:
         )
         params, history = train(network, settings, scaled, seed, progress)
         codebooks = [np.asarray(params[f'codebook_{level}']) for level in range(len(self.codebook_sizes))]
-        codes, latents, nearest_collision_rate = assign_codes(
+        assigned = assign_codes(
             encode_all(network, params, scaled), codebooks, separate_collisions=self.separate_collisions
         )
-        reconstruction = decode_all(network, params, latents) * scale + mean
-        return Quantization(codes, self.codebook_sizes, reconstruction, history, nearest_collision_rate)
+        return Quantization(
+            assigned.codes,
+            self.codebook_sizes,
+            decode_all(network, params, assigned.reconstruction) * scale + mean,
+            history,
+            assigned.nearest_collision_rate,
+            assigned.moved_share,
+        )

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _compare(system: Tiger, run: Run) -> None:
-    sizes = system.layout.codebook_sizes[:-1]
+    sizes = tuple(run[SEMANTIC_ID_FACTS]['diagnostics']['codebook_sizes'])
     quantizers: dict[str, Quantizer] = {
         'rq_vae': RqVae(codebook_sizes=sizes),
         'residual_kmeans': ResidualKMeans(codebook_sizes=sizes),

@@ -56,7 +56,7 @@ class Tiger(System):
       item_fields: fields of an item that its sentence shows.
       quantizer: from item vectors to the learned levels of semantic IDs.
       semantic_id_seed: randomness of the quantizer.
-      layout: token ids; its last codebook is the collision level.
+      layout: token ids; its last codebook is the collision level's, where there is one more than is learned.
       task: the SeqIO task that is trained on.
       network: the encoder-decoder, its loss and its search.
       trainer: the embedded engine.

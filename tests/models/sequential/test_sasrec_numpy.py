@@ -43,7 +43,11 @@ def forward(params, items, config):
     """Scores of all items after `items`, in float64."""
     params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
     table, weights = params['item_encoder']['embedding'][:ITEMS], params['sequence_encoder']
-    states = table[np.array(items) - 1] * np.sqrt(DIM) + weights['positions']['embedding'][-len(items) :]
+    vectors, positions = table[np.array(items) - 1], weights['positions']['embedding'][-len(items) :]
+    if config.input_norm:
+        states = layer_norm(weights['input_norm'], vectors + positions)
+    else:
+        states = vectors * np.sqrt(DIM) + positions
     original = config.block_order == 'original'
     for layer in range(config.num_layers):
         block = weights[f'layers_{layer}']
@@ -59,9 +63,13 @@ def forward(params, items, config):
     return layer_norm(weights['final_norm'], states)[-1] @ table.T
 
 
-@pytest.mark.parametrize('order, heads', [('original', 3), ('pre_norm', 2)])
-def test_scores_equal_those_of_numpy(order, heads):
-    config = SASRecConfig(max_length=WIDTH, num_heads=heads, mlp_dim=9, block_order=order)
+@pytest.mark.parametrize(
+    'order, heads, input_norm', [('original', 3, False), ('pre_norm', 2, False), ('pre_norm', 2, True)]
+)
+def test_scores_equal_those_of_numpy(order, heads, input_norm):
+    config = SASRecConfig(
+        max_length=WIDTH, num_heads=heads, mlp_dim=9, block_order=order, input_norm=input_norm
+    )
     model = SequentialRecommenderModel(ItemTable(DIM), SASRecEncoder(config), FullSoftmax())
     model = model.for_catalogue(CatalogueFacts(ITEMS))
     init = jax.jit(lambda key: model.get_initial_variables(key, {})['params'])

@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from llmrec_jax.models.transfer.contrastive import contrastive_losses, semi_synthetic_codes
 
@@ -12,7 +13,7 @@ KEYS = jnp.asarray(RNG.standard_normal((10, 5)), jnp.float32)[ITEMS]
 NEGATIVES = jnp.asarray(RNG.standard_normal((6, 5)), jnp.float32)
 
 
-def loop_losses(negatives=(), valid=(True,) * 6, groups=range(6)):
+def loop_losses(negatives=(), valid=(True,) * 6, groups=range(6), shared=False):
     """Row by row and pair by pair, leaving pairs of one item out."""
 
     def similarity(one, other):
@@ -25,8 +26,8 @@ def loop_losses(negatives=(), valid=(True,) * 6, groups=range(6)):
         for j in range(6):
             if ITEMS[i] != ITEMS[j] and valid[j] and groups[i] != groups[j]:
                 total += similarity(QUERIES[i], KEYS[j])
-        for negative, real in zip(negatives, valid):
-            total += similarity(QUERIES[i], negative) if real else 0
+        for row, (negative, real) in enumerate(zip(negatives, valid)):
+            total += similarity(QUERIES[i], negative) if real and (shared or row == i) else 0
         losses.append(-np.log(positive / total) if valid[i] else 0.0)
     return losses
 
@@ -36,19 +37,45 @@ def test_the_loss_equals_a_loop_that_leaves_repeated_items_out():
     np.testing.assert_allclose(found, loop_losses(), rtol=1e-5)
 
 
-def test_further_negatives_are_those_of_every_row():
-    found = contrastive_losses(QUERIES, KEYS, ITEMS, TEMPERATURE, negatives=NEGATIVES)
-    np.testing.assert_allclose(found, loop_losses(NEGATIVES), rtol=1e-5)
+@pytest.mark.parametrize('shared', [False, True])
+def test_a_further_negative_is_its_own_rows_alone_or_every_rows(shared):
+    found = contrastive_losses(
+        QUERIES, KEYS, ITEMS, TEMPERATURE, negatives=NEGATIVES, shared_negatives=shared
+    )
+    np.testing.assert_allclose(found, loop_losses(NEGATIVES, shared=shared), rtol=1e-5)
+
+
+def test_the_loss_with_semi_synthetic_items_is_that_of_the_released_code():
+    queries, keys, fakes = (
+        np.asarray(vectors) / np.linalg.norm(vectors, axis=1, keepdims=True)
+        for vectors in (QUERIES, RNG.standard_normal((6, 5)), NEGATIVES)
+    )
+    # `seq_item_contrastive_task` of RUCAIBox/VQ-Rec, where no item repeats in the batch.
+    positive = np.exp((queries * keys).sum(axis=1) / TEMPERATURE)
+    negative = np.exp(queries @ keys.T / TEMPERATURE).sum(axis=1)
+    fake = np.exp((queries * fakes).sum(axis=1) / TEMPERATURE)
+    released = -np.log(positive / (negative + fake))
+    found = contrastive_losses(
+        QUERIES, jnp.asarray(keys, jnp.float32), jnp.arange(6), TEMPERATURE, negatives=NEGATIVES
+    )
+    np.testing.assert_allclose(found, released, rtol=1e-5)
 
 
 def test_padding_is_no_negative_and_costs_nothing():
     valid = np.array([True, True, False, True, False, True])
     found = contrastive_losses(QUERIES, KEYS, ITEMS, TEMPERATURE, valid=jnp.asarray(valid))
     np.testing.assert_allclose(found, loop_losses(valid=valid), rtol=1e-5)
-    further = contrastive_losses(
-        QUERIES, KEYS, ITEMS, TEMPERATURE, negatives=NEGATIVES, valid=jnp.asarray(valid)
-    )
-    np.testing.assert_allclose(further, loop_losses(NEGATIVES, valid), rtol=1e-5)
+    for shared in (False, True):
+        further = contrastive_losses(
+            QUERIES,
+            KEYS,
+            ITEMS,
+            TEMPERATURE,
+            negatives=NEGATIVES,
+            shared_negatives=shared,
+            valid=jnp.asarray(valid),
+        )
+        np.testing.assert_allclose(further, loop_losses(NEGATIVES, valid, shared=shared), rtol=1e-5)
 
 
 def test_rows_of_a_group_are_no_negatives_of_one_another():

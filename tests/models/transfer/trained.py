@@ -13,7 +13,6 @@ from llmrec_jax.models.sequential.network import Scoring
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
 from llmrec_jax.models.sequential.sasrec import SASRecConfig, SASRecEncoder
 from llmrec_jax.models.transfer.frozen_tables import filled_table
-from llmrec_jax.models.transfer.normalized_input import NormalizedInput
 from tests.models.transfer.planted_domains import TOPICS
 
 LENGTH = 8
@@ -22,9 +21,14 @@ ADAM = optax.adam(1e-2)
 
 def sequence_encoder():
     config = SASRecConfig(
-        max_length=LENGTH, num_layers=1, mlp_dim=16, dropout_rate=0.1, block_order='pre_norm'
+        max_length=LENGTH,
+        num_layers=1,
+        mlp_dim=16,
+        dropout_rate=0.1,
+        block_order='pre_norm',
+        input_norm=True,
     )
-    return NormalizedInput(SASRecEncoder(config))
+    return SASRecEncoder(config)
 
 
 def facts(*domains):

@@ -3,8 +3,11 @@
 import dataclasses
 
 import gin
+import jax
+import numpy as np
 import pytest
 
+from llmrec_jax.models.sequential.item_encoder import CatalogueFacts
 from llmrec_jax.runs import gin_config
 from llmrec_jax.systems.transfer.system import TransferLearning
 
@@ -51,6 +54,45 @@ def test_every_recipe_is_whole(name, arm):
     for trainer in (recipe.trainer, recipe.pretrainer):
         assert trainer.best_metric.name == 'ndcg@10'
         assert trainer.optimizer.build()
+
+
+def trained(trainer, network):
+    """The parameters that a trainer of the recipe moves, by the first two parts of their paths."""
+    model = network.for_catalogue(CatalogueFacts(5, vectors=np.ones((5, 48), np.float32)))
+    params = jax.eval_shape(lambda: model.get_initial_variables(jax.random.key(0), {})['params'])
+    params = jax.tree.map(lambda leaf: np.ones(leaf.shape, np.float32), params)
+    optimizer = trainer.optimizer.build()
+    updates, _ = optimizer.update(params, optimizer.init(params), params)
+    leaves = jax.tree_util.tree_leaves_with_path(updates)
+    return {'/'.join(key.key for key in path[:2]) for path, leaf in leaves if np.any(leaf)}
+
+
+TRANSFORMER = {f'sequence_encoder/{part}' for part in ('positions', 'layers_0', 'layers_1', 'final_norm')}
+INPUT_NORM = {'sequence_encoder/input_norm'}
+
+
+@pytest.mark.parametrize(
+    ('system', 'items'), [('unisrec', {'item_encoder/adaptor'}), ('vq_rec', {'item_encoder/embedding'})]
+)
+def test_fine_tuning_moves_what_the_released_code_moves(system, items):
+    recipe = load(f'{system}/smoke.gin')
+    assert trained(recipe.trainer, recipe.network) == items | INPUT_NORM
+    rival = load(f'{system}/smoke.gin', more=(f'{OVERLAYS}/{system}_from_scratch.gin',))
+    assert trained(rival.trainer, rival.network) == items | INPUT_NORM | TRANSFORMER
+
+
+def test_codes_are_renamed_and_nothing_else_is_learned_meanwhile():
+    recipe = load('vq_rec/smoke.gin')
+    renaming = dataclasses.replace(
+        recipe.network, item_encoder=recipe.network.item_encoder.clone(renaming=True)
+    )
+    assert trained(recipe.renamer, renaming) == {'item_encoder/renaming'}
+
+
+def test_semi_synthetic_items_are_negatives_of_their_own_prefix_unless_one_wishes_otherwise():
+    assert not load('vq_rec/smoke.gin').pretraining.contrasts.shared_fakes
+    shared = load('vq_rec/smoke.gin', 'contrastive.Contrasts.shared_fakes=True')
+    assert shared.pretraining.contrasts.shared_fakes
 
 
 def test_the_arms_are_one_binding_away():
