@@ -24,9 +24,7 @@ def studies(
     """
     found: list[Stage] = []
     if unseen_items is not None:
-        found.append(
-            MeasureUnseenItems(system, retrieval, unseen_items, ranking.seen_items, ranking.seed)
-        )
+        found.append(MeasureUnseenItems(system, retrieval, unseen_items, ranking.seen_items, ranking.seed))
     if diversity is not None:
         found.append(MeasureDiversity(retrieval, diversity, ranking.seen_items, ranking.seed))
     return found
