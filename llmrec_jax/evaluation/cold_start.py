@@ -1,9 +1,9 @@
-"""Metrics of slices of the cases: by how often the target, the user, or the step to the target was in training.
+"""Metrics of slices of the cases: by how often training has the target, the user, or the step to the target.
 
 A mean over all users is a mean over frequent items; what is learned of an item with three events, or of none,
 shows in its slice alone. A target that followed the user's last item in somebody's training history can be
-remembered; any other has to be inferred. Every slice has its number of cases and intervals, because the slices of interest
-are the small ones.
+remembered; any other has to be inferred. Every slice has its number of cases and intervals, because the slices
+of interest are the small ones.
 """
 
 import dataclasses

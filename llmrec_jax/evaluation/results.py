@@ -73,8 +73,9 @@ class Results:
       decoding: e.g. beam size, share of invalid items.
       sampled: entries as `sampled_protocol.sampled_record` gives them, one a protocol. Their metrics end in
         the protocol's suffix, so that none can pass for one of the whole catalogue.
-      cold_start: system, then 'items', 'users' or 'transitions', then the slices of `cold_start.cold_start_record`, each as
-        `Measured.as_dict` gives it; on the test split under the main protocol.
+      cold_start: system, then 'items', 'users' or 'transitions', then the slices of
+        `cold_start.cold_start_record`, each as `Measured.as_dict` gives it; on the test split under the main
+        protocol.
       generative: what was found out about a generative retriever: 'code_levels', system to the records of
         `code_levels.code_levels` on the test split under the main protocol; 'unseen_items' and 'diversity',
         what their stages told, where they were asked for.

@@ -1,4 +1,4 @@
-"""The stage that searches at several temperatures and measures how varied the lists are (TIGER, section 4.3)."""
+"""The stage that searches at several temperatures and measures how varied lists are (TIGER, section 4.3)."""
 
 import dataclasses
 from collections.abc import Sequence

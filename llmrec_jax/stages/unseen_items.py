@@ -1,4 +1,4 @@
-"""The stage that asks a generative retriever for items that it has learned nothing of (TIGER, section 4.3)."""
+"""The stage that asks a generative retriever for items that training knows nothing of (TIGER, section 4.3)."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -71,9 +71,8 @@ class MeasureUnseenItems(Stage):
     @property
     def reads(self) -> Sequence[Artifact[Any]]:
         """See `Stage.reads`."""
-        return (
-            SPLITS, CATALOGUE, ITEM_VECTORS, CODE_TABLE, *self.retrieval.reads, *self.retrieval.parameters.reads
-        )  # fmt: skip
+        of_retrieval = (*self.retrieval.reads, *self.retrieval.parameters.reads)
+        return (SPLITS, CATALOGUE, ITEM_VECTORS, CODE_TABLE, *of_retrieval)
 
     def check(self, run: Run) -> None:
         """See `Stage.check`."""

@@ -8,14 +8,14 @@ from llmrec_jax.evaluation.report.report_data import ReportData
 from llmrec_jax.evaluation.report.systems_table import kind, ordered
 
 LEVELS_NOTE = (
-    'Hits: share of users with an item in the list that has the first codes of the item that came next; with '
-    'all codes it is that item. Of the first item of a list: how often a code is the right one where the codes '
+    'Hits: share of users with an item in the list that has the first codes of the item that came next; '
+    'with all codes it is that item. Of the first item of a list: how often a code is the right one where the codes '
     'before it are, and, below, where they are not.'
 )
 UNSEEN_NOTE = (
-    'Recall of targets that training knows nothing of, by the largest share of a list that such items may take; '
-    'below it the interval over these users, and the recall of the other targets. Above the rival: the paired '
-    'difference to the better of the two nearest-text systems.'
+    'Recall of targets that training knows nothing of, by the largest share of a list that such items may '
+    'take; below it the interval over these users, and the recall of the other targets. Above the rival: the '
+    'paired difference to the better of the two nearest-text systems.'
 )
 DIVERSITY_NOTE = (
     'Entropy, in bits, of the categories in a list; below it the interval over users, and recall.'
