@@ -1,4 +1,4 @@
-"""A split in which training knows nothing of some items that test users are asked for (TIGER, section 4.3)."""
+"""A split whose training knows nothing of some items that test users are asked for (TIGER, section 4.3)."""
 
 import dataclasses
 

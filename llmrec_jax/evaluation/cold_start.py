@@ -2,8 +2,8 @@
 
 A mean over all users is a mean over frequent items; what is learned of an item with three events, or of none,
 shows in its slice alone. A target that followed the user's last item in somebody's training history can be
-remembered; any other has to be inferred. Every slice has its number of cases and intervals, because the slices
-of interest are the small ones.
+remembered; any other has to be inferred. Every slice has its number of cases and intervals, because the
+slices of interest are the small ones.
 """
 
 import dataclasses

@@ -145,8 +145,9 @@ def quota_curves(
 
     Returns:
       A record a point: `system`, `k`, `quota`, `unseen_recall` with `unseen_recall_low` and `_high`,
-      `other_recall`, `recall`; of systems `above_rival`, the paired difference to the rival that is better at this point,
-      with `above_rival_low` and `above_rival_high`; and `chance`, which is what drawing unseen items gives.
+      `other_recall`, `recall`; of systems `above_rival`, the paired difference to the rival that is better at
+      this point, with `above_rival_low` and `above_rival_high`; and `chance`, which is what drawing unseen
+      items gives.
 
     Raises:
       ValueError: when no target is unseen, or every one is.

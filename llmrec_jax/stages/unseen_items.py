@@ -1,4 +1,4 @@
-"""The stage that asks a generative retriever for items that training knows nothing of (TIGER, section 4.3)."""
+"""The stage that asks a generative retriever for items that training does not have (TIGER, section 4.3)."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -153,8 +153,7 @@ def test_codes_of_the_tree_learn_more_from_little_than_random_ones(planted, arms
     found = {name: recall(arms, name, cases) for name in arms}
     # Ten of the eighteen seen items of the branch that is stayed in.
     assert found['tree'] > 0.7 * STAY * 10 / 18
-    assert found['tree'] > found['random'] + 0.05
-    assert found['tree'] >= found['lsh'] - 0.02 and found['lsh'] > found['random'] - 0.02
+    assert found['tree'] > found['lsh'] > found['random'] + 0.1
 
 
 def test_unseen_items_are_reached_by_codes_of_content_alone(planted, arms, asked):
@@ -162,8 +161,7 @@ def test_unseen_items_are_reached_by_codes_of_content_alone(planted, arms, asked
     cases = cases_of(histories, planted.drawn(np.random.default_rng(4), branches, True))
     found = {name: unseen_recall(planted, arms, name, cases) for name in arms}
     chance = int(QUOTA * K) / UNSEEN
-    assert found['tree'] > 0.5
-    assert found['lsh'] > 2 * chance
+    assert found['tree'] > found['lsh'] > 3 * chance
     # Sixteen branches have three slots each, so that chance itself varies by .04.
     assert found['random'] < chance + 0.12
 

@@ -9,8 +9,8 @@ from llmrec_jax.evaluation.report.systems_table import kind, ordered
 
 LEVELS_NOTE = (
     'Hits: share of users with an item in the list that has the first codes of the item that came next; '
-    'with all codes it is that item. Of the first item of a list: how often a code is the right one where the codes '
-    'before it are, and, below, where they are not.'
+    'with all codes it is that item. Of the first item of a list: how often a code is the right one where the '
+    'codes before it are, and, below, where they are not.'
 )
 UNSEEN_NOTE = (
     'Recall of targets that training knows nothing of, by the largest share of a list that such items may '

@@ -32,7 +32,7 @@ class Curve:
     """
 
     title: str
-    steps: Sequence[float]
+    steps: Sequence[int | float]
     values: Sequence[float | int | None]
     best: str | None = None
     across: str = 'step'
