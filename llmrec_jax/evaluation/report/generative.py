@@ -9,7 +9,7 @@ from llmrec_jax.evaluation.report.systems_table import kind, ordered
 
 LEVELS_NOTE = (
     'Hits: share of users with an item in the list that has the first codes of the item that came next; '
-    'with all codes it is that item. Of the first item of a list: how often a code is the right one where the '
+    'with all codes it is that item. Of the first item of a list: how often a code is right where the '
     'codes before it are, and, below, where they are not.'
 )
 UNSEEN_NOTE = (
