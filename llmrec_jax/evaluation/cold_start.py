@@ -1,8 +1,9 @@
-"""Metrics of slices of the cases: by how often the target, or the user, was seen in training.
+"""Metrics of slices of the cases: by how often training has the target, the user, or the step to the target.
 
 A mean over all users is a mean over frequent items; what is learned of an item with three events, or of none,
-shows in its slice alone. Every slice has its number of cases and intervals, because the slices of interest
-are the small ones.
+shows in its slice alone. A target that followed the user's last item in somebody's training history can be
+remembered; any other has to be inferred. Every slice has its number of cases and intervals, because the
+slices of interest are the small ones.
 """
 
 import dataclasses
@@ -13,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from llmrec_jax.corpora.splits import RankingCases, Sequences
-from llmrec_jax.evaluation.baselines.counts import item_counts
+from llmrec_jax.evaluation.baselines.counts import item_counts, transition_counts
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.metric_estimates import Measured, MetricEstimates, plain_means
 from llmrec_jax.evaluation.metrics import case_metrics
@@ -90,6 +91,7 @@ def slice_metrics(
 
 
 DEFAULT_SLICES = FrequencySlices()
+_TRANSITIONS = {'0': 'new', '1+': 'known'}
 
 
 def cold_start_record(
@@ -101,7 +103,10 @@ def cold_start_record(
     bootstrap: Bootstrap,
     slices: FrequencySlices = DEFAULT_SLICES,
 ) -> dict[str, dict[str, Any]]:
-    """The slices by the target's frequency ('items') and by the user's ('users'), as `results.json` has them.
+    """The slices as `results.json` has them.
+
+    They are by the target's frequency ('items'), by the user's ('users'), and by whether the target came
+    directly after the history's last item in training ('transitions': 'new', 'known').
 
     Args:
       target_rank: of each case.
@@ -115,16 +120,18 @@ def cold_start_record(
     Raises:
       ValueError: see `slice_metrics`.
     """
+    last = cases.histories.values[cases.histories.offsets[1:] - 1]
+    before = np.asarray(transition_counts(train, n_items)[last, cases.target]).reshape(-1)
     frequencies = {
-        'items': item_counts(train, n_items)[cases.target],
-        'users': train.lengths[cases.user],
+        'items': (item_counts(train, n_items)[cases.target], slices.items),
+        'users': (train.lengths[cases.user], slices.users),
+        'transitions': (before, (1,)),
     }
-    return {
+    found = {
         name: {
             where: measured.as_dict()
-            for where, measured in slice_metrics(
-                target_rank, frequency, getattr(slices, name), ks, bootstrap
-            ).items()
+            for where, measured in slice_metrics(target_rank, frequency, starts, ks, bootstrap).items()
         }
-        for name, frequency in frequencies.items()
+        for name, (frequency, starts) in frequencies.items()
     }
+    return {**found, 'transitions': {_TRANSITIONS[where]: one for where, one in found['transitions'].items()}}

@@ -73,8 +73,12 @@ class Results:
       decoding: e.g. beam size, share of invalid items.
       sampled: entries as `sampled_protocol.sampled_record` gives them, one a protocol. Their metrics end in
         the protocol's suffix, so that none can pass for one of the whole catalogue.
-      cold_start: system, then 'items' or 'users', then the slices of `cold_start.cold_start_record`, each as
-        `Measured.as_dict` gives it; on the test split under the main protocol.
+      cold_start: system, then 'items', 'users' or 'transitions', then the slices of
+        `cold_start.cold_start_record`, each as `Measured.as_dict` gives it; on the test split under the main
+        protocol.
+      generative: what was found out about a generative retriever: 'code_levels', system to the records of
+        `code_levels.code_levels` on the test split under the main protocol; 'unseen_items' and 'diversity',
+        what their stages told, where they were asked for.
       serving: system or index to what it takes, see `serving.Serving` and `serving.IndexCost`.
     """
 
@@ -91,6 +95,7 @@ class Results:
     decoding: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     sampled: Sequence[Mapping[str, Any]] = ()
     cold_start: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    generative: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     serving: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):

@@ -67,6 +67,11 @@ class GenerativeRecommender:
         """The same for users that the corpus need not know; row `i` of cases is then called `user_ids[i]`."""
         return dataclasses.replace(self, user_ids=user_ids)
 
+    def searching(self, beam_size: int, temperature: float = 1.0) -> 'GenerativeRecommender':
+        """See `searched.BeamRecommender`."""
+        search = dataclasses.replace(self.model.decode_fn, beam_size=beam_size, temperature=temperature)
+        return dataclasses.replace(self, model=dataclasses.replace(self.model, decode_fn=search))
+
     def recommend(self, cases: RankingCases, k: int, *, seen_items: SeenItems) -> Recommendations:
         """The best `k` items of each case.
 
@@ -106,14 +111,24 @@ class GenerativeRecommender:
                 seen = place({'seen': history[filled].astype(np.int32)}, self._over_devices)['seen']
             yield rows, _on_every_process(_search(self.model, self.params, batch, self.trie, seen))
 
-    def invalid_share(self, cases: RankingCases, *, constrained: bool) -> float:
-        """Share of list slots without an item, with the trie or without it (TIGER, section 4.5)."""
+    def invalid_share(
+        self, cases: RankingCases, *, constrained: bool
+    ) -> tuple[float, Int[np.ndarray, 'cases']]:
+        """What the search finds with the trie or without it (TIGER, section 4.5), seen items kept.
+
+        Returns:
+          The share of the beam's slots without an item; and the rank of each target among the slots that hold
+          one, 0 where it is in none.
+        """
         search = dataclasses.replace(self.model.decode_fn, constrained=constrained)
         asked = dataclasses.replace(self, model=dataclasses.replace(self.model, decode_fn=search))
-        total = 0.0
+        total, ranks = 0.0, np.zeros(len(cases), np.int64)
         for rows, beams in asked.beams(cases, seen_items='kept'):
             total += float(np.asarray(invalid_rate(beams))[: len(rows)].sum())
-        return total / len(cases)
+            items, scores = (np.asarray(part)[: len(rows)] for part in (beams.items, beams.scores))
+            found = from_ranked_lists(items.astype(np.int64), scores.astype(np.float64), cases.target[rows])
+            ranks[rows] = found.target_rank
+        return total / len(cases), ranks
 
     @functools.cached_property
     def _over_devices(self) -> NamedSharding:

@@ -5,12 +5,15 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitRule, is_default
 from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.evaluation.baselines.counted import BASELINES
 from llmrec_jax.evaluation.baselines.counts import item_counts
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.catalogue_metrics import Catalogue
+from llmrec_jax.evaluation.code_levels import code_levels
 from llmrec_jax.evaluation.cold_start import cold_start_record
 from llmrec_jax.evaluation.environment import environment
 from llmrec_jax.evaluation.evaluator import Evaluator, SystemResult
@@ -43,13 +46,19 @@ from llmrec_jax.runs.stage import Phase, Stage
 from llmrec_jax.stages.baselines import CONTENT_NAMES
 from llmrec_jax.stages.corpus import CATALOGUE
 from llmrec_jax.stages.corpus import SPLITS as CORPUS_SPLITS
+from llmrec_jax.stages.diversity import MeasureDiversity
 from llmrec_jax.stages.item_vectors import ITEM_VECTORS
 from llmrec_jax.stages.rank import ListStage, Ranking, lists
 from llmrec_jax.stages.sampled import SampledStage
+from llmrec_jax.stages.semantic_ids import CODE_TABLE, LearnSemanticIds
+from llmrec_jax.stages.unseen_items import MeasureUnseenItems
 from llmrec_jax.training import processes
 
 LOG = logging.getLogger(__name__)
 EXAMPLE_USERS = 12
+SEMANTIC_IDS, UNSEEN_ITEMS, DIVERSITY = (
+    stage.name for stage in (LearnSemanticIds, MeasureUnseenItems, MeasureDiversity)
+)
 RESULTS, REPORT = place(RESULTS_FILE), place('report.html')
 
 
@@ -107,6 +116,7 @@ class RankingReport:
         systems: dict[str, dict[str, dict]] = {}
         comparisons: list[dict] = []
         slices: dict[str, dict] = {}
+        levels: dict[str, list[dict]] = {}
         catalogue = _catalogue(run, done)
         for split in SPLITS:
             for seen_items in SEEN_ITEMS:
@@ -118,6 +128,7 @@ class RankingReport:
                 if protocol == main:
                     comparisons = evaluator.compare(judged)
                     slices = self._cold_start(run, judged, evaluator.bootstrap)
+                    levels = _code_levels(run, done, judged, max(self.ranking.ks))
             for name, found in _bounds(facts, split).items():
                 for where in (split, *(key for key in systems if key.startswith(f'{split}_seen'))):
                     systems.setdefault(where, {})[name] = found
@@ -140,6 +151,10 @@ class RankingReport:
             decoding=facts.get('evaluate', {}),
             sampled=joined_records(*self._sampled(facts)),
             cold_start=slices,
+            generative={
+                **({'code_levels': levels} if levels else {}),
+                **{name: facts[name] for name in (UNSEEN_ITEMS, DIVERSITY) if name in facts},
+            },
             serving=serving_costs(facts),
         )
 
@@ -215,6 +230,18 @@ class RankingReport:
         )
         found = user_examples(rows, cases, every, shown.title, shown.item_id, ranking.list_length)
         return found, rule
+
+
+def _code_levels(
+    run: Run, done: Mapping[str, StageRecord], judged: Sequence[SystemResult], k: int
+) -> dict[str, list[dict]]:
+    """How the lists agree with the targets' codes, where the run has made codes."""
+    if SEMANTIC_IDS not in done:
+        return {}
+    codes, targets = run[CODE_TABLE].codes, run[CORPUS_SPLITS].test.target
+    # The level of collisions tells nothing where there are none.
+    codes = codes[:, np.ptp(codes, axis=0) > 0]
+    return {one.name: code_levels(one.recommendations.items, targets, codes, k) for one in judged}
 
 
 def _content_labels(done: Mapping[str, StageRecord]) -> dict[str, str]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 
 from llmrec_jax.corpora.clock import POSITION, has_clock
+from llmrec_jax.corpora.cold_items import ColdItems
 from llmrec_jax.corpora.corpus import Corpus, Events, Items, Users
 from llmrec_jax.corpora.drawn_splits import ByUser, FewShot, RandomEvents
 from llmrec_jax.corpora.split_facts import split_facts
@@ -24,7 +25,11 @@ from tests.corpora.test_splits import lists_of
 
 WHOLE = (LEAVE_LAST_OUT, UserTemporal(0.2, 0.3), GlobalTemporal(0.5, 0.75), ByUser(0.2, 0.3, 0.4, seed=3),
          RandomEvents(0.2, 0.2, seed=5))  # fmt: skip
-RULES = (*WHOLE, *(FewShot(rule, 0.4, of, seed=1) for rule in WHOLE for of in ('users', 'events')))
+RULES = (
+    *WHOLE,
+    *(ColdItems(rule, 0.3, seed=2) for rule in WHOLE),
+    *(FewShot(rule, 0.4, of, seed=1) for rule in WHOLE for of in ('users', 'events')),
+)
 # Each is tried for many rules.
 few = settings(max_examples=25, deadline=None)
 by_rule = pytest.mark.parametrize('rule', RULES, ids=lambda rule: rule.name)

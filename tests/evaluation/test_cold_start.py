@@ -31,6 +31,18 @@ def test_items_and_users_are_sliced_by_what_training_has_of_them():
     assert found['users']['0-1']['intervals']['recall@10'] == [0.0, 1.0]
 
 
+def test_a_step_that_training_has_is_told_from_a_new_one():
+    # Training has the steps 0 to 1 and 1 to 2, each within a history; from 2 to 0 two histories meet.
+    train = sequences([[0, 1], [0, 1, 2], [0], [2]])
+    cases = ranking_cases([[2, 0], [1], [0, 1], [2]], [1, 0, 2, 0])
+    found = cold_start_record(np.array([1, 1, 0, 9]), cases, train, 3, (5, 10), BOOTSTRAP)['transitions']
+    assert {name: (one['examples'], one['recall@5']) for name, one in found.items()} == {
+        'known': (2, 0.5),
+        'new': (2, 0.5),
+    }
+    assert found['new']['recall@10'] == 1.0
+
+
 @hypothesis.given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 60)), min_size=1, max_size=40))
 @hypothesis.settings(max_examples=30)
 def test_slices_weighted_by_their_cases_give_the_whole(cases):

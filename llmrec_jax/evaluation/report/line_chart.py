@@ -93,7 +93,13 @@ def _horizontal(value: float, y: float) -> Markup:
 
 
 def _vertical(value: float, x: float) -> Markup:
-    return tag('text', grouped(value), x=f'{x:.1f}', y=HEIGHT - BOTTOM + 17, text_anchor='middle')
+    return tag(
+        'text',
+        grouped(value) if value == int(value) else f'{value:g}',
+        x=f'{x:.1f}',
+        y=HEIGHT - BOTTOM + 17,
+        text_anchor='middle',
+    )
 
 
 def _dot(x: float, y: float, class_: str) -> Markup:

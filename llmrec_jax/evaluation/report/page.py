@@ -7,6 +7,7 @@ from typing import Any
 
 from llmrec_jax import files
 from llmrec_jax.evaluation.report.examples import examples_markup
+from llmrec_jax.evaluation.report.generative import code_levels, diversity, unseen_items
 from llmrec_jax.evaluation.report.headline import comparisons, headline, protocol
 from llmrec_jax.evaluation.report.line_chart import line_chart
 from llmrec_jax.evaluation.report.markup import (
@@ -40,6 +41,9 @@ def render(data: ReportData) -> str:
         _systems(data),
         comparisons(data),
         cold_start(data),
+        code_levels(data),
+        unseen_items(data),
+        diversity(data),
         sampled(data),
         _learning(data),
         _semantic_ids(data),

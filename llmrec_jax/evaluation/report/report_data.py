@@ -25,14 +25,14 @@ class Curve:
 
     Attributes:
       title: e.g. 'Training loss'.
-      steps: ascending.
+      steps: ascending; whole numbers where they are counted.
       values: one a step; None where it was not finite.
       best: 'low' or 'high', whichever is better; that point is marked. None marks none.
       across: what the steps count, as the axis says.
     """
 
     title: str
-    steps: Sequence[int]
+    steps: Sequence[int | float]
     values: Sequence[float | int | None]
     best: str | None = None
     across: str = 'step'

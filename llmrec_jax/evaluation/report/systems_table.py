@@ -142,6 +142,7 @@ def _published(published: PublishedRow, metrics: Sequence[str], main: str, scale
 TITLES = {
     'items': 'By training events of the item that came next',
     'users': 'By training events of the user',
+    'transitions': 'By whether training has the step from the last item to the one that came next',
 }
 SLICES_NOTE = (
     'Below a slice, its number of users; small numbers are bootstrap intervals over these users alone.'
@@ -149,17 +150,17 @@ SLICES_NOTE = (
 
 
 def cold_start(data: ReportData) -> Markup:
-    """A table for items and one for users; nothing where no slices were measured."""
+    """A table for items, one for users, one for transitions; nothing where no slices were measured."""
     systems = data.results.cold_start
     if not systems:
         return Markup('')
     metric = f'recall@{data.results.protocol["ks"][-1]}'
     tables = []
     for sliced_by, title in TITLES.items():
-        tables += [
-            tag('h3', title),
-            _slices_table(data, metric, {name: systems[name][sliced_by] for name in systems}),
-        ]
+        # Results of before there were slices by transition have none.
+        sliced = {name: found[sliced_by] for name, found in systems.items() if sliced_by in found}
+        if sliced:
+            tables += [tag('h3', title), _slices_table(data, metric, sliced)]
     return section('Rare items, new users', 'cold-start', *tables, tag('p', SLICES_NOTE, class_='note'))
 
 

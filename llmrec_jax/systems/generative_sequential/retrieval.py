@@ -56,6 +56,7 @@ class CodeBeamRecommender:
 
     Attributes:
       beam_size: prefixes kept at each level; lists are at most as long.
+      temperature: of the search.
     """
 
     model: GenerativeSequentialModel
@@ -66,6 +67,7 @@ class CodeBeamRecommender:
     beam_size: int
     batch_size: int = 256
     length_buckets: tuple[int, ...] = ()
+    temperature: float = 1.0
 
     def __post_init__(self):
         check_batch(self.mesh, self.rules, self.batch_size)
@@ -78,6 +80,10 @@ class CodeBeamRecommender:
         """The same: who asks makes no difference, only the history."""
         del user_ids
         return self
+
+    def searching(self, beam_size: int, temperature: float = 1.0) -> 'CodeBeamRecommender':
+        """See `searched.BeamRecommender`."""
+        return dataclasses.replace(self, beam_size=beam_size, temperature=temperature)
 
     def recommend(self, cases: RankingCases, k: int, *, seen_items: str) -> Recommendations:
         """The best `k` items of each case.
@@ -117,7 +123,10 @@ class CodeBeamRecommender:
                     'seen': seen.astype(np.int32),
                 }
                 placed, trie = place(features, placement), self.model.heads.catalogue.trie
-                found = _search(self.model, self.params, placed, trie, self.beam_size, self.mesh, self.rules)
+                found = _search(
+                    self.model, self.params, placed, trie, self.beam_size, self.mesh, self.rules,
+                    self.temperature,
+                )  # fmt: skip
                 yield rows, jax.device_get(found)
 
 
@@ -193,7 +202,7 @@ class CodeBeams:
 
 
 # Mesh and rules are arguments of the program, because what a trace reads of them is no part of its key.
-@functools.partial(jax.jit, static_argnames=('model', 'beam_size', 'mesh', 'rules'))
+@functools.partial(jax.jit, static_argnames=('model', 'beam_size', 'mesh', 'rules', 'temperature'))
 def _search(
     model: GenerativeSequentialModel,
     params: PyTree[Array],
@@ -202,6 +211,7 @@ def _search(
     beam_size: int,
     mesh: Mesh,
     rules: LogicalRules,
+    temperature: float = 1.0,
 ) -> Beams:
     del rules
     states = model.encoded(params, features['histories'])
@@ -224,6 +234,8 @@ def _search(
         return jnp.where(exists, logits, -jnp.inf), (nodes, codes)
 
     start = (jnp.zeros((len(states), 1), jnp.int32), ())
-    prefixes = beam_search(step, start, continuations, batch_size=len(states), beam_size=beam_size)
+    prefixes = beam_search(
+        step, start, continuations, batch_size=len(states), beam_size=beam_size, temperature=temperature
+    )
     beams = named_items(prefixes, trie, beam_size)
     return jax.lax.with_sharding_constraint(beams, replicated(mesh))

@@ -11,6 +11,7 @@
 | train | `checkpoints/` |
 | evaluate, sampled | lists by beam search of the codes, and figures among drawn items |
 | hybrid | lists of the teacher, and of the sum of both |
+| unseen_items, diversity | recall of items without training events; lists at higher temperatures |
 """
 
 import dataclasses
@@ -34,6 +35,8 @@ from llmrec_jax.semantic_ids.residual_kmeans import ResidualKMeans
 from llmrec_jax.stages.baselines import MeasureContent, against
 from llmrec_jax.stages.catalogue_ranking import CatalogueRetrieval
 from llmrec_jax.stages.catalogue_system import CatalogueSystem, WriteHistories
+from llmrec_jax.stages.diversity import Diversity
+from llmrec_jax.stages.generative_studies import studies
 from llmrec_jax.stages.hybrid import MeasureHybrid
 from llmrec_jax.stages.item_vectors import EmbedItems
 from llmrec_jax.stages.learning_curves import learning_curves
@@ -41,6 +44,7 @@ from llmrec_jax.stages.networks import Parameters
 from llmrec_jax.stages.ranking_report import RankingReport
 from llmrec_jax.stages.semantic_ids import pictures
 from llmrec_jax.stages.train import Train
+from llmrec_jax.stages.unseen_items import UnseenItems
 from llmrec_jax.systems.generative_sequential.item_stages import (
     CodedCatalogueNetwork,
     EmbedCoOccurrence,
@@ -79,6 +83,8 @@ class GenerativeSequential(CatalogueSystem):
       semantic_id_seed: randomness of the quantizer.
       teacher: an item-level model that is trained first; None for none.
       beam_size: prefixes that the search keeps at each level; at least as many as a list has items.
+      unseen_items: what is asked about items without training events; None for nothing.
+      diversity: what is asked about temperatures of the search; None for nothing.
 
     Raises:
       ValueError: when the parts do not fit one another.
@@ -96,6 +102,8 @@ class GenerativeSequential(CatalogueSystem):
     semantic_id_seed: int = 0
     teacher: Teacher | None = None
     beam_size: int = 20
+    unseen_items: UnseenItems | None = None
+    diversity: Diversity | None = None
 
     def __post_init__(self):
         super().__post_init__()
@@ -229,7 +237,7 @@ class GenerativeSequential(CatalogueSystem):
                     seen_items=ranking.seen_items,
                 )
             )
-        return found
+        return [*found, *studies(self.name, self.served, ranking, self.unseen_items, self.diversity)]
 
     def engine_trainer(self, run: Run) -> Trainer:
         """See `CatalogueSystem.engine_trainer`; it begins with the teacher, where there is one."""

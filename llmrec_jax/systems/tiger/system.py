@@ -8,6 +8,7 @@
 | tasks | `tasks/<split>/`: user token and codes in, codes out | 3.2 |
 | train | `checkpoints/` | 3.2 |
 | evaluate | lists by beam search under the trie | 4.5 |
+| unseen_items, diversity | recall of items without training events; lists at higher temperatures | 4.3 |
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ from typing import Any, ClassVar
 
 from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource
+from llmrec_jax.evaluation.metrics import mean_over_cases, recall_at_k
 from llmrec_jax.evaluation.recommender import Recommender
 from llmrec_jax.evaluation.report.report_data import PublishedRow
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
@@ -30,7 +32,9 @@ from llmrec_jax.semantic_ids.token_layout import TokenLayout
 from llmrec_jax.stages import rank, tasks
 from llmrec_jax.stages.baselines import MeasureContent, against
 from llmrec_jax.stages.corpus import SPLITS, PrepareCorpus
+from llmrec_jax.stages.diversity import Diversity
 from llmrec_jax.stages.generative_retrieval import GenerativeRecommender, GenerativeRetrieval
+from llmrec_jax.stages.generative_studies import studies
 from llmrec_jax.stages.item_vectors import EmbedItems
 from llmrec_jax.stages.learning_curves import learning_curves
 from llmrec_jax.stages.networks import EncoderDecoderNetwork, Parameters
@@ -39,6 +43,7 @@ from llmrec_jax.stages.ranking_report import RankingReport
 from llmrec_jax.stages.semantic_ids import CODE_TABLE, SEMANTIC_ID_FACTS, LearnSemanticIds, pictures, trie_of
 from llmrec_jax.stages.tasks import MaterialiseTask
 from llmrec_jax.stages.train import Train
+from llmrec_jax.stages.unseen_items import UnseenItems
 from llmrec_jax.text.text_encoder import TextEncoder
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.trainer import Trainer
@@ -64,6 +69,8 @@ class Tiger(System):
       decoding_batch_size: users decoded at once.
       decoding_length_buckets: shorter lengths that a batch of short inputs may be padded to; each costs a
         compilation.
+      unseen_items: what is asked about items without training events; None for nothing.
+      diversity: what is asked about temperatures of the search; None for nothing.
       published: rows of the literature for the report; not measured here.
 
     Raises:
@@ -85,6 +92,8 @@ class Tiger(System):
     semantic_id_seed: int = 0
     decoding_batch_size: int = marks.without_effect(256)
     decoding_length_buckets: tuple[int, ...] = marks.without_effect(())
+    unseen_items: UnseenItems | None = None
+    diversity: Diversity | None = None
     published: tuple[PublishedRow, ...] = marks.without_effect(())
 
     def __post_init__(self):
@@ -162,6 +171,7 @@ class Tiger(System):
                 list_length=ranking.list_length,
                 seen_items=ranking.seen_items,
             ),
+            *studies(self.name, self.retrieval, ranking, self.unseen_items, self.diversity),
         ]
 
     def model(self, run: Run) -> EncoderDecoderModel:
@@ -238,7 +248,9 @@ class WriteExamples(MaterialiseTask):
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateBeams(Evaluate):
-    """Beside the lists, the share of their slots that hold no item, with the trie and without (section 4.5).
+    """Beside the lists, what the search does with the trie and without it (section 4.5), seen items kept.
+
+    Without it some slots hold no item; those are left out of its lists, as the paper suggests.
 
     Attributes as in `Evaluate`.
     """
@@ -248,13 +260,14 @@ class EvaluateBeams(Evaluate):
         systems, told = super().systems(run)
         recommender: GenerativeRecommender = systems[self.system]
         cases = self.draw.cases(run[SPLITS], 'validation')
-        shares = {
-            name: recommender.invalid_share(cases, constrained=name == 'constrained')
-            for name in ('constrained', 'unconstrained')
-        }
+        shares, recall = {}, {}
+        for name in ('constrained', 'unconstrained'):
+            shares[name], ranks = recommender.invalid_share(cases, constrained=name == 'constrained')
+            recall[name] = mean_over_cases(recall_at_k(ranks, self.list_length))
         return systems, {
             **told,
             'beam_size': recommender.model.decode_fn.beam_size,
             'invalid_rate': shares,
+            f'recall@{self.list_length}_seen_kept': recall,
             'invalid_rate_users': len(cases),
         }

@@ -42,10 +42,16 @@ def test_every_system_stands_in_the_results(finished):
     assert found['protocol']['seen_items'] == 'kept'
     assert found['decoding']['invalid_rate']['constrained'] == 0
     assert found['decoding']['invalid_rate']['unconstrained'] > 0
+    recall = found['decoding']['recall@10_seen_kept']
+    # A beam that spends slots on what is no item finds fewer, or as many.
+    assert recall['constrained'] == found['validation']['tiger']['recall@10'] >= recall['unconstrained']
     assert found['training']['final_step'] == 6
     assert found['test']['ceiling']['recall@10'] > found['test']['decayed_markov']['recall@10']
     for sliced in found['cold_start']['tiger'].values():
         assert sum(measured['examples'] for measured in sliced.values()) == 200
+    levels = found['generative']['code_levels']['tiger']
+    hits = [level['hit'] for level in levels]
+    assert hits == sorted(hits, reverse=True) and hits[-1] == found['test']['tiger']['recall@10']
     assert found['serving']['scann_index']['build_seconds'] > 0
 
 

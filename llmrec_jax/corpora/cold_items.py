@@ -1,0 +1,62 @@
+"""A split whose training knows nothing of some items that test users are asked for (TIGER, section 4.3)."""
+
+import dataclasses
+
+import numpy as np
+
+from llmrec_jax.corpora.corpus import Corpus
+from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitDefaults, SplitRule, is_default
+from llmrec_jax.corpora.splits import GIVEN, TEST, Cut
+from llmrec_jax.subsets import draw_rows
+
+
+@dataclasses.dataclass(frozen=True)
+class ColdItems(SplitDefaults):
+    """What another rule holds out, and all events of some items that it asks test users for.
+
+    Histories at the time of asking stay as they are: who had such an item had it. Nobody is asked for one
+    on the validation split, which chooses what is trained.
+
+    Attributes:
+      split: the other rule.
+      share: of the items that test users are asked for; one at least. The paper has 5 %.
+      seed: of the draw.
+
+    Raises:
+      ValueError: when the share is out of range.
+    """
+
+    split: SplitRule = LEAVE_LAST_OUT
+    share: float = 0.05
+    seed: int = 0
+
+    def __post_init__(self):
+        if not 0 < self.share < 1:
+            raise ValueError(f'ColdItems.share={self.share} must lie in (0, 1)')
+
+    @property
+    def name(self) -> str:
+        """See `SplitRule`; e.g. 'cold_items_0.05'."""
+        cold = f'cold_items_{self.share:g}'
+        return cold if is_default(self.split) else f'{self.split.name}_{cold}'
+
+    @property
+    def whole_histories(self) -> bool:
+        """See `SplitRule`."""
+        return self.split.whole_histories
+
+    @property
+    def validation_in_history(self) -> bool:
+        """See `SplitRule`."""
+        return self.split.validation_in_history
+
+    def cut(self, corpus: Corpus) -> Cut:
+        """See `SplitRule`."""
+        whole = self.split.cut(corpus)
+        asked = np.unique(corpus.events.item[whole.test])
+        drawn = asked[draw_rows(len(asked), max(1, round(self.share * len(asked))), self.seed)]
+        cold = np.isin(corpus.events.item, drawn)
+        roles = whole.roles.copy()
+        roles[cold & (roles != TEST)] = GIVEN
+        kept = whole.validation[~cold[whole.validation]]
+        return dataclasses.replace(whole, roles=roles, validation=kept)
