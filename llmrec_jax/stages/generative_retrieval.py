@@ -14,7 +14,7 @@ from jaxtyping import Array, Int, PyTree
 from llmrec_jax import marks
 from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.decoding.beam_search import Beams, invalid_rate
-from llmrec_jax.evaluation.recommendations import Recommendations, from_beams
+from llmrec_jax.evaluation.recommendations import Recommendations, from_beams, from_ranked_lists
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run

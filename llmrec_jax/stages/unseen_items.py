@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from llmrec_jax.evaluation.baselines.counted import item_counts
+from llmrec_jax.evaluation.baselines.counts import item_counts
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.unseen_items import nearest_texts, quota_curves, with_prefix_matches
 from llmrec_jax.runs.artifact import Artifact
