@@ -87,7 +87,7 @@ class TfidfSvd:
             return min(DEFAULT_DIM, largest)
         if not 1 <= self.dim <= largest:
             raise ValueError(
-                f'TfidfSvd.dim={self.dim}, but these texts support 1 to {largest} dimensions; dim=None takes '
-                f'{min(DEFAULT_DIM, largest)}'
+                f'TfidfSvd.dim={self.dim}, but these texts support 1 to {largest} dimensions; '
+                f'--gin.TfidfSvd.dim=None takes {min(DEFAULT_DIM, largest)}'
             )
         return self.dim

@@ -57,9 +57,18 @@ def told(found: Mapping[str, Role]) -> dict[str, str]:
     return {role: one.told() for role, one in found.items() if one.column is not None}
 
 
-def in_words(found: Mapping[str, Role]) -> str:
-    """The columns that there are, for the log."""
-    return ', '.join(f'{role} {one}' for role, one in told(found).items()) or 'no columns'
+def in_words(found: Mapping[str, Role], names: Sequence[str], used: Sequence[str] = ()) -> str:
+    """The columns that there are, for the log, and those that nothing is read of.
+
+    Args:
+      found: the column of each role.
+      names: of the table's columns; none where it is not there.
+      used: names of further columns that are read.
+    """
+    read = {role.column for role in found.values()} | set(used)
+    unread = ', '.join(repr(name) for name in names if name not in read)
+    said = ', '.join(f'{role} {one}' for role, one in told(found).items()) or 'no columns'
+    return f'{said}; not read: {unread}' if unread else said
 
 
 def roles(names: Sequence[str], named: Mapping[str, str | None]) -> dict[str, Role]:
@@ -100,7 +109,7 @@ def required(path: object, names: Sequence[str], role: str, found: Role, option:
         return found.column
     shown = ', '.join(map(repr, names))
     near = difflib.get_close_matches(role, names, n=1, cutoff=0.3)
-    example = f'{option} = {near[0]!r}' if near else option
+    example = f"--gin.{option}='{near[0]}'" if near else f'--gin.{option}=NAME'
     mend = f'name it by {example}'
     if looks_like_data(names):
         mend += ', or, where the first line is no header, name all columns by Tables.header'

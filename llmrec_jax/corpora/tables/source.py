@@ -184,10 +184,11 @@ class Tables(RawSource):
         )
         beside = {} if 'items' in parts else items_beside_events(names_of(interactions), found, wanted)
         more = [role.column for role in beside.values() if role.column is not None]
+        further = [*more, *(() if 'items' in parts else self.description_fields)]
         events = read_events(
             interactions,
             found,
-            more_columns=[*more, *(() if 'items' in parts else self.description_fields)],
+            more_columns=further,
             time_format=self.time_format,
             drop_bad_rows=self.bad_rows == 'drop',
             min_rating=self.min_rating,
@@ -200,13 +201,15 @@ class Tables(RawSource):
             'min_rating': self.min_rating,
             'columns': {'interactions': told(found)},
         }
-        LOG.info('%s: interactions have %s', self.name, in_words(found))
+        LOG.info('%s: interactions have %s', self.name, in_words(found, names_of(interactions), further))
         LOG.info('%s: times are %s', self.name, facts['timestamps'])
 
         def heard(what: str, said: Told) -> Mapping[str, Any]:
             facts.update(said.facts)
             facts['columns'][what] = told(said.roles)
-            LOG.info('%s: %s have %s', self.name, what, in_words(said.roles))
+            names = names_of(parts[what]) if what in parts else ()
+            further = {'items': self.description_fields, 'users': said.facts.get('profile_fields', ())}
+            LOG.info('%s: %s have %s', self.name, what, in_words(said.roles, names, further[what]))
             return said.records
 
         def items(ids: Set[str]) -> Mapping[str, ItemRecord]:

@@ -105,7 +105,10 @@ def _verdict(data: ReportData, best_floor: str | None) -> list[Markup]:
         behind = value < floor
         relation = 'below' if behind else 'above'
         times = f' ({value / floor:.2f} times)' if floor > 0 else ''
-        said.append(f'{abs(value - floor):.4f} {relation} {data.label(best_floor)}{times}')
+        if _level(data, best_floor, metric):
+            said.append(f'level with {data.label(best_floor)} ({value - floor:+.4f}, an interval around 0)')
+        else:
+            said.append(f'{abs(value - floor):.4f} {relation} {data.label(best_floor)}{times}')
     if CEILING in systems and systems[CEILING][metric] > 0:
         said.append(f'{100 * value / systems[CEILING][metric]:.0f}\u00a0% of what can be reached at all')
     if not said:
@@ -113,6 +116,17 @@ def _verdict(data: ReportData, best_floor: str | None) -> list[Markup]:
     sentence = f'{data.label(data.headline)} finds {100 * value:.1f} of 100 next items in its first '
     sentence += f'{metric.partition("@")[2]}: {" and ".join(said)}.'
     return [tag('p', sentence, class_='verdict behind' if behind else 'verdict')]
+
+
+def _level(data: ReportData, other: str, metric: str) -> bool:
+    """Whether the paired interval of the headline system's difference from another holds 0."""
+    main = data.results.protocol['seen_items']
+    return any(
+        name == other and measured == metric and low <= 0 <= high
+        for comparison in data.results.comparisons
+        if comparison['split'] == SECTION and comparison['seen_items'] == main
+        for name, measured, _, low, high in _towards(data.headline, comparison)
+    )
 
 
 def _towards(headline_name: str | None, comparison: dict[str, Any]) -> list[tuple]:
