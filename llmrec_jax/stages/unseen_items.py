@@ -90,12 +90,11 @@ class MeasureUnseenItems(Stage):
         recommender: BeamRecommender = rank.trained(self.retrieval, run)
         beam = min(asked.beam_size, table.n_items)
         found = recommender.searching(beam).recommend(cases, beam, seen_items=self.seen_items)
-        # The last level is the one that tells collisions apart.
         lists = {
             f'{self.system}_prefix_{levels}': with_prefix_matches(
                 found.items, table.codes[:, :levels], unseen, cases, seen_items=self.seen_items
             )
-            for levels in range(1, table.n_levels)
+            for levels in range(1, table.provenance['learned_levels'] + 1)
         }
         rivals = {
             name: nearest_texts(

@@ -44,6 +44,7 @@ from llmrec_jax.stages.semantic_ids import CODE_TABLE, SEMANTIC_ID_FACTS, LearnS
 from llmrec_jax.stages.tasks import MaterialiseTask
 from llmrec_jax.stages.train import Train
 from llmrec_jax.stages.unseen_items import UnseenItems
+from llmrec_jax.systems.tiger.shared_codebook import EmbedWithOthers, LearnSharedSemanticIds
 from llmrec_jax.text.text_encoder import TextEncoder
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.trainer import Trainer
@@ -61,6 +62,7 @@ class Tiger(System):
       item_fields: fields of an item that its sentence shows.
       quantizer: from item vectors to the learned levels of semantic IDs.
       semantic_id_seed: randomness of the quantizer.
+      codebook_corpora: further corpora whose items the quantizer learns from; () for none.
       layout: token ids; its last codebook is the collision level's, where there is one more than is learned.
       task: the SeqIO task that is trained on.
       network: the encoder-decoder, its loss and its search.
@@ -90,6 +92,7 @@ class Tiger(System):
     ranking: Ranking
     item_fields: tuple[str, ...] = ('title', 'price', 'brand', 'categories')
     semantic_id_seed: int = 0
+    codebook_corpora: tuple[CorpusSource, ...] = ()
     decoding_batch_size: int = marks.without_effect(256)
     decoding_length_buckets: tuple[int, ...] = marks.without_effect(())
     unseen_items: UnseenItems | None = None
@@ -97,6 +100,8 @@ class Tiger(System):
     published: tuple[PublishedRow, ...] = marks.without_effect(())
 
     def __post_init__(self):
+        # gin hands over lists.
+        object.__setattr__(self, 'codebook_corpora', tuple(self.codebook_corpora))
         beam = self.network.decode_fn.beam_size
         if beam < self.ranking.list_length:
             raise ValueError(
@@ -135,7 +140,8 @@ class Tiger(System):
     def stages(self) -> Sequence[Stage]:
         """See `System.stages`."""
         ranking, draw = self.ranking, self.ranking.draw
-        learn = LearnSemanticIds(
+        learning = LearnSharedSemanticIds if self.codebook_corpora else LearnSemanticIds
+        learn = learning(
             quantizer=self.quantizer,
             layout=self.layout,
             seed=self.semantic_id_seed,
@@ -145,12 +151,7 @@ class Tiger(System):
         return [
             PrepareCorpus(corpus=self.corpus, data_dir=self.data_dir, split=self.task.split),
             *against(self.corpus, draw, ranking.list_length, ranking.ks, self.task.split),
-            EmbedItems(
-                corpus=self.corpus,
-                data_dir=self.data_dir,
-                encoder=self.text_encoder,
-                item_fields=self.item_fields,
-            ),
+            self._embed_items(),
             MeasureContent(draw=draw, list_length=ranking.list_length),
             learn,
             WriteExamples(
@@ -173,6 +174,17 @@ class Tiger(System):
             ),
             *studies(self.name, self.retrieval, ranking, self.unseen_items, self.diversity),
         ]
+
+    def _embed_items(self) -> EmbedItems:
+        settings = {
+            'corpus': self.corpus,
+            'data_dir': self.data_dir,
+            'encoder': self.text_encoder,
+            'item_fields': self.item_fields,
+        }
+        if not self.codebook_corpora:
+            return EmbedItems(**settings)
+        return EmbedWithOthers(**settings, others=self.codebook_corpora)
 
     def model(self, run: Run) -> EncoderDecoderModel:
         """See `System.model`."""

@@ -1,15 +1,26 @@
 """Each ablation of TIGER changes what it is named for, and nothing that comes before."""
 
+import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from llmrec_jax import run
+from llmrec_jax.corpora.simulated_shop.source import SimulatedShop
+from llmrec_jax.runs import command_line
 from llmrec_jax.runs.execution import fingerprints
+from llmrec_jax.semantic_ids.code_table import build_code_table
 from llmrec_jax.semantic_ids.residual_kmeans import ResidualKMeans
 from llmrec_jax.semantic_ids.rq_vae.quantizer import RqVae
 from llmrec_jax.semantic_ids.untrained_quantizers import Lsh, RandomCodes
+from llmrec_jax.stages.corpus import CATALOGUE
+from llmrec_jax.stages.item_vectors import ITEM_VECTORS
+from llmrec_jax.stages.semantic_ids import CODE_TABLE
+from llmrec_jax.systems.tiger.shared_codebook import OTHER_VECTORS, BesideOthers
 from tests.recipes import CONFIGS, load, sequence_files
+from tests.semantic_ids.planted import gaussian_tree
+from tests.systems.configured import configured
 from tests.systems.short_recipe import SHORT
 
 # What an overlay sets in a system, and the first stage that it changes.
@@ -29,7 +40,7 @@ ABLATIONS = {
 
 def test_every_overlay_is_here():
     overlays = {path.stem for path in (CONFIGS / 'overlays' / 'tiger').glob('*.gin')}
-    assert overlays == ABLATIONS.keys()
+    assert overlays == {*ABLATIONS, 'shared_codebook'}
 
 
 @pytest.mark.parametrize('name', ABLATIONS)
@@ -45,6 +56,54 @@ def test_an_ablation_fits_the_papers_recipe_and_changes_what_comes_after_it(name
     changed = [stage for stage in before if before[stage] != after[stage]]
     assert changed[0] == first_changed
     assert {'train', 'evaluate'} <= set(changed)
+
+
+def test_one_codebook_is_learned_from_three_categories():
+    recipe, overlay = 'gin_configs/tiger/amazon_reviews.gin', 'gin_configs/overlays/tiger/shared_codebook.gin'
+    plain, shared = load(recipe), load(recipe, after=(overlay,))
+    assert [source.category for source in (shared.corpus, *shared.codebook_corpora)] == [
+        'beauty',
+        'sports',
+        'toys',
+    ]
+    before, after = fingerprints(plain.stages()), fingerprints(shared.stages())
+    assert list(before) == list(after)
+    changed = [stage for stage in before if before[stage] != after[stage]]
+    assert changed[0] == 'item_vectors' and {'semantic_ids', 'train'} <= set(changed)
+    assert 'floors' not in changed
+
+
+def test_others_change_the_codebooks_and_get_no_codes():
+    vectors = gaussian_tree(60, seed=1)[0]
+    own, others = vectors[:40], vectors[40:]
+    quantizer = ResidualKMeans((8, 4))
+    found = BesideOthers(quantizer, 'hash', others).quantize(own, 0)
+    together = quantizer.quantize(vectors, 0)
+    np.testing.assert_array_equal(found.codes, together.codes[:40])
+    np.testing.assert_array_equal(found.reconstruction, together.reconstruction[:40])
+    assert (found.codes != quantizer.quantize(own, 0).codes).any()
+    assert build_code_table(own, BesideOthers(quantizer, 'hash', others), seed=0)[0].provenance[
+        'quantizer'
+    ] == {
+        'class': 'BesideOthers',
+        'quantizer': dataclasses.asdict(quantizer),
+        'sha256': 'hash',
+    }
+
+
+def test_catalogues_are_embedded_in_one_call_and_kept_apart(tmp_path):
+    flags = ['--gin_file=gin_configs/tiger/smoke.gin', f'--gin.WORKDIR={tmp_path}']
+    system = configured(flags)
+    others = (SimulatedShop(size='tiny', seed=5),)
+    system = dataclasses.replace(
+        system, codebook_corpora=others, quantizer=ResidualKMeans(system.layout.codebook_sizes[:-1])
+    )
+    opened, _ = command_line.run_stages(system, ['corpus', 'item_vectors', 'semantic_ids'])
+    items = len(opened[CATALOGUE])
+    own, beside = opened[ITEM_VECTORS], opened[OTHER_VECTORS]
+    assert len(own) == len(opened[CODE_TABLE].codes) == items
+    assert len(beside) > 0 and own.shape[1] == beside.shape[1]
+    assert not np.isin(own[:, 0], beside[:, 0]).all()
 
 
 @pytest.mark.slow
