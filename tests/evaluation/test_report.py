@@ -15,7 +15,7 @@ from llmrec_jax.evaluation.report.page import render, write_report
 from llmrec_jax.evaluation.report.report_data import Curve, Picture, PublishedRow, ReportData
 from llmrec_jax.evaluation.results import Results
 from tests.evaluation.ranking_cases import ranking_cases
-from tests.evaluation.sample_results import numbers, sample_fields, sample_results
+from tests.evaluation.sample_results import comparison, numbers, sample_fields, sample_results
 
 N_ITEMS = 12
 EVIL_TITLE = 'Soap <script>alert("x")</script> & "Co"'
@@ -156,6 +156,17 @@ def test_the_headline_says_plainly_when_a_floor_is_better():
     fields['systems']['test']['popularity'] = numbers(0.35)
     behind = ReportData('r', Results(**fields), 'tiger', ('popularity',), labels={'tiger': 'TIGER'})
     assert '0.0500 below Popularity' in Page(render(behind)).text
+
+
+def test_the_headline_says_level_where_the_paired_interval_holds_0():
+    fields = sample_fields()
+    fields['systems']['test']['popularity'] = numbers(0.295)
+    fields['comparisons'] = [comparison('popularity', 'tiger', -0.005)]
+    level = ReportData('r', Results(**fields), 'tiger', ('popularity',), labels={'tiger': 'TIGER'})
+    assert 'level with Popularity (+0.0050' in Page(render(level)).text
+    fields['comparisons'] = [comparison('popularity', 'tiger', -0.02)]
+    ahead = ReportData('r', Results(**fields), 'tiger', ('popularity',), labels={'tiger': 'TIGER'})
+    assert '0.0050 above Popularity' in Page(render(ahead)).text
 
 
 def test_comparisons_are_told_from_the_headline_systems_side():

@@ -8,7 +8,7 @@ import pytest
 
 from llmrec_jax.corpora.sequence_files import SequenceFiles
 from llmrec_jax.corpora.source import identity
-from llmrec_jax.corpora.tables.roles import roles
+from llmrec_jax.corpora.tables.roles import in_words, roles
 from llmrec_jax.corpora.tables.source import Tables
 from tests.corpora.sequence_directory import write_directory
 
@@ -235,3 +235,11 @@ def test_the_identity_does_not_depend_on_where_files_lie(tmp_path, events):
     moved = written(tmp_path / 'other', 'events.csv', EVENTS)
     assert identity(Tables(events)) == identity(Tables(moved))
     assert identity(Tables(events)) != identity(Tables(events, k_core=2))
+
+
+def test_columns_that_nothing_is_read_of_are_told():
+    found = roles(['uid', 'sku', 'Bought at', 'colour'], {'user': None, 'item': None, 'time': None})
+    assert in_words(found, ['uid', 'sku', 'Bought at', 'colour'], ['colour']).endswith(
+        "not read: 'Bought at'"
+    )
+    assert 'not read' not in in_words(found, ['uid', 'sku'])
