@@ -17,7 +17,6 @@ from llmrec_jax.evaluation.metric_estimates import MetricEstimates, plain_means
 from llmrec_jax.evaluation.recommendations import ABSENT, from_dense
 from llmrec_jax.evaluation.recommender import case_batches
 from llmrec_jax.retrieval.vector_retriever import POOLINGS
-from llmrec_jax.semantic_ids.collisions import prefix_groups
 
 _SCORES_AT_ONCE = 4_000_000
 Lists = Int[np.ndarray, 'cases width']
@@ -43,7 +42,7 @@ def with_prefix_matches(
     Returns:
       Items without repeats, padded with -1. Unseen items of one prefix stand in the order of their indices.
     """
-    group = prefix_groups(codes)
+    group = np.unique(codes, axis=0, return_inverse=True)[1].reshape(-1)
     of_group: dict[int, list[int]] = {}
     for item in np.flatnonzero(unseen).tolist():
         of_group.setdefault(int(group[item]), []).append(item)
