@@ -29,7 +29,7 @@ def test_without_a_collision_level_an_item_has_a_token_fewer(name, tmp_path):
 
 
 def test_the_papers_rule_is_one_file_away():
-    overlay = ('gin_configs/overlays/tiger_nearest_codes.gin',)
+    overlay = ('gin_configs/overlays/tiger/rq_vae_nearest.gin',)
     assert load('gin_configs/tiger/quickstart.gin').quantizer.separate_collisions
     assert not load('gin_configs/tiger/quickstart.gin', after=overlay).quantizer.separate_collisions
 
