@@ -66,6 +66,8 @@ def _of_tables(
     if named.interactions is None:
         if named.items or named.users:
             parser.error('--items and --users go with --interactions')
+        if not any(word.startswith(('--gin_file', '-h', '--help')) for word in others):
+            parser.error('give --interactions=PATH of a table of events, or a recipe as --gin_file=FILE')
         return []
     if any(word.startswith('--gin_file') for word in others):
         parser.error(

@@ -102,3 +102,10 @@ def test_gin_lines_give_back_the_very_source(tables, recipe):
 
 def test_paths_in_gin_lines_are_absolute(tables):
     assert overlaid(corpus_binding.overlay(Tables(EVENTS)), tables).interactions == str(tables / EVENTS)
+
+
+def test_without_a_table_or_a_recipe_both_ways_are_named(capsys):
+    with pytest.raises(SystemExit):
+        corpus.main([])
+    said = capsys.readouterr().err
+    assert '--interactions=' in said and '--gin_file=' in said
