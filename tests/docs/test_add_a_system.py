@@ -84,7 +84,7 @@ def test_it_is_planned(folder):
 @pytest.mark.smoke
 def test_it_conforms(folder):
     test = str(ROOT / 'tests' / 'systems' / 'test_conformance.py')
-    conforming = launch(folder, 'pytest', '-q', '-p', 'no:cacheprovider', f'--rootdir={ROOT}',
+    conforming = launch(folder, 'pytest', '-p', 'no:cacheprovider', f'--rootdir={ROOT}',
                         f'--recipes={folder}', test)  # fmt: skip
     assert conforming.returncode == 0, conforming.stdout[-3000:]
-    assert conforming.stdout.startswith('...')
+    assert '3 passed' in conforming.stdout

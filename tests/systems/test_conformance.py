@@ -26,8 +26,13 @@ REPORTED = (('ranking', 'ks'), ('ranking', 'seed'))
 def pytest_generate_tests(metafunc):
     given = metafunc.config.getoption('--recipes')
     found = recipes(CONFIGS) if given is None else sorted(pathlib.Path(given).glob('*.gin'))
+    marks = []
+    if given is None and metafunc.function is test_each_setting_decides_a_result_or_is_marked:
+        # Changing each setting takes minutes; a smoke recipe has the settings of its system.
+        found, marks = [path for path in found if path.name == 'smoke.gin'], [pytest.mark.smoke]
     metafunc.parametrize(
-        'recipe', [str(path) for path in found], ids=lambda path: path.split('gin_configs/')[-1]
+        'recipe',
+        [pytest.param(str(path), id=str(path).split('gin_configs/')[-1], marks=marks) for path in found],
     )
 
 
@@ -54,10 +59,7 @@ def test_a_named_checkpoint_is_asked_without_any_training(system):
     assert all(before[name] == after[name] for name in before if name not in measuring)
 
 
-@pytest.mark.smoke
-def test_each_setting_decides_a_result_or_is_marked(recipe, system, request):
-    if not recipe.endswith('smoke.gin') and request.config.getoption('--recipes') is None:
-        pytest.skip('a smoke recipe has the settings of its system')
+def test_each_setting_decides_a_result_or_is_marked(system):
     before = fingerprints(system.stages())
     silent = []
     for path, value, marked in settings(system):
