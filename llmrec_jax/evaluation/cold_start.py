@@ -106,7 +106,8 @@ def cold_start_record(
     """The slices as `results.json` has them.
 
     They are by the target's frequency ('items'), by the user's ('users'), and by whether the target came
-    directly after the history's last item in training ('transitions': 'new', 'known').
+    directly after the history's last item in training ('transitions': 'new', 'known'; new where there is no
+    history).
 
     Args:
       target_rank: of each case.
@@ -120,8 +121,10 @@ def cold_start_record(
     Raises:
       ValueError: see `slice_metrics`.
     """
-    last = cases.histories.values[cases.histories.offsets[1:] - 1]
-    before = np.asarray(transition_counts(train, n_items)[last, cases.target]).reshape(-1)
+    before = np.zeros(len(cases))
+    known = np.flatnonzero(cases.histories.lengths)
+    last = cases.histories.values[cases.histories.offsets[1:][known] - 1]
+    before[known] = np.asarray(transition_counts(train, n_items)[last, cases.target[known]]).reshape(-1)
     frequencies = {
         'items': (item_counts(train, n_items)[cases.target], slices.items),
         'users': (train.lengths[cases.user], slices.users),

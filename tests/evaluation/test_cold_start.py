@@ -43,6 +43,13 @@ def test_a_step_that_training_has_is_told_from_a_new_one():
     assert found['new']['recall@10'] == 1.0
 
 
+def test_without_a_history_every_step_is_new():
+    # The history before ends in 0, and training has the step from 0 to 1: that is another user's.
+    train, cases = sequences([[0, 1], [2, 1]]), ranking_cases([[0], []], [1, 1])
+    found = cold_start_record(np.array([1, 1]), cases, train, 3, (5,), BOOTSTRAP)['transitions']
+    assert {name: one['examples'] for name, one in found.items()} == {'known': 1, 'new': 1}
+
+
 @hypothesis.given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 60)), min_size=1, max_size=40))
 @hypothesis.settings(max_examples=30)
 def test_slices_weighted_by_their_cases_give_the_whole(cases):
