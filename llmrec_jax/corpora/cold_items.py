@@ -5,20 +5,20 @@ import dataclasses
 import numpy as np
 
 from llmrec_jax.corpora.corpus import Corpus
-from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitDefaults, SplitRule, is_default
+from llmrec_jax.corpora.split_rules import OnTopOf
 from llmrec_jax.corpora.splits import GIVEN, TEST, Cut
 from llmrec_jax.subsets import draw_rows
 
 
 @dataclasses.dataclass(frozen=True)
-class ColdItems(SplitDefaults):
+class ColdItems(OnTopOf):
     """What another rule holds out, and all events of some items that it asks test users for.
 
     Histories at the time of asking stay as they are: who had such an item had it. Nobody is asked for one
     on the validation split, which chooses what is trained.
 
     Attributes:
-      split: the other rule.
+      split: see `OnTopOf`.
       share: of the items that test users are asked for; one at least. The paper has 5 %.
       seed: of the draw.
 
@@ -26,7 +26,6 @@ class ColdItems(SplitDefaults):
       ValueError: when the share is out of range.
     """
 
-    split: SplitRule = LEAVE_LAST_OUT
     share: float = 0.05
     seed: int = 0
 
@@ -37,18 +36,7 @@ class ColdItems(SplitDefaults):
     @property
     def name(self) -> str:
         """See `SplitRule`; e.g. 'cold_items_0.05'."""
-        cold = f'cold_items_{self.share:g}'
-        return cold if is_default(self.split) else f'{self.split.name}_{cold}'
-
-    @property
-    def whole_histories(self) -> bool:
-        """See `SplitRule`."""
-        return self.split.whole_histories
-
-    @property
-    def validation_in_history(self) -> bool:
-        """See `SplitRule`."""
-        return self.split.validation_in_history
+        return self.named(f'cold_items_{self.share:g}')
 
     def cut(self, corpus: Corpus) -> Cut:
         """See `SplitRule`."""

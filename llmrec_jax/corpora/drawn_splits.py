@@ -8,7 +8,7 @@ from jaxtyping import Int
 
 from llmrec_jax.corpora.corpus import Corpus
 from llmrec_jax.corpora.source import one_of
-from llmrec_jax.corpora.split_rules import LEAVE_LAST_OUT, SplitDefaults, SplitRule, check_shares, is_default
+from llmrec_jax.corpora.split_rules import OnTopOf, SplitDefaults, check_shares
 from llmrec_jax.corpora.splits import GIVEN, GIVEN_EVENTS, TEST, TRAIN, VALIDATION, Cut
 from llmrec_jax.subsets import draw_rows
 
@@ -110,13 +110,13 @@ class RandomEvents(SplitDefaults):
 
 
 @dataclasses.dataclass(frozen=True)
-class FewShot(SplitDefaults):
+class FewShot(OnTopOf):
     """What another rule holds out, and a share of what it leaves to learn from.
 
     Histories at the time of asking stay as they are: what is given is not learned from.
 
     Attributes:
-      split: the other rule.
+      split: see `OnTopOf`.
       share: of the training users, or of the training events; a larger share of one seed holds a smaller.
       of: 'users' or 'events'.
       seed: of the draw.
@@ -125,7 +125,6 @@ class FewShot(SplitDefaults):
       ValueError: when the share is out of range.
     """
 
-    split: SplitRule = LEAVE_LAST_OUT
     share: float = 0.1
     of: str = USERS
     seed: int = 0
@@ -138,18 +137,7 @@ class FewShot(SplitDefaults):
     @property
     def name(self) -> str:
         """See `SplitRule`; e.g. 'few_users_0.1'."""
-        few = f'few_{self.of}_{self.share:g}'
-        return few if is_default(self.split) else f'{self.split.name}_{few}'
-
-    @property
-    def whole_histories(self) -> bool:
-        """See `SplitRule`."""
-        return self.split.whole_histories
-
-    @property
-    def validation_in_history(self) -> bool:
-        """See `SplitRule`."""
-        return self.split.validation_in_history
+        return self.named(f'few_{self.of}_{self.share:g}')
 
     def cut(self, corpus: Corpus) -> Cut:
         """See `SplitRule`."""

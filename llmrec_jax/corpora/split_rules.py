@@ -72,6 +72,31 @@ LEAVE_LAST_OUT = LeaveLastOut()
 
 
 @dataclasses.dataclass(frozen=True)
+class OnTopOf:
+    """What rules have in common that change what another one made.
+
+    Attributes:
+      split: the other rule.
+    """
+
+    split: SplitRule = LEAVE_LAST_OUT
+
+    @property
+    def whole_histories(self) -> bool:
+        """See `SplitRule`."""
+        return self.split.whole_histories
+
+    @property
+    def validation_in_history(self) -> bool:
+        """See `SplitRule`."""
+        return self.split.validation_in_history
+
+    def named(self, change: str) -> str:
+        """The name of the rule, by what it changes of the other."""
+        return change if is_default(self.split) else f'{self.split.name}_{change}'
+
+
+@dataclasses.dataclass(frozen=True)
 class UserTemporal(SplitDefaults):
     """The last share of each user's events tests, the share before it validates; at least one event each.
 
