@@ -77,10 +77,14 @@ def rank_rows(
       ValueError: when a score is NaN.
     """
     if seen_items == 'removed':
-        # Minus infinity, because 0 would let an item of negative score rise (papers: S3-Rec's slip).
-        rows = np.repeat(np.arange(len(cases)), cases.histories.lengths)
-        scores[rows, cases.histories.values] = -np.inf
+        leave_out(scores, cases.histories)
     return from_dense(scores, cases.target, k)
+
+
+def leave_out(scores: Float[np.ndarray, 'cases items'], histories: Sequences) -> None:
+    """Gives the items of each history a score that keeps them out of every list, in place."""
+    # Minus infinity, because 0 would let an item of negative score rise (papers: S3-Rec's slip).
+    scores[np.repeat(np.arange(len(histories)), histories.lengths), histories.values] = -np.inf
 
 
 def case_batches(cases: RankingCases, size: int) -> Iterator[RankingCases]:

@@ -15,10 +15,9 @@ from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.metric_estimates import MetricEstimates, plain_means
 from llmrec_jax.evaluation.recommendations import ABSENT, from_dense
-from llmrec_jax.evaluation.recommender import case_batches
+from llmrec_jax.evaluation.recommender import SCORES_AT_ONCE, case_batches, leave_out
 from llmrec_jax.retrieval.vector_retriever import POOLINGS
 
-_SCORES_AT_ONCE = 4_000_000
 Lists = Int[np.ndarray, 'cases width']
 
 
@@ -88,11 +87,10 @@ def nearest_texts(
     unit = np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
     new = np.flatnonzero(unseen)
     parts = []
-    for batch in case_batches(cases, max(1, _SCORES_AT_ONCE // len(vectors))):
+    for batch in case_batches(cases, max(1, SCORES_AT_ONCE // len(vectors))):
         scores = POOLINGS[pooling](unit, batch.histories) @ unit.T
         if seen_items == 'removed':
-            rows = np.repeat(np.arange(len(batch)), batch.histories.lengths)
-            scores[rows, batch.histories.values] = -np.inf
+            leave_out(scores, batch.histories)
         apart = from_dense(scores[:, new], np.zeros(len(batch), np.int64), k)
         scores[:, new] = -np.inf
         known = from_dense(scores, batch.target, k)

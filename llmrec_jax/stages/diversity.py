@@ -1,20 +1,15 @@
 """The stage that searches at several temperatures and measures how varied lists are (TIGER, section 4.3)."""
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.category_entropy import category_entropy, category_labels
 from llmrec_jax.evaluation.metric_estimates import MetricEstimates, plain_means
 from llmrec_jax.evaluation.metrics import recall_at_k
-from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run
-from llmrec_jax.runs.stage import Phase, Stage
-from llmrec_jax.stages import rank
 from llmrec_jax.stages.corpus import CATALOGUE, SPLITS
-from llmrec_jax.stages.rank import Retrieval
-from llmrec_jax.stages.searched import BeamRecommender
+from llmrec_jax.stages.searched import SearchStudy
 from llmrec_jax.stages.semantic_ids import CODE_TABLE
 
 
@@ -44,40 +39,24 @@ class Diversity:
             raise ValueError(f'Diversity.temperatures={self.temperatures} must ascend from above 0')
 
 
-@dataclasses.dataclass(frozen=True)
-class MeasureDiversity(Stage):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MeasureDiversity(SearchStudy):
     """Entropy of the categories of lists, and recall, at each temperature.
 
+    Attributes as in `SearchStudy`, and
+
     Attributes:
-      retrieval: how it answers; its recommender is a `BeamRecommender`.
       asked: temperatures, cut-offs, categories.
-      seen_items: 'kept' or 'removed'.
-      seed: of the intervals.
     """
 
-    retrieval: Retrieval
     asked: Diversity
-    seen_items: str
-    seed: int = 0
     name: ClassVar[str] = 'diversity'
-    phase: ClassVar[Phase] = 'evaluate'
-    on_all: ClassVar[bool] = True
-
-    @property
-    def reads(self) -> Sequence[Artifact[Any]]:
-        """See `Stage.reads`."""
-        return (SPLITS, CATALOGUE, CODE_TABLE, *self.retrieval.reads, *self.retrieval.parameters.reads)
-
-    def check(self, run: Run) -> None:
-        """See `Stage.check`."""
-        self.retrieval.check(run)
-        self.retrieval.parameters.check(run)
 
     def run(self, run: Run) -> dict[str, Any]:
         """See `Stage.run`."""
         cases, asked, bootstrap = run[SPLITS].test, self.asked, Bootstrap(seed=self.seed)
         labels = category_labels(run[CATALOGUE].categories, asked.category_depth)
-        recommender: BeamRecommender = rank.trained(self.retrieval, run)
+        recommender = self.recommender(run)
         beam = min(max(asked.ks), run[CODE_TABLE].n_items)
         points, before = [], {}
         for temperature in asked.temperatures:

@@ -111,7 +111,7 @@ class GenerativeRecommender:
                 seen = place({'seen': history[filled].astype(np.int32)}, self._over_devices)['seen']
             yield rows, _on_every_process(_search(self.model, self.params, batch, self.trie, seen))
 
-    def invalid_share(
+    def invalid_share_and_ranks(
         self, cases: RankingCases, *, constrained: bool
     ) -> tuple[float, Int[np.ndarray, 'cases']]:
         """What the search finds with the trie or without it (TIGER, section 4.5), seen items kept.

@@ -22,9 +22,10 @@ def studies(
       unseen_items: what is asked about items without training events; None for nothing.
       diversity: what is asked about temperatures; None for nothing.
     """
+    asked = {'retrieval': retrieval, 'seen_items': ranking.seen_items, 'seed': ranking.seed}
     found: list[Stage] = []
     if unseen_items is not None:
-        found.append(MeasureUnseenItems(system, retrieval, unseen_items, ranking.seen_items, ranking.seed))
+        found.append(MeasureUnseenItems(system=system, asked=unseen_items, **asked))
     if diversity is not None:
-        found.append(MeasureDiversity(retrieval, diversity, ranking.seen_items, ranking.seed))
+        found.append(MeasureDiversity(asked=diversity, **asked))
     return found

@@ -9,12 +9,9 @@ from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.unseen_items import nearest_texts, quota_curves, with_prefix_matches
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run
-from llmrec_jax.runs.stage import Phase, Stage
-from llmrec_jax.stages import rank
 from llmrec_jax.stages.corpus import CATALOGUE, SPLITS
 from llmrec_jax.stages.item_vectors import ITEM_VECTORS
-from llmrec_jax.stages.rank import Retrieval
-from llmrec_jax.stages.searched import BeamRecommender
+from llmrec_jax.stages.searched import SearchStudy
 from llmrec_jax.stages.semantic_ids import CODE_TABLE
 
 RIVALS = {'last_item': 'semantic_knn', 'history_mean': 'semantic_knn_mean'}
@@ -47,37 +44,25 @@ class UnseenItems:
             raise ValueError(f'UnseenItems.quotas={self.quotas} must lie between 0 and 1')
 
 
-@dataclasses.dataclass(frozen=True)
-class MeasureUnseenItems(Stage):
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MeasureUnseenItems(SearchStudy):
     """Recall of test targets without training events, by each length of prefix, beside the nearest texts.
+
+    Attributes as in `SearchStudy`, and
 
     Attributes:
       system: what the retriever is called.
-      retrieval: how it answers; its recommender is a `BeamRecommender`.
       asked: cut-offs, quotas, beam.
-      seen_items: 'kept' or 'removed'.
-      seed: of the intervals.
     """
 
     system: str
-    retrieval: Retrieval
     asked: UnseenItems
-    seen_items: str
-    seed: int = 0
     name: ClassVar[str] = 'unseen_items'
-    phase: ClassVar[Phase] = 'evaluate'
-    on_all: ClassVar[bool] = True
 
     @property
     def reads(self) -> Sequence[Artifact[Any]]:
         """See `Stage.reads`."""
-        of_retrieval = (*self.retrieval.reads, *self.retrieval.parameters.reads)
-        return (SPLITS, CATALOGUE, ITEM_VECTORS, CODE_TABLE, *of_retrieval)
-
-    def check(self, run: Run) -> None:
-        """See `Stage.check`."""
-        self.retrieval.check(run)
-        self.retrieval.parameters.check(run)
+        return (*super().reads, ITEM_VECTORS)
 
     def run(self, run: Run) -> dict[str, Any]:
         """See `Stage.run`.
@@ -87,7 +72,7 @@ class MeasureUnseenItems(Stage):
         """
         splits, table, asked = run[SPLITS], run[CODE_TABLE], self.asked
         cases, unseen = splits.test, item_counts(splits.train, len(run[CATALOGUE])) == 0
-        recommender: BeamRecommender = rank.trained(self.retrieval, run)
+        recommender = self.recommender(run)
         beam = min(asked.beam_size, table.n_items)
         found = recommender.searching(beam).recommend(cases, beam, seen_items=self.seen_items)
         lists = {

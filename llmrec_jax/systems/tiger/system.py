@@ -274,7 +274,9 @@ class EvaluateBeams(Evaluate):
         cases = self.draw.cases(run[SPLITS], 'validation')
         shares, recall = {}, {}
         for name in ('constrained', 'unconstrained'):
-            shares[name], ranks = recommender.invalid_share(cases, constrained=name == 'constrained')
+            shares[name], ranks = recommender.invalid_share_and_ranks(
+                cases, constrained=name == 'constrained'
+            )
             recall[name] = mean_over_cases(recall_at_k(ranks, self.list_length))
         return systems, {
             **told,
