@@ -1,7 +1,7 @@
 """Every test runs with jaxtyping's shape checks on and with implicit rank promotion forbidden."""
 
-import contextlib
 import gc
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ os.environ['XLA_FLAGS'] = ' '.join(
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 # torch loads triton, which ends the process with a segmentation fault where TensorFlow was loaded before it.
-with contextlib.suppress(ImportError):
-    import triton  # noqa: F401
+if importlib.util.find_spec('triton'):
+    importlib.import_module('triton')
 
 import hypothesis
 import pytest
