@@ -183,9 +183,8 @@ def run_stages(
     execution.check(run, stages, wanted)
     processes.from_first(lambda: _claim(run.root, system.name))
     shared_workdir.check(run.root)
-    measures_alone = wanted is not None and {stage.phase for stage in stages if stage.name in wanted} == {
-        'evaluate'
-    }
+    phases = {stage.phase for stage in stages if wanted is None or stage.name in wanted}
+    measures_alone = phases == {'evaluate'}
     if not measures_alone:
         write_config(run.root)
     records = execution.execute(run, stages, wanted)

@@ -208,8 +208,8 @@ class Tables(RawSource):
             facts.update(said.facts)
             facts['columns'][what] = told(said.roles)
             names = names_of(parts[what]) if what in parts else ()
-            further = {'items': self.description_fields, 'users': said.facts.get('profile_fields', ())}
-            LOG.info('%s: %s have %s', self.name, what, in_words(said.roles, names, further[what]))
+            fields = {'items': self.description_fields, 'users': said.facts.get('profile_fields', ())}
+            LOG.info('%s: %s have %s', self.name, what, in_words(said.roles, names, fields[what]))
             return said.records
 
         def items(ids: Set[str]) -> Mapping[str, ItemRecord]:
