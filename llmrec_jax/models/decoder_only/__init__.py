@@ -1,4 +1,4 @@
-"""Decoder-only language models in Flax linen: LLaMA, Qwen, Gemma and SmolLM2, with T5X's and MaxText's names."""
+"""Decoder-only language models in Flax linen: LLaMA, Qwen, Gemma, SmolLM2; with T5X's and MaxText's names."""
 
 from llmrec_jax.models.decoder_only.config import DecoderConfig
 from llmrec_jax.models.decoder_only.transformer import DecoderOnlyTransformer

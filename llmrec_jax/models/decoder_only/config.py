@@ -97,7 +97,9 @@ class DecoderConfig:
         if self.head_dim % 2:
             raise ValueError(f'DecoderConfig.head_dim must be even, not {self.head_dim}')
         if self.activation not in ACTIVATIONS:
-            raise ValueError(f'DecoderConfig.activation must be one of {ACTIVATIONS}, not {self.activation!r}')
+            raise ValueError(
+                f'DecoderConfig.activation must be one of {ACTIVATIONS}, not {self.activation!r}'
+            )
         if self.remat_policy not in REMAT_POLICIES:
             raise ValueError(
                 f'DecoderConfig.remat_policy must be one of {sorted(REMAT_POLICIES)}, '

@@ -87,9 +87,9 @@ def extension_contexts(
     index = position + jnp.arange(new)
     positions = prompt_lengths[:, None] + index[None, :]
     own_distance = index[:, None] - jnp.arange(steps)[None, :]
-    prompt_places = jnp.expand_dims(jnp.arange(prompt_width), (0, 1))
-    prompt_distance = positions[:, :, None] - prompt_places
-    in_prompt = jnp.broadcast_to(prompt_places < jnp.expand_dims(prompt_lengths, (1, 2)), prompt_distance.shape)
+    places = jnp.expand_dims(jnp.arange(prompt_width), (0, 1))
+    prompt_distance = positions[:, :, None] - places
+    in_prompt = jnp.broadcast_to(places < jnp.expand_dims(prompt_lengths, (1, 2)), prompt_distance.shape)
     mask = {'own_mask': own_distance >= 0, 'prompt_mask': in_prompt}
 
     def near(window: int) -> dict[str, Bool[Array, '...']]:

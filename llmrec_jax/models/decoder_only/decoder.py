@@ -17,8 +17,8 @@ from llmrec_jax.models.t5.config import REMAT_POLICIES
 RESIDUAL_AXES = ('batch', 'length', 'embed')
 # One entry a layer; with scanned layers one entry, whose leaves have a leading axis over layers.
 LayerStates = list[Any] | Any
-# Where the layer axis of a cache that follows its beams stands: [batch, beam, layers, steps, groups, head_dim].
-CACHE_LAYER_AXIS = 2
+# Of a cache that follows its beams.
+CACHE_LAYER_AXIS = 2  # [batch, beam, layers, steps, groups, head_dim]
 
 
 class DecoderLayer(nn.Module):
@@ -140,10 +140,8 @@ class Decoder(nn.Module):
     def logits(self, x: Float[Array, '*batch embed']) -> Float[Array, '*batch vocab']:
         """Float32 logits of the token that follows."""
         config = self.config
-        if config.logits_via_embedding:
-            logits = self.token_embedder.attend(x)
-        else:
-            logits = self.logits_dense(x)
+        head = self.token_embedder.attend if config.logits_via_embedding else self.logits_dense
+        logits = head(x)
         return soft_capped(logits, config.final_logit_soft_cap)
 
     def _local_layers(self) -> LayerStates:

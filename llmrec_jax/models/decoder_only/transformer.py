@@ -1,5 +1,7 @@
 """A decoder-only language model: over whole rows, over prompts, and over continuations of a prompt."""
 
+from typing import Any
+
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
@@ -51,13 +53,14 @@ class DecoderOnlyTransformer(nn.Module):
         if decode:
             raise ValueError('DecoderOnlyTransformer decodes by prefill and extend, not by decode=True')
         return self.logits(
-            self.encode(
-                self.token_embedder(decoder_input_tokens),
-                decoder_segment_ids,
-                decoder_positions,
-                decoder_causal_attention,
-            )
+            self.read(decoder_input_tokens, decoder_segment_ids, decoder_positions, decoder_causal_attention)
         )
+
+    def read(
+        self, decoder_input_tokens: Int[Array, 'batch length'], *features: Any, **named: Any
+    ) -> Float[Array, 'batch length embed']:
+        """`encode` of the tokens' vectors."""
+        return self.encode(self.token_embedder(decoder_input_tokens), *features, **named)
 
     def embed(self, tokens: Int[Array, '*batch']) -> Float[Array, '*batch embed']:
         """The vectors that the first layer is given of `tokens`."""
