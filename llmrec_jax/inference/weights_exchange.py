@@ -13,7 +13,7 @@ import numpy as np
 
 from llmrec_jax import files
 from llmrec_jax.models.hf_weights import load_hf, write_hf
-from llmrec_jax.models.hf_weights.names import parameter_shapes
+from llmrec_jax.models.hf_weights.layout import layout_of
 from llmrec_jax.models.hf_weights.writing import check_exportable
 from llmrec_jax.models.t5.config import T5Config
 from llmrec_jax.text.hf_tokenizer import SPIECE, tokenizer_files
@@ -92,7 +92,7 @@ def export_folder(
             f'the network has room for {config.vocab_size}: it is of another network'
         )
     beside = {} if vocabulary is None else tokenizer_files(vocabulary)
-    found = open_params(checkpoint, parameter_shapes(config))
+    found = open_params(checkpoint, layout_of(config).parameter_shapes(config))
     readers = {path: _reader(array) for path, array in found.items()}
     write_hf(
         output,
