@@ -61,7 +61,12 @@ class GenerativeModel(GenerativeInference, SummedLossModel):
           The weighted loss in nats, z-loss included; the sum of weights; and further weighted sums
           ('accuracy', 'cross_entropy', 'z_loss'), each to be divided by the sum of weights.
         """
-        logits, batch = self.loss_terms(params, as_arrays(batch), dropout_rng)
+        return self.token_loss_sums(*self.loss_terms(params, as_arrays(batch), dropout_rng))
+
+    def token_loss_sums(
+        self, logits: Float[Array, 'batch length vocab'], batch: Batch
+    ) -> tuple[Float[Array, ''], Float[Array, ''], dict[str, Float[Array, '']]]:
+        """`loss_sums` of what `loss_terms` gave."""
         targets = batch['decoder_target_tokens']
         weights = token_weights(batch, self.loss_normalizing_factor)
         cross_entropy, z_loss = token_cross_entropy(logits, targets, self.label_smoothing, self.z_loss)

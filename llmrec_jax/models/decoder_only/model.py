@@ -125,7 +125,13 @@ class DecoderOnlyModel(DecoderOnlyInference, GenerativeModel):
     ) -> tuple[Float[Array, 'batch length vocab'], dict[str, Array]]:
         """See `GenerativeModel`; of tokens that have a weight, where the batch says where they stand."""
         del inference
-        encoded, taken = self._encoded(params, batch, dropout_rng), dict(batch)
+        return self.loss_terms_of(params, self._encoded(params, batch, dropout_rng), batch)
+
+    def loss_terms_of(
+        self, params: Params, encoded: Float[Array, 'batch read embed'], batch: Batch
+    ) -> tuple[Float[Array, 'batch length vocab'], dict[str, Array]]:
+        """`loss_terms` of the network's last output at each position."""
+        taken = dict(batch)
         if LOSS_PLACES in batch:
             places = batch[LOSS_PLACES]
             encoded = jnp.take_along_axis(encoded, places[:, :, None], axis=1)
