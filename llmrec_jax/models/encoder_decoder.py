@@ -14,7 +14,13 @@ from llmrec_jax.models.generative_model import GenerativeModel, check_generative
 from llmrec_jax.models.inference import DecodeFn, network_variables
 from llmrec_jax.models.model_protocol import Batch, Key, Params, as_arrays
 from llmrec_jax.models.ranked_catalogue import KEPT, REMOVED, SEEN
-from llmrec_jax.models.t5.flops import train_flops
+from llmrec_jax.models.t5.flops import (
+    cross_keys_values_flops,
+    decoder_token_flops,
+    encoder_flops,
+    train_flops,
+    weights_met,
+)
 from llmrec_jax.models.t5.transformer import Transformer
 from llmrec_jax.models.whole_words import WHOLE_WORD_IDS, WholeWords
 
@@ -196,3 +202,24 @@ class EncoderDecoderModel(EncoderDecoderInference, GenerativeModel):
         examples, input_length = features['encoder_input_tokens'].shape
         target_length = features['decoder_target_tokens'].shape[1]
         return train_flops(self.module.config, examples, input_length, target_length)
+
+    def read_flops(self, rows: int, input_length: int) -> int:
+        """See `GenerativeModel`."""
+        config = self.module.config
+        return encoder_flops(config, rows, input_length) + cross_keys_values_flops(config, rows, input_length)
+
+    def step_flops(self, input_length: int, steps: int) -> int:
+        """See `GenerativeModel`."""
+        return decoder_token_flops(self.module.config, input_length, steps)
+
+    def flops_formula(self) -> str:
+        """See `GenerativeModel`."""
+        by_inputs, by_targets = weights_met(self.module.config)
+        return f'6 x ({by_inputs:,} weights x input tokens + {by_targets:,} x target tokens), and attention'
+
+    def trained_part(self) -> 'EncoderDecoderModel':
+        """See `GenerativeModel`; another beam, or words left out of inference, trains nothing else."""
+        whole_words = self.whole_words
+        if whole_words is not None:
+            whole_words = dataclasses.replace(whole_words, omitted_at_inference=False)
+        return dataclasses.replace(self, decode_fn=None, whole_words=whole_words)

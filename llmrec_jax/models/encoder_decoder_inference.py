@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from llmrec_jax.models.inference import GenerativeInference, Scorer, Step, network_variables
+from llmrec_jax.models.inference import GenerativeInference, Scorer, network_variables
 from llmrec_jax.models.losses import token_cross_entropy
 from llmrec_jax.models.model_protocol import Batch, Params
 from llmrec_jax.models.t5.transformer import Transformer
@@ -34,22 +34,32 @@ class EncoderDecoderInference(GenerativeInference):
             )
         return {WHOLE_WORD_IDS: jnp.asarray(batch[WHOLE_WORD_IDS])}
 
-    def decoding_step(self, params: Params, batch: Batch) -> Step:
-        """Encodes the batch; what is returned decodes one token more of each of its beams."""
+    def read(self, params: Params, batch: Batch) -> dict[str, Any]:
+        """See `GenerativeInference`; the decoder's keys and values of the encoder's output."""
         variables = network_variables(params)
         tokens = jnp.asarray(batch['encoder_input_tokens'])
         whole_words = self.whole_word_features(batch, inference=True)
         encoded = self.module.apply(variables, tokens, **whole_words, method='encode')
         cross_kv = self.module.apply(variables, encoded, method='cross_keys_values')
+        return {'cross_kv': cross_kv, 'encoder_mask': tokens > 0}
 
-        def step(
-            newest: Int[Array, 'batch beam'], position: int | Int[Array, ''], self_cache: Any
-        ) -> tuple[Float[Array, 'batch beam vocab'], Any]:
-            return self.module.apply(
-                variables, newest, position, self_cache, cross_kv, tokens > 0, method='decode_beams'
-            )
+    def decode(
+        self,
+        params: Params,
+        read: Any,
+        newest: Int[Array, 'batch beam'],
+        position: int | Int[Array, ''],
+        cache: Any,
+    ) -> tuple[Float[Array, 'batch beam vocab'], Any]:
+        """See `GenerativeInference`."""
+        return self.module.apply(
+            network_variables(params), newest, position, cache, **read, method='decode_beams'
+        )
 
-        return step
+    def read_axes(self, ndim: int) -> tuple[str | None, ...]:
+        """See `GenerativeInference`; 2 axes are the mask's, 5 are keys and values of stacked layers."""
+        layers = ('layers',) if ndim == 5 else ()
+        return ('batch', 'length') if ndim == 2 else ('batch', *layers, 'length', 'heads', 'kv')
 
     def rows(self, batch: Batch) -> int:
         """See `GenerativeInference`."""

@@ -1,6 +1,7 @@
 """What models that write token by token share: the loss of their targets, and what they are asked for."""
 
 import abc
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +29,8 @@ class GenerativeModel(GenerativeInference, SummedLossModel):
 
     label_smoothing: float
     z_loss: float
+    # Only an encoder-decoder may number the words of its inputs.
+    whole_words: Any = None
 
     @abc.abstractmethod
     def compute_logits(
@@ -45,6 +48,22 @@ class GenerativeModel(GenerativeInference, SummedLossModel):
     @abc.abstractmethod
     def convert_features(self, task_batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What `FEATURE_CONVERTER_CLS` makes of a padded batch, without TensorFlow."""
+
+    @abc.abstractmethod
+    def read_flops(self, rows: int, input_length: int) -> int:
+        """Model FLOPs of `read` of rows of so many input tokens."""
+
+    @abc.abstractmethod
+    def step_flops(self, input_length: int, steps: int) -> int:
+        """Model FLOPs of one token of `decode` behind so many input tokens, with a cache of `steps`."""
+
+    @abc.abstractmethod
+    def flops_formula(self) -> str:
+        """What `train_flops` is, in words and weights."""
+
+    def trained_part(self) -> 'GenerativeModel':
+        """What of the model decides the trained parameters: how it is decoded does not."""
+        return dataclasses.replace(self, decode_fn=None)
 
     def loss_terms(
         self, params: Params, batch: Batch, dropout_rng: Key | None = None, *, inference: bool = False

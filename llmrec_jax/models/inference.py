@@ -74,8 +74,46 @@ class GenerativeInference(abc.ABC):
         """Rows of a batch for inference."""
 
     @abc.abstractmethod
+    def read(self, params: Params, batch: Batch) -> Any:
+        """What all continuations of a row share, once it is read: arrays, e.g. keys and values."""
+
+    @abc.abstractmethod
+    def decode(
+        self,
+        params: Params,
+        read: Any,
+        newest: Int[Array, 'batch beam'],
+        position: int | Int[Array, ''],
+        cache: Any,
+    ) -> tuple[Float[Array, 'batch beam vocab'], Any]:
+        """One token more of each beam.
+
+        Args:
+          params: the network's parameters.
+          read: from `read`.
+          newest: the token that each beam ends in; at position 0 the decoder's start token, which a network
+            without one of its own does not read.
+          position: how many tokens of the continuations were read before.
+          cache: the beams' own, from `module.init_self_cache` or from the call before.
+
+        Returns:
+          Logits of the next token, and the cache with the newest one.
+        """
+
+    @abc.abstractmethod
+    def read_axes(self, ndim: int) -> tuple[str | None, ...]:
+        """Logical names of the axes of those arrays of `read` that have so many."""
+
     def decoding_step(self, params: Params, batch: Batch) -> Step:
         """Reads what the rows are given; what is returned decodes one token more of each of their beams."""
+        read = self.read(params, batch)
+
+        def step(
+            newest: Int[Array, 'batch beam'], position: int | Int[Array, ''], cache: Any
+        ) -> tuple[Float[Array, 'batch beam vocab'], Any]:
+            return self.decode(params, read, newest, position, cache)
+
+        return step
 
     @abc.abstractmethod
     def candidate_scorer(self, params: Params, batch: Batch) -> Scorer:

@@ -179,8 +179,9 @@ def test_a_quantisation_that_cannot_be_undone_is_named(tmp_path, monkeypatch):
 
 TEXT = (
     'The water cycle describes how water moves between the ocean, the air and the land. The sun warms the '
-    'sea, and some of the water evaporates. The vapour rises, cools, and turns into small drops that form clouds. '
-    'When the drops are heavy enough they fall as rain or snow, and rivers carry the water back to the sea.'
+    'sea, and some of the water evaporates. The vapour rises, cools, and turns into small drops that form '
+    'clouds. When the drops are heavy enough they fall as rain or snow, and rivers carry the water back to '
+    'the sea.'
 )
 
 

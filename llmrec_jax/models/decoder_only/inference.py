@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, Int
 
 from llmrec_jax.models.decoder_only.decoder import LayerStates
 from llmrec_jax.models.decoder_only.transformer import DecoderOnlyTransformer
-from llmrec_jax.models.inference import GenerativeInference, Scorer, Step, network_variables
+from llmrec_jax.models.inference import GenerativeInference, Scorer, network_variables
 from llmrec_jax.models.losses import token_cross_entropy
 from llmrec_jax.models.model_protocol import Batch, Params
 
@@ -22,27 +22,37 @@ class DecoderOnlyInference(GenerativeInference):
         """See `GenerativeInference`."""
         return batch['decoder_input_tokens'].shape[0]
 
-    def decoding_step(self, params: Params, batch: Batch) -> Step:
-        """See `GenerativeInference`.
-
-        The step at position 0 reads the last token of the prompt, whatever token it is given: what follows
-        the prompt begins with its logits.
-        """
-        variables = network_variables(params)
+    def read(self, params: Params, batch: Batch) -> dict[str, Any]:
+        """See `GenerativeInference`; keys and values of the prompt, and its last token, to be read again."""
         tokens, lengths = prompts(batch)
         _, memory = self._prefill(params, batch)
         last = jnp.take_along_axis(tokens, lengths[:, None] - 1, axis=1)
+        return {'memory': memory, 'lengths': lengths - 1, 'last': last}
 
-        def step(
-            newest: Int[Array, 'batch beam'], position: int | Int[Array, ''], cache: Any
-        ) -> tuple[Float[Array, 'batch beam vocab'], Any]:
-            read = jnp.where(position == 0, last, newest)
-            encoded, cache = self.module.apply(
-                variables, read[:, :, None], position, cache, memory, lengths - 1, method='extend'
-            )
-            return self.module.apply(variables, encoded[:, :, 0], method='logits'), cache
+    def decode(
+        self,
+        params: Params,
+        read: Any,
+        newest: Int[Array, 'batch beam'],
+        position: int | Int[Array, ''],
+        cache: Any,
+    ) -> tuple[Float[Array, 'batch beam vocab'], Any]:
+        """See `GenerativeInference`.
 
-        return step
+        What is read at position 0 is the last token of the prompt, whatever token is given: what follows the
+        prompt begins with its logits.
+        """
+        variables = network_variables(params)
+        tokens = jnp.where(position == 0, read['last'], newest)[:, :, None]
+        encoded, cache = self.module.apply(
+            variables, tokens, position, cache, read['memory'], read['lengths'], method='extend'
+        )
+        return self.module.apply(variables, encoded[:, :, 0], method='logits'), cache
+
+    def read_axes(self, ndim: int) -> tuple[str | None, ...]:
+        """See `GenerativeInference`; 4 or 5 axes are those of keys and values."""
+        layers = ('layers',) if ndim == 5 else ()
+        return ('batch', None)[:ndim] if ndim < 4 else (*layers, 'batch', 'length', 'heads', 'kv')
 
     def candidate_scorer(self, params: Params, batch: Batch) -> Scorer:
         """See `GenerativeInference`; all tokens of a candidate are read at once, behind the one prompt."""

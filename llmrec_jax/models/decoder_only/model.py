@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from llmrec_jax import marks
 from llmrec_jax.models.decoder_only.features import LOSS_PLACES, PACKING_FEATURES, decoder_features
-from llmrec_jax.models.decoder_only.flops import train_flops
+from llmrec_jax.models.decoder_only.flops import layer_weights, logits_flops, token_flops, train_flops
 from llmrec_jax.models.decoder_only.inference import DecoderOnlyInference
 from llmrec_jax.models.decoder_only.transformer import DecoderOnlyTransformer
 from llmrec_jax.models.generative_model import GenerativeModel, check_generative, check_tokens
@@ -145,6 +145,21 @@ class DecoderOnlyModel(DecoderOnlyInference, GenerativeModel):
         examples, length = features['decoder_input_tokens'].shape
         predicted = features[LOSS_PLACES].shape[1] if LOSS_PLACES in features else length
         return train_flops(self.module.config, examples, length, predicted)
+
+    def read_flops(self, rows: int, input_length: int) -> int:
+        """See `GenerativeModel`."""
+        return rows * input_length * token_flops(self.module.config, input_length)
+
+    def step_flops(self, input_length: int, steps: int) -> int:
+        """See `GenerativeModel`."""
+        config = self.module.config
+        return token_flops(config, input_length + steps) + logits_flops(config)
+
+    def flops_formula(self) -> str:
+        """See `GenerativeModel`."""
+        config = self.module.config
+        layers, head = config.num_layers * layer_weights(config), config.emb_dim * config.vocab_size
+        return f'6 x ({layers:,} weights x tokens + {head:,} x predicted tokens), and attention'
 
     def _encoded(
         self, params: Params, batch: Batch, dropout_rng: Key | None
