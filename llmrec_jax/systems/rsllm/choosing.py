@@ -168,7 +168,10 @@ def _padded(rows: Sequence[Int[np.ndarray, '_']], width: int) -> Int[np.ndarray,
 
 
 def ranked(
-    shown: Candidates, scores: Float[np.ndarray, 'cases candidates'], targets: Int[np.ndarray, 'cases'], k: int
+    shown: Candidates,
+    scores: Float[np.ndarray, 'cases candidates'],
+    targets: Int[np.ndarray, 'cases'],
+    k: int,
 ) -> Recommendations:
     """The candidates by their scores, ties counted against the target.
 

@@ -116,7 +116,9 @@ class PromptForm:
 def item_names(shown: ShownItems, max_characters: int) -> list[str]:
     """What each item is called, no two alike, as vocabularies normalize text."""
     titles = [one_line(unicodedata.normalize('NFKC', title)) for title in shown.title]
-    return distinct([title or UNTITLED for title in cut_texts(titles, max_characters, 'titles', shown.item_id)])
+    return distinct(
+        [title or UNTITLED for title in cut_texts(titles, max_characters, 'titles', shown.item_id)]
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -257,5 +259,7 @@ def draw_items(
         )
     found: dict[int, None] = {}
     while len(found) < wanted:
-        found |= dict.fromkeys(item for item in rng.integers(n_items, size=wanted).tolist() if item not in never)
+        found |= dict.fromkeys(
+            item for item in rng.integers(n_items, size=wanted).tolist() if item not in never
+        )
     return np.asarray(list(found)[:wanted], np.int64)

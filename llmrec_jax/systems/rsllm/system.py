@@ -29,7 +29,7 @@ from llmrec_jax.models.injected_decoder import InjectedDecoderModel
 from llmrec_jax.models.injected_decoder.model import HISTORY, ITEMS, TARGET_ITEM
 from llmrec_jax.models.injected_decoder.network import TABLE
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
-from llmrec_jax.planning.workload import DecodingSizes, Workload
+from llmrec_jax.planning.workload import DecodingSizes, GenerativeWorkload, Workload
 from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Stage
@@ -49,8 +49,8 @@ from llmrec_jax.stages.train import Train
 from llmrec_jax.systems.rsllm.choosing import (
     GENERATED,
     RANDOM,
-    Chooser,
     ChooseCandidates,
+    Chooser,
     ChoosingRecommender,
     TestDraw,
 )
@@ -269,7 +269,8 @@ class RsllmSystem(System):
     def workload(cls, parts: Mapping[str, Any], sizes: DecodingSizes) -> Workload:
         """See `System.workload`; the program that answers is a decoder's, and not planned."""
         dim = parts['sequence_network'].item_encoder.dim
-        return Workload(parts['network'].for_catalogue(sizes.items, dim, placeholder=1), parts['trainer'])
+        model = parts['network'].for_catalogue(sizes.items, dim, placeholder=1)
+        return GenerativeWorkload(model, parts['trainer'])
 
     def report(self, run: Run, records: Sequence[StageRecord]) -> None:
         """See `System.report`."""

@@ -6,7 +6,7 @@ from typing import Any
 import flax.core
 import jax
 import numpy as np
-from jaxtyping import Float, PyTree
+from jaxtyping import Float
 
 from llmrec_jax.models.transfer.adaptors import MixtureAdaptor, UniversalEmbedding, whitening_of
 from llmrec_jax.models.transfer.code_items import EMBEDDING, RENAMING, nearest_permutation
