@@ -79,7 +79,7 @@ class TestDraw(CaseDraw):
 
 
 def shown_candidates(cases: RankingCases, splits: Splits, n_items: int, wanted: int, seed: int) -> Candidates:
-    """The target of each case and items that its user has never had, in a drawn order; the same for all systems.
+    """The target of each case and items that its user never had, in a drawn order; the same for all systems.
 
     Args:
       cases: who is asked about.
@@ -160,8 +160,8 @@ def _padded(rows: Sequence[Int[np.ndarray, '_']], width: int) -> Int[np.ndarray,
     for place, row in enumerate(rows):
         if len(row) > width:
             raise ValueError(
-                f'a prompt has {len(row)} tokens, and Trainer.feature_lengths has room for {width}: raise it, '
-                'or lower PromptForm.max_history or candidates'
+                f'a prompt has {len(row)} tokens, and Trainer.feature_lengths has room for {width}: raise '
+                'it, or lower PromptForm.max_history or candidates'
             )
         padded[place, : len(row)] = row
     return padded
@@ -246,9 +246,7 @@ class ChooseCandidates(ListStage):
         cases = self.draw.cases(splits, 'test')
         n_items, wanted = len(prompts.names), self.form.candidates
         shown = shown_candidates(cases, splits, n_items, wanted, self.draw.seed)
-        network = PlacedModel(
-            self.parameters.network.model(run), self.parameters.restore(run), prompts.vocabulary
-        )
+        network = PlacedModel(self.parameters.network.model(run), self.parameters.restore(run))
         chooser = Chooser(
             network, prompts, self.decoder, self.input_length, self.with_vectors, self.batch_size
         )
@@ -297,7 +295,7 @@ class ChooseCandidates(ListStage):
 
 
 def share(found: np.ndarray) -> dict[str, Any]:
-    """How many of the cases, their share, and Wilson's interval of it; of no cases only that there are none."""
+    """How many cases there are, the share that is found, and Wilson's interval of it; of none only that."""
     cases, right = len(found), int(np.sum(found))
     if not cases:
         return {'cases': 0}
@@ -306,7 +304,7 @@ def share(found: np.ndarray) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ChoosingRecommender:
-    """Answers histories: the recommender's best items are the candidates, ranked by their likelihood as answers.
+    """Answers histories: the recommender's best items are the candidates, ranked by their likelihood.
 
     Attributes:
       recommender: finds the candidates.

@@ -7,8 +7,8 @@ grow with the step.
 import dataclasses
 import functools
 import unicodedata
-from collections.abc import Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol, SupportsIndex, runtime_checkable
 
 import numpy as np
 from jaxtyping import Int
@@ -18,7 +18,6 @@ from llmrec_jax.models.injected_decoder.model import HISTORY, ITEMS, TARGET_ITEM
 from llmrec_jax.prompts.naming.scheme import distinct
 from llmrec_jax.prompts.records.words import cut_texts, one_line
 from llmrec_jax.stages.catalogue_file import ShownItems
-from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.training.batches import example_at
 
 Features = dict[str, Int[np.ndarray, '_']]
@@ -61,11 +60,28 @@ class Staged:
 
 @dataclasses.dataclass(frozen=True)
 class Rising:
-    """LLaRA's curriculum (Liao et al., section 3.4): at step s of S a prompt holds vectors with probability s / S."""
+    """LLaRA's curriculum: at step s of S a prompt holds vectors with probability s / S."""
 
     def share(self, done: float) -> float:
         """See `Curriculum`."""
         return done
+
+
+@runtime_checkable
+class Vocabulary(Protocol):
+    """What prompts are written in; a `TextVocabulary` is one.
+
+    Attributes:
+      eos_id: ends an answer.
+    """
+
+    eos_id: int
+
+    def encode(self, text: str) -> list[int]:
+        """The tokens of a text, without an end token."""
+
+    def decode(self, ids: Iterable[SupportsIndex]) -> str:
+        """The text of tokens up to the first end."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,7 +149,7 @@ class Prompts:
 
     form: PromptForm
     names: Sequence[str]
-    vocabulary: TextVocabulary
+    vocabulary: Vocabulary
 
     @functools.cached_property
     def placeholder(self) -> int:
@@ -143,10 +159,10 @@ class Prompts:
           ValueError: when the vocabulary has none, or names of items hold it too.
         """
         tokens = self.vocabulary.encode(self.form.placeholder)
-        if len(tokens) != 1 or tokens[0] == self.vocabulary.unk_id:
+        if len(tokens) != 1 or self.vocabulary.decode(tokens).strip() != self.form.placeholder.strip():
             raise ValueError(
-                f'PromptForm.placeholder={self.form.placeholder!r} is {len(tokens)} tokens of the vocabulary, '
-                'and must be one of its own: name it among TrainedVocabulary.symbols, or take a special token'
+                f'PromptForm.placeholder={self.form.placeholder!r} is {len(tokens)} tokens, not one of its own: '
+                'name it among TrainedVocabulary.symbols, or take a special token of the vocabulary'
             )
         for name, title in zip(self.names, self._titles, strict=True):
             if tokens[0] in title:

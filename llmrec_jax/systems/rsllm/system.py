@@ -132,6 +132,11 @@ class RsllmSystem(System):
                 f'Ranking.list_length asks for {self.ranking.list_length} items of '
                 f'{self.form.candidates} candidates; show more'
             )
+        if self.ranking.seen_items != 'removed':
+            raise ValueError(
+                f"Ranking.seen_items={self.ranking.seen_items!r} must be 'removed': drawn beside a target are "
+                'items that its user never had'
+            )
         metric = self.trainer.best_metric
         if (metric.name, metric.mode) not in METRICS:
             raise ValueError(
@@ -240,7 +245,7 @@ class RsllmSystem(System):
     def recommender(self, run: Run) -> ChoosingRecommender:
         """The trained system over the recommender's best items."""
         prompts = prompts_of(run, self.form, self.text_vocabulary)
-        network = PlacedModel(self.model(run), self.parameters.restore(run), prompts.vocabulary)
+        network = PlacedModel(self.model(run), self.parameters.restore(run))
         length = self.trainer.feature_lengths['inputs']
         chooser = Chooser(
             network, prompts, self.decoder, length, self.with_vectors, self.answering_batch_size

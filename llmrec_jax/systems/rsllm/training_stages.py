@@ -1,4 +1,4 @@
-"""Stages before training: the recommender and its vectors, vocabulary and prompts, and where training starts."""
+"""Stages before training: the recommender and its vectors, vocabulary and prompts, and the start."""
 
 import dataclasses
 import itertools
