@@ -161,8 +161,8 @@ class Prompts:
         tokens = self.vocabulary.encode(self.form.placeholder)
         if len(tokens) != 1 or self.vocabulary.decode(tokens).strip() != self.form.placeholder.strip():
             raise ValueError(
-                f'PromptForm.placeholder={self.form.placeholder!r} is {len(tokens)} tokens, not one of its own: '
-                'name it among TrainedVocabulary.symbols, or take a special token of the vocabulary'
+                f'PromptForm.placeholder={self.form.placeholder!r} is {len(tokens)} tokens, not one of '
+                'its own: name it among TrainedVocabulary.symbols, or take a special token'
             )
         for name, title in zip(self.names, self._titles, strict=True):
             if tokens[0] in title:
@@ -247,8 +247,10 @@ def training_examples(
     place_of_row = np.empty(examples, np.int64)
     for place in range(examples):
         place_of_row[example_at(place, examples, seed)] = place
+    order, pairs = np.random.default_rng(seed), int(ends[-1])
+    pair_of_place = np.concatenate([order.permutation(pairs) for _ in range(-(-examples // pairs))])
     for place in place_of_row.tolist():
-        pair = example_at(place, int(ends[-1]), seed + 1)
+        pair = int(pair_of_place[place])
         user = int(np.searchsorted(ends, pair, side='right'))
         history = train[user]
         cut = len(history) - int(ends[user] - pair)

@@ -134,8 +134,8 @@ class RsllmSystem(System):
             )
         if self.ranking.seen_items != 'removed':
             raise ValueError(
-                f"Ranking.seen_items={self.ranking.seen_items!r} must be 'removed': drawn beside a target are "
-                'items that its user never had'
+                f"Ranking.seen_items={self.ranking.seen_items!r} must be 'removed': drawn beside a target "
+                'are items that its user never had'
             )
         metric = self.trainer.best_metric
         if (metric.name, metric.mode) not in METRICS:
