@@ -74,21 +74,22 @@ def open_gguf(path: str | pathlib.Path) -> Any:
     """A `gguf.GGUFReader` of a file.
 
     Raises:
-      ImportError: without the package `gguf`.
+      RuntimeError: without the package `gguf`.
       FileNotFoundError: if there is no such file.
       ValueError: if it is no GGUF file, is cut short, or holds a type of tensor that `gguf` does not know.
     """
     try:
         import gguf
-    except ImportError as error:
-        raise ImportError(
-            "a GGUF file is read by the package gguf: pip install 'llmrec_jax[gguf]', or pip install gguf"
+    except ModuleNotFoundError as error:
+        raise RuntimeError(
+            f"{path} is read by the package gguf: pip install 'llmrec_jax[gguf]', or pip install gguf"
         ) from error
     if not pathlib.Path(path).is_file():
         raise FileNotFoundError(f'{path} does not exist')
     try:
         return gguf.GGUFReader(path)
-    except (ValueError, IndexError, KeyError) as error:
+    # A file that ends too early shows as one of these, deep in numpy.
+    except (ValueError, IndexError, KeyError, OverflowError) as error:
         if 'GGMLQuantizationType' in str(error):
             raise ValueError(
                 f'{path} has a quantisation that gguf does not know ({error}): install a newer gguf'
@@ -104,7 +105,7 @@ def load_gguf(path: str | pathlib.Path, dtype: Any = 'float32') -> tuple[Decoder
       dtype: of activations.
 
     Raises:
-      ImportError, FileNotFoundError, ValueError: as `open_gguf`; and if the file is of another architecture,
+      RuntimeError, FileNotFoundError, ValueError: as `open_gguf`; and if the file is of another architecture,
         says too little, lacks a tensor, or has one that the network has no place for.
     """
     reader = open_gguf(path)
