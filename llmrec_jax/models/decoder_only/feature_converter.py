@@ -10,7 +10,7 @@ from llmrec_jax.models.ranked_catalogue import SEEN
 
 
 def decoder_feature_converter(
-    start_token: int | None, loss_on_targets_only: bool, with_seen: bool
+    start_token: int | None, loss_on_targets_only: bool, with_seen: bool, passed: tuple[str, ...] = ()
 ) -> type[seqio.FeatureConverter]:
     """A `seqio.DecoderFeatureConverter` as T5X constructs it.
 
@@ -18,23 +18,26 @@ def decoder_feature_converter(
       start_token: see `DecoderOnlyModel`.
       loss_on_targets_only: likewise.
       with_seen: whether 'seen' of the examples is handed on.
+      passed: further features that are handed on.
     """
     fixed = {'START_TOKEN': start_token, 'LOSS_ON_TARGETS_ONLY': loss_on_targets_only, 'WITH_SEEN': with_seen}
-    return type('DecoderFeatures', (_DecoderFeatureConverter,), fixed)
+    return type('DecoderFeatures', (_DecoderFeatureConverter,), {**fixed, 'PASSED': passed})
 
 
 class _DecoderFeatureConverter(seqio.DecoderFeatureConverter):
     START_TOKEN: int | None
     LOSS_ON_TARGETS_ONLY: bool
     WITH_SEEN: bool
+    PASSED: tuple[str, ...]
 
     def __init__(self, pack: bool = True, **settings: Any):
-        passed = {SEEN: seqio.FeatureConverter.FeatureSpec(dtype=tf.int32)}
+        names = (*self.PASSED, SEEN) if self.WITH_SEEN else self.PASSED
+        passed = {name: seqio.FeatureConverter.FeatureSpec(dtype=tf.int32) for name in names}
         super().__init__(
             loss_on_targets_only=self.LOSS_ON_TARGETS_ONLY,
             pack=pack,
             bos_id=self.START_TOKEN or 0,
-            passthrough_features=passed if self.WITH_SEEN else None,
+            passthrough_features=passed or None,
             **settings,
         )
 

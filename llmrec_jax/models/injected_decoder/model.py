@@ -15,6 +15,7 @@ from llmrec_jax.models.inference import network_variables
 from llmrec_jax.models.injected_decoder.contrast import Contrast, Views, mean_over
 from llmrec_jax.models.injected_decoder.network import InjectedDecoder
 from llmrec_jax.models.model_protocol import Batch, Key, Params, Sums, as_arrays
+from llmrec_jax.models.ranked_catalogue import KEPT
 
 # Of each placeholder, in their order, the item; how many tokens of the inputs tell the history; the item that
 # the targets name. Items are rows of the catalogue + 1.
@@ -62,6 +63,21 @@ class InjectedDecoderModel(DecoderOnlyModel):
         """See `SummedLossModel`."""
         return self.contrast is not None and any(self.contrast.weights)
 
+    @property
+    def FEATURE_CONVERTER_CLS(self) -> Any:
+        """See `DecoderOnlyModel`; it checks nothing of the items."""
+        if self.feature_converter_cls is not None:
+            return self.feature_converter_cls
+        from llmrec_jax.models.decoder_only.feature_converter import decoder_feature_converter
+
+        return decoder_feature_converter(
+            self.start_token, self.loss_on_targets_only, self.seen_items != KEPT, self._passed
+        )
+
+    @property
+    def _passed(self) -> tuple[str, ...]:
+        return (ITEMS, HISTORY, TARGET_ITEM) if self.in_batch_loss else (ITEMS,)
+
     def convert_features(self, task_batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The decoder's features of a padded batch, and the items as they came.
 
@@ -75,8 +91,7 @@ class InjectedDecoderModel(DecoderOnlyModel):
         """
         self._check_items(np.asarray(task_batch['inputs']), np.asarray(task_batch[ITEMS]))
         model_batch = super().convert_features(task_batch)
-        names = (ITEMS, HISTORY, TARGET_ITEM) if self.in_batch_loss else (ITEMS,)
-        given = (name for name in names if name in task_batch)
+        given = (name for name in self._passed if name in task_batch)
         return model_batch | {name: np.asarray(task_batch[name], np.int32) for name in given}
 
     def _check_items(
