@@ -184,12 +184,8 @@ class Batches:
 
     def rows(self, step: int) -> Int[np.ndarray, 'batch']:
         """The examples of step `step`, in the order of the stream; steps count from 0."""
-        last = len(self.columns) - 1
-        rows = np.empty(self.batch_size, np.int64)
-        for index, position in enumerate(range(step * self.batch_size, (step + 1) * self.batch_size)):
-            epoch, place = divmod(position, last + 1)
-            rows[index] = grain.experimental.index_shuffle(place, last, _epoch_seed(self.seed, epoch), ROUNDS)
-        return rows
+        positions = range(step * self.batch_size, (step + 1) * self.batch_size)
+        return np.asarray([example_at(place, len(self.columns), self.seed) for place in positions], np.int64)
 
     def batch(self, step: int, rows_of: slice = WHOLE) -> list[Microbatch]:
         """The batch of step `step`, in the order of `order`; depends on nothing but the step.
@@ -208,6 +204,12 @@ class Batches:
 
     def _microbatch(self, rows: np.ndarray, shape: Shape) -> Microbatch:
         return Microbatch(rows, self.columns.batch(rows, self.padded_lengths(shape)), shape)
+
+
+def example_at(position: int, examples: int, seed: int) -> int:
+    """The example at a place of the stream of all epochs, each a permutation of `examples` by the seed."""
+    epoch, place = divmod(position, examples)
+    return grain.experimental.index_shuffle(place, examples - 1, _epoch_seed(seed, epoch), ROUNDS)
 
 
 @functools.lru_cache(maxsize=16)

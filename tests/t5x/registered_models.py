@@ -10,12 +10,16 @@ from typing import Any
 import numpy as np
 
 from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
+from llmrec_jax.models.decoder_only import DecoderConfig
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.generative_sequential.coded_catalogue import CodedCatalogue, CodedCatalogueFacts
 from llmrec_jax.models.generative_sequential.coded_items import CodedItems
 from llmrec_jax.models.generative_sequential.heads import AutoregressiveHeads
 from llmrec_jax.models.generative_sequential.item_level import ItemLevelModel
 from llmrec_jax.models.generative_sequential.model import GenerativeSequentialModel
+from llmrec_jax.models.injected_decoder import CalrecContrast, InjectedDecoder, InjectedDecoderModel
+from llmrec_jax.models.injected_decoder.model import HISTORY, ITEMS, TARGET_ITEM
+from llmrec_jax.models.injected_decoder.network import TABLE
 from llmrec_jax.models.sequential.bert4rec import BERT4RecConfig, BERT4RecEncoder
 from llmrec_jax.models.sequential.caser import CaserConfig, CaserEncoder
 from llmrec_jax.models.sequential.gru import GRUConfig, GRUEncoder
@@ -99,6 +103,31 @@ def _encoder_decoder(with_whole_words: bool = False, **config: Any) -> Registere
         )
 
     return RegisteredModel(make, tiger_batch, LENGTHS)
+
+
+def injected_batch(seed: int, examples: int) -> dict[str, np.ndarray]:
+    """The same, where the user's token is a placeholder of an item's vector."""
+    rng, batch = np.random.default_rng(seed), tiger_batch(seed, examples)
+    batch['inputs'][:, 0] = LAYOUT.user_offset
+    drawn = rng.integers(1, N_ITEMS + 1, (2, examples, 1)).astype(np.int32)
+    return {**batch, ITEMS: drawn[0], HISTORY: np.full_like(drawn[0], 2), TARGET_ITEM: drawn[1]}
+
+
+def _injected() -> RegisteredModel:
+    def make() -> InjectedDecoderModel:
+        config = DecoderConfig(
+            vocab_size=LAYOUT.vocab_size, emb_dim=32, num_layers=1, num_heads=2, num_kv_heads=1, head_dim=16
+        )
+        ranges = tuple(zip(LAYOUT.level_offsets, LAYOUT.codebook_sizes, strict=True))
+        model = InjectedDecoderModel(
+            module=InjectedDecoder(dataclasses.replace(config, mlp_dim=64), temperatures=(0.5, 0.5)),
+            contrast=CalrecContrast(),
+            decode_fn=SemanticIdSearch(beam_size=4),
+            trie=build_trie(LAYOUT.item_tokens(CODES), level_ranges=ranges),
+        )
+        return model.for_catalogue(N_ITEMS, FACTS.vectors.shape[1], LAYOUT.user_offset)
+
+    return RegisteredModel(make, injected_batch, {**LENGTHS, ITEMS: 1, HISTORY: 1, TARGET_ITEM: 1})
 
 
 def items_batch(seed: int, examples: int) -> dict[str, np.ndarray]:
@@ -199,11 +228,14 @@ REGISTERED = {
         CodeItemEncoder(8, digits=4, codewords=8), sequence_weight=0.0, replaced_codes=0.5
     ),
     'HierarchicalModel': _hierarchical(),
+    'InjectedDecoderModel': _injected(),
 }
 
 
 def with_tables(params: Any) -> Any:
     """Parameters whose tables of a catalogue hold it, as a run's first checkpoint makes them."""
+    if TABLE in params:
+        return {**params, TABLE: filled_table(FACTS.vectors)}
     items = params.get('item_encoder', {})
     codes = np.random.default_rng(0).integers(0, 8, (N_ITEMS, 4)).astype(np.float32)
     known = {TEXT: FACTS.vectors, CODES_TABLE: codes}

@@ -1,23 +1,18 @@
 """Parameters that training in a domain starts from: what was learned elsewhere, in this domain's tables."""
 
-import os
-import pathlib
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
 import flax.core
 import jax
 import numpy as np
-from jaxtyping import Float, PyTree
+from jaxtyping import Float
 
 from llmrec_jax.models.transfer.adaptors import MixtureAdaptor, UniversalEmbedding, whitening_of
 from llmrec_jax.models.transfer.code_items import EMBEDDING, RENAMING, nearest_permutation
 from llmrec_jax.models.transfer.frozen_tables import TABLES, filled_table
 from llmrec_jax.models.transfer.text_items import TextItemEncoder
-from llmrec_jax.training import processes
-from llmrec_jax.training.checkpoints import Checkpoints
-from llmrec_jax.training.train_state import TrainableModel, TrainState
+from llmrec_jax.training.train_state import TrainableModel
 
 ITEMS, SEQUENCES, ADAPTOR = 'item_encoder', 'sequence_encoder', 'adaptor'
 Params = Mapping[str, Any]
@@ -93,27 +88,6 @@ def renamed(items: Params) -> np.ndarray | None:
         return items.get(EMBEDDING)
     permutation = nearest_permutation(np.asarray(items[RENAMING]))
     return np.take_along_axis(np.asarray(items[EMBEDDING]), permutation[..., None], axis=1)
-
-
-def write_parameters(params: PyTree[np.ndarray], folder: str | os.PathLike) -> pathlib.Path:
-    """Writes a checkpoint that `Trainer.initial_checkpoint` takes, in place of what was in the folder.
-
-    All processes of a run call it, with the same parameters.
-
-    Returns:
-      The checkpoint.
-
-    Raises:
-      CheckpointError: when it cannot be written.
-    """
-    processes.from_first(lambda: shutil.rmtree(folder, ignore_errors=True))
-    checkpoints = Checkpoints(folder, keep=1)
-    try:
-        checkpoints.save(0, TrainState(step=np.zeros((), np.int32), params=params, opt_state=()))
-        checkpoints.wait()
-    finally:
-        checkpoints.close()
-    return checkpoints.path(0)
 
 
 def _same(name: str, here: Any, learned: Any) -> Any:

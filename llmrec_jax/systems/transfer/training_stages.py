@@ -30,12 +30,13 @@ from llmrec_jax.stages.rank import RankStage, ranking_metrics
 from llmrec_jax.stages.train import claim, told
 from llmrec_jax.subsets import draw_rows
 from llmrec_jax.systems.transfer.source_stages import PRETRAINING_EXAMPLES, TARGET_CODES, SourceItems
-from llmrec_jax.systems.transfer.starting_parameters import drawn, transferred, whitened, write_parameters
+from llmrec_jax.systems.transfer.starting_parameters import drawn, transferred, whitened
 from llmrec_jax.training import processes
 from llmrec_jax.training.columns import ColumnStore, write_columns
 from llmrec_jax.training.loop import Validate
 from llmrec_jax.training.mesh import check_batch
 from llmrec_jax.training.parameter_restore import load_params, restore_params
+from llmrec_jax.training.start_checkpoint import write_parameters
 from llmrec_jax.training.trainer import CHECKPOINTS, Trainer
 
 # The names of two stages, and of the folders that they train in.

@@ -14,9 +14,9 @@ from llmrec_jax.systems.transfer.starting_parameters import (
     renamed,
     transferred,
     whitened,
-    write_parameters,
 )
 from llmrec_jax.training.parameter_restore import load_params
+from llmrec_jax.training.start_checkpoint import write_parameters
 
 RNG = np.random.default_rng(0)
 SOURCE, TARGET = (RNG.standard_normal((n, 6)).astype(np.float32) for n in (9, 5))
