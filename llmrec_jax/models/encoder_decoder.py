@@ -15,6 +15,7 @@ from llmrec_jax.models.inference import (
     TextDecoder,
     network_variables,
 )
+from llmrec_jax.models.lora import check_matched
 from llmrec_jax.models.losses import (
     LOSS_NORMALIZING_FACTORS,
     loss_normalizer,
@@ -176,6 +177,9 @@ class EncoderDecoderModel(EncoderDecoderInference, SummedLossModel):
         """'params' and 'params_axes' (their logical axis names) for batches of these shapes.
 
         `input_types` is part of T5X's signature; tokens are integers whatever it says.
+
+        Raises:
+          ValueError: when a pattern of the network's adapters matches no projection.
         """
         del input_types
         features = {
@@ -183,12 +187,14 @@ class EncoderDecoderModel(EncoderDecoderInference, SummedLossModel):
             for name in ('encoder_input_tokens', 'decoder_input_tokens', *PACKING_FEATURES)
             if name in input_shapes
         }
-        return self.module.init(
+        variables = self.module.init(
             rng,
             **features,
             decoder_target_tokens=features['decoder_input_tokens'],
             enable_dropout=False,
         )
+        check_matched(self.module.config.lora, variables['params'])
+        return variables
 
     def compute_logits(
         self, params: Params, batch: Batch, dropout_rng: Key | None = None, *, inference: bool = False

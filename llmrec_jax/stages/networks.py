@@ -15,6 +15,7 @@ from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.record import facts_of
 from llmrec_jax.runs.run import Run
+from llmrec_jax.training.frozen import held
 from llmrec_jax.training.parameter_restore import check_params, restore_params
 from llmrec_jax.training.train_state import TrainableModel, abstract_params
 from llmrec_jax.training.trainer import Trainer
@@ -124,13 +125,14 @@ class Parameters:
 
 
 def abstract_parameters(model: TrainableModel, trainer: Trainer) -> PyTree[jax.ShapeDtypeStruct]:
-    """Shapes and shardings of a model's parameters."""
+    """Shapes, types and shardings of a model's parameters, frozen ones in the type that they are held in."""
     blank = {name: np.zeros((1, 2), np.int32) for name in trainer.feature_lengths}
     features = {
         name: jax.ShapeDtypeStruct(array.shape, array.dtype)
         for name, array in model.convert_features(blank).items()
     }
-    return abstract_params(model, features, trainer.mesh.build(), trainer.logical_axis_rules)
+    abstract = abstract_params(model, features, trainer.mesh.build(), trainer.logical_axis_rules)
+    return held(abstract, trainer.trained, trainer.frozen_dtype)
 
 
 def parameter_count(model: TrainableModel, trainer: Trainer) -> int:
