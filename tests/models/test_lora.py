@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import traverse_util
+from jax.sharding import PartitionSpec
 
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.lora import Lora, merged
@@ -19,8 +20,8 @@ LORA = Lora(('.*attention/(query|value)', '.*mlp/w.*', '.*logits_dense'), rank=3
 SHAPES = {'encoder_input_tokens': (2, 5), 'decoder_input_tokens': (2, 4)}
 BATCH = {
     'encoder_input_tokens': jnp.arange(2, 12).reshape(2, 5),
-    'decoder_input_tokens': jnp.arange(4, 12).reshape(2, 4),
-    'decoder_target_tokens': jnp.arange(5, 13).reshape(2, 4),
+    'decoder_input_tokens': jnp.array([[0, 5, 6, 7], [0, 9, 10, 11]]),
+    'decoder_target_tokens': jnp.array([[5, 6, 7, 8], [9, 10, 11, 12]]),
     'decoder_loss_weights': jnp.ones((2, 4), jnp.int32),
 }
 
@@ -126,9 +127,9 @@ def test_adapters_lie_as_their_kernels_do():
     mesh = MeshShape(4, 2).build()
     found = parameter_shardings(mesh, FSDP_RULES, variables['params'], variables['params_axes'])
     wo = found['encoder']['layers']['mlp']['wo']
-    assert wo['kernel'].spec == (None, 'model', 'data')
-    assert wo['lora_a'].spec == (None, 'model', None)
-    assert wo['lora_b'].spec == (None, None, 'data')
+    assert wo['kernel'].spec == PartitionSpec(None, 'model', 'data')
+    assert wo['lora_a'].spec == PartitionSpec(None, 'model', None)
+    assert wo['lora_b'].spec == PartitionSpec(None, None, 'data')
 
 
 def test_a_pattern_that_matches_no_projection():
