@@ -5,7 +5,7 @@ import functools
 import logging
 import pathlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -15,6 +15,7 @@ from llmrec_jax import files
 from llmrec_jax.models.hf_weights import load_hf, write_hf
 from llmrec_jax.models.hf_weights.names import parameter_shapes
 from llmrec_jax.models.hf_weights.writing import check_exportable
+from llmrec_jax.models.lora import KERNEL, LORA_A, LORA_B, Lora, is_adapter, merged_kernel
 from llmrec_jax.models.t5.config import T5Config
 from llmrec_jax.text.hf_tokenizer import SPIECE, tokenizer_files
 from llmrec_jax.text.text_vocabulary import TextVocabulary
@@ -69,7 +70,7 @@ def export_folder(
     vocabulary: TextVocabulary | None = None,
     leave_out_extra: bool = False,
 ) -> pathlib.Path:
-    """Makes a Hugging Face folder of a checkpoint.
+    """Makes a Hugging Face folder of a checkpoint, adapters merged into their kernels.
 
     Args:
       config: of the network that the checkpoint is of; its layers may be stacked there or not.
@@ -85,7 +86,8 @@ def export_folder(
       ValueError, FileExistsError: as `write_hf`; and when the network has no room for the vocabulary, or its
         ids would be others.
     """
-    check_exportable(output, config, leave_out_extra, dtype)
+    plain = dataclasses.replace(config, lora=None)
+    check_exportable(output, plain, leave_out_extra, dtype)
     if vocabulary is not None and vocabulary.size > config.vocab_size:
         raise ValueError(
             f'{vocabulary.path} has {vocabulary.size} tokens, {vocabulary.extra_ids} of them extra ids, and '
@@ -93,11 +95,10 @@ def export_folder(
         )
     beside = {} if vocabulary is None else tokenizer_files(vocabulary)
     found = open_params(checkpoint, parameter_shapes(config))
-    readers = {path: _reader(array) for path, array in found.items()}
     write_hf(
         output,
-        config,
-        readers,
+        plain,
+        _merging(found, config.lora),
         dtype=dtype,
         beside=beside,
         leave_out_extra=leave_out_extra,
@@ -114,10 +115,16 @@ def network_gin(config: T5Config, source: pathlib.Path) -> str:
         f'# The network of {source.name}; give it after a recipe with another --gin_file.',
         'from __gin__ import dynamic_registration',
         '',
+        *(['from llmrec_jax.models import lora'] if config.lora else []),
         'from llmrec_jax.models.t5 import config',
         '',
         *(f'config.T5Config.{name} = {value!r}' for name, value in _shape(config).items()),
     ]
+    if config.lora:
+        lines += [
+            'config.T5Config.lora = @lora.Lora()',
+            *(f'lora.Lora.{name} = {value!r}' for name, value in dataclasses.asdict(config.lora).items()),
+        ]
     return '\n'.join(lines) + '\n'
 
 
@@ -129,5 +136,20 @@ def _shape(config: T5Config) -> dict[str, Any]:
     return {name: values[name] for name in names}
 
 
-def _reader(array: ReadableArray) -> Callable[[], np.ndarray]:
+def whole(array: ReadableArray) -> Callable[[], np.ndarray]:
+    """What reads all of an array."""
     return functools.partial(array.read, tuple(slice(0, size) for size in array.shape))
+
+
+def _merging(found: Mapping[str, ReadableArray], lora: Lora | None) -> dict[str, Callable[[], np.ndarray]]:
+    """What reads each parameter of the plain network; no more than one kernel is merged at a time."""
+    readers = {path: whole(array) for path, array in found.items()}
+
+    def merging(path: str) -> Callable[[], np.ndarray]:
+        module = path.removesuffix(f'/{KERNEL}')
+        if f'{module}/{LORA_A}' not in readers:
+            return readers[path]
+        parts = (readers[f'{module}/{name}'] for name in (KERNEL, LORA_A, LORA_B))
+        return functools.partial(lambda *read: merged_kernel(*(part() for part in read), lora.scale), *parts)
+
+    return {path: merging(path) for path in readers if not is_adapter(path)}

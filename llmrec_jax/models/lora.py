@@ -35,7 +35,7 @@ class Lora:
 
     Attributes:
       patterns: regular expressions, of which one has to match the whole path of a projection, such as
-        'decoder/layers_0/self_attention/query' ('decoder/layers/…' where layers are scanned).
+        'decoder/layers_0/self_attention/query'; 'decoder/layers/self_attention/query' stands for all layers.
       rank: width of A and height of B.
       alpha: what the product of the two is multiplied by, times rank.
       dropout: share of a projection's inputs that its adapter does not see in training, in [0, 1).
@@ -73,7 +73,11 @@ class Lora:
 
     def matches(self, path: str) -> bool:
         """Whether the projection at a path has an adapter."""
-        return any(re.fullmatch(pattern, path) for pattern in self.patterns)
+        return any(_matches(pattern, path) for pattern in self.patterns)
+
+
+def _matches(pattern: str, path: str) -> bool:
+    return any(re.fullmatch(pattern, name) for name in (path, re.sub(r'layers_\d+', 'layers', path)))
 
 
 def adapted(
@@ -131,11 +135,16 @@ def check_matched(lora: Lora | None, params: Mapping[str, Any]) -> None:
     named = traverse_util.flatten_dict(dict(params), sep='/')
     paths = [path.removesuffix(f'/{KERNEL}') for path in named if path.endswith(f'/{KERNEL}')]
     for pattern in lora.patterns:
-        if not any(re.fullmatch(pattern, path) and f'{path}/{LORA_A}' in named for path in paths):
+        if not any(_matches(pattern, path) for path in paths):
             known = sorted({re.sub(r'layers_\d+', 'layers_*', path) for path in paths})
             raise ValueError(
                 f'Lora.patterns: {pattern!r} matches no projection of the network; it has {", ".join(known)}'
             )
+
+
+def is_adapter(path: str) -> bool:
+    """Whether the parameter at a path is of an adapter."""
+    return path.endswith((f'/{LORA_A}', f'/{LORA_B}'))
 
 
 def merged(params: Mapping[str, Any], lora: Lora | None) -> dict[str, Any]:
@@ -148,7 +157,7 @@ def merged(params: Mapping[str, Any], lora: Lora | None) -> dict[str, Any]:
     if lora is None:
         return dict(params)
     named = traverse_util.flatten_dict(dict(params), sep='/')
-    plain = {path: value for path, value in named.items() if not path.endswith((f'/{LORA_A}', f'/{LORA_B}'))}
+    plain = {path: value for path, value in named.items() if not is_adapter(path)}
     for path in plain:
         module = path.removesuffix(f'/{KERNEL}')
         if f'{module}/{LORA_A}' in named:
