@@ -123,7 +123,10 @@ def network_gin(config: T5Config, source: pathlib.Path) -> str:
     if config.lora:
         lines += [
             'config.T5Config.lora = @lora.Lora()',
-            *(f'lora.Lora.{name} = {value!r}' for name, value in dataclasses.asdict(config.lora).items()),
+            *(
+                f'lora.Lora.{name} = {getattr(config.lora, name)!r}'
+                for name in ('patterns', 'rank', 'alpha', 'dropout')
+            ),
         ]
     return '\n'.join(lines) + '\n'
 

@@ -15,7 +15,7 @@ from llmrec_jax.models.inference import (
     TextDecoder,
     network_variables,
 )
-from llmrec_jax.models.lora import check_matched
+from llmrec_jax.models.lora import Lora, check_matched
 from llmrec_jax.models.losses import (
     LOSS_NORMALIZING_FACTORS,
     loss_normalizer,
@@ -90,6 +90,11 @@ class EncoderDecoderModel(EncoderDecoderInference, SummedLossModel):
                 f'{self.whole_words} must go together: set whole_words to WholeWords and the rows to 512 as '
                 'in P5, or neither'
             )
+
+    @property
+    def lora(self) -> Lora | None:
+        """Which projections have adapters; None for none."""
+        return self.module.config.lora
 
     @property
     def FEATURE_CONVERTER_CLS(self) -> Any:

@@ -11,7 +11,7 @@ as `merged` makes, are those of the plain network.
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,13 +20,20 @@ from flax import traverse_util
 from flax.linen import partitioning
 from jaxtyping import Array, Float
 
+from llmrec_jax import marks
 from llmrec_jax.models.dropout import DIGITS, kept, kept_of
 from llmrec_jax.models.projection import product, project
 
 KERNEL, LORA_A, LORA_B = 'kernel', 'lora_a', 'lora_b'
 RANK_AXIS = 'lora_rank'
+# What `Trainer.trained` says of the paths of adapters.
+ADAPTERS = (r'.*/lora_[ab]',)
 # What PEFT draws: kaiming_uniform with a = sqrt(5), which is uniform within 1 / sqrt(width).
 A_INIT = nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform')
+
+
+# How a trained network answers: with its adapters beside their kernels, or added to them once and for all.
+APART, MERGED = AT_INFERENCE = ('apart', 'merged')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +46,8 @@ class Lora:
       rank: width of A and height of B.
       alpha: what the product of the two is multiplied by, times rank.
       dropout: share of a projection's inputs that its adapter does not see in training, in [0, 1).
+      at_inference: 'apart', or 'merged' for kernels that adapters are added to when a trained network is
+        restored to answer: as fast as the plain network, but for the rounding the same.
 
     Raises:
       ValueError: for a number out of its range, a pattern that is no regular expression, or no pattern.
@@ -48,6 +57,7 @@ class Lora:
     rank: int = 8
     alpha: float = 16.0
     dropout: float = 0.05
+    at_inference: str = marks.without_effect(APART)
 
     def __post_init__(self):
         # A tuple is hashable, which flax asks of a module's fields; gin hands over lists.
@@ -65,6 +75,8 @@ class Lora:
             raise ValueError(f'Lora.alpha={self.alpha} must be above 0')
         if not 0 <= self.dropout < 1:
             raise ValueError(f'Lora.dropout={self.dropout} must be in [0, 1)')
+        if self.at_inference not in AT_INFERENCE:
+            raise ValueError(f'Lora.at_inference={self.at_inference!r} must be one of {AT_INFERENCE}')
 
     @property
     def scale(self) -> float:
@@ -74,6 +86,16 @@ class Lora:
     def matches(self, path: str) -> bool:
         """Whether the projection at a path has an adapter."""
         return any(_matches(pattern, path) for pattern in self.patterns)
+
+
+@runtime_checkable
+class Adaptable(Protocol):
+    """A model whose network may have adapters."""
+
+    @property
+    def lora(self) -> Lora | None:
+        """Which projections have adapters; None for none."""
+        ...
 
 
 def _matches(pattern: str, path: str) -> bool:
@@ -147,15 +169,13 @@ def is_adapter(path: str) -> bool:
     return path.endswith((f'/{LORA_A}', f'/{LORA_B}'))
 
 
-def merged(params: Mapping[str, Any], lora: Lora | None) -> dict[str, Any]:
+def merged(params: Mapping[str, Any], lora: Lora) -> dict[str, Any]:
     """Parameters with each adapter added to its kernel, in float32, and left out.
 
     Args:
       params: of a network with adapters.
-      lora: of the network; None where it has none.
+      lora: of the network.
     """
-    if lora is None:
-        return dict(params)
     named = traverse_util.flatten_dict(dict(params), sep='/')
     plain = {path: value for path, value in named.items() if not is_adapter(path)}
     for path in plain:

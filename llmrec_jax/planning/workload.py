@@ -133,9 +133,10 @@ class EncoderDecoderWorkload(Workload):
     def flops_told(self) -> str:
         """See `Workload`."""
         by_inputs, by_targets = weights_met(self.model.module.config)
+        times = 6 if self.model.lora is None else 4
         return (
-            f'Model FLOPs: 6 x ({by_inputs:,} weights x input tokens + {by_targets:,} x target tokens), and '
-            'attention'
+            f'Model FLOPs: {times} x ({by_inputs:,} weights x input tokens + {by_targets:,} x target '
+            'tokens), and attention'
         )
 
 

@@ -88,10 +88,12 @@ class Train(Stage):
         """See `Stage.check`.
 
         Raises:
-          ValueError: when the devices cannot share the batch.
+          ValueError: when the devices cannot share the batch, or no checkpoint has what is frozen.
           CheckpointError: when the initial checkpoint is of another model.
         """
         self.trainer.check_devices()
+        if self.start is None:
+            self.trainer.check_start()
         if self.validation is not None:
             self.validation.check(run)
         initial = self.trainer.initial_checkpoint

@@ -184,7 +184,8 @@ class Trainer:
             by_length=not model.in_batch_loss,
         )
         check_batch(mesh, self.logical_axis_rules, batches.microbatch_size)
-        base = self._base()
+        self.check_start()
+        base = Base.of(self.initial_checkpoint) if self.trained else None
         with contextlib.closing(Checkpoints(workdir / CHECKPOINTS, self.keep, base)) as checkpoints:
             return self._fit(model, batches, workdir, checkpoints, validate, mesh)
 
@@ -265,16 +266,17 @@ class Trainer:
             loop = Loop(self, train_step, feed, checkpoints, log, validate, flops, profile)
             return loop.run(state, first)
 
-    def _base(self) -> Base | None:
-        """Where frozen parameters come from."""
-        if not self.trained:
-            return None
-        if self.initial_checkpoint is None:
+    def check_start(self) -> None:
+        """Checks that there is a checkpoint for parameters that are frozen.
+
+        Raises:
+          ValueError: when there is none.
+        """
+        if self.trained and self.initial_checkpoint is None:
             raise ValueError(
                 f'Trainer.trained={list(self.trained)} leaves parameters frozen, and nothing says what they '
                 'are: name the checkpoint that has them as Trainer.initial_checkpoint'
             )
-        return Base.of(self.initial_checkpoint)
 
     def _check_input(
         self, workdir: pathlib.Path, batches: Batches, contrasted: Mapping[str, int], first: int

@@ -138,7 +138,15 @@ def test_a_pattern_that_matches_no_projection():
 
 
 @pytest.mark.parametrize(
-    'change', [{'patterns': ()}, {'patterns': ('(',)}, {'rank': 0}, {'alpha': 0.0}, {'dropout': 1.0}]
+    'change',
+    [
+        {'patterns': ()},
+        {'patterns': ('(',)},
+        {'rank': 0},
+        {'alpha': 0.0},
+        {'dropout': 1.0},
+        {'at_inference': 'never'},
+    ],
 )
 def test_numbers_out_of_range(change):
     with pytest.raises(ValueError, match=rf'Lora\.{next(iter(change))}'):
