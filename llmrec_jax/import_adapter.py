@@ -1,4 +1,4 @@
-r"""Makes a checkpoint of a folder of PEFT: low-rank adapters of a T5, beside the checkpoint that they adapt.
+r"""Makes a checkpoint of a folder of PEFT: low-rank adapters beside the checkpoint they adapt.
 
     python -m llmrec_jax.import_adapter --gin_file=checkpoints/flan_t5_base/network.gin \
         --base=checkpoints/flan_t5_base/checkpoint_0 --source=my_adapter --output=checkpoints/my_adapter
@@ -25,10 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _import_adapter(arguments: Sequence[str] | None) -> None:
     from llmrec_jax.inference.adapter_exchange import import_adapter
+    from llmrec_jax.models.decoder_only.config import DecoderConfig
     from llmrec_jax.models.t5.config import T5Config
     from llmrec_jax.runs import command_line
 
-    flags, config = command_line.parse(__doc__, arguments, _add_flags, base=T5Config)
+    flags, config = command_line.parse(
+        __doc__, arguments, _add_flags, base=T5Config, otherwise=(DecoderConfig,)
+    )
     with command_line.errors_as_messages(PROGRAM), command_line.owning_output(PROGRAM, flags):
         import_adapter(flags.source, config, flags.base, flags.output)
 

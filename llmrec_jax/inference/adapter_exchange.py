@@ -11,20 +11,18 @@ from flax import traverse_util
 from llmrec_jax import files
 from llmrec_jax.inference.weights_exchange import NETWORK, network_gin, whole
 from llmrec_jax.models.hf_weights.adapters import read_adapter, write_adapter
-from llmrec_jax.models.hf_weights.names import hf_name, parameter_shapes
+from llmrec_jax.models.hf_weights.layout import Config, layout_of
 from llmrec_jax.models.lora import is_adapter
-from llmrec_jax.models.t5.config import T5Config
 from llmrec_jax.training.base_checkpoints import Base, recorded
 from llmrec_jax.training.checkpoints import Checkpoints, saved_steps
 from llmrec_jax.training.parameter_restore import open_params
 from llmrec_jax.training.train_state import TrainState
 
 LOG = logging.getLogger(__name__)
-TASK_TYPE = 'SEQ_2_SEQ_LM'
 
 
 def import_adapter(
-    source: pathlib.Path, config: T5Config, base: str | pathlib.Path, output: pathlib.Path
+    source: pathlib.Path, config: Config, base: str | pathlib.Path, output: pathlib.Path
 ) -> pathlib.Path:
     """Makes a checkpoint of adapters alone, and a gin file that configures the adapted network.
 
@@ -45,9 +43,10 @@ def import_adapter(
     if found := saved_steps(output):
         raise FileExistsError(f'{output} holds checkpoint_{found[0]} already; give another folder')
     config = dataclasses.replace(config, lora=None)
-    shapes = parameter_shapes(config)
+    layout = layout_of(config)
+    shapes = layout.parameter_shapes(config)
     open_params(base, shapes)
-    lora, adapters = read_adapter(source, shapes, hf_name)
+    lora, adapters = read_adapter(source, shapes, layout.hf_name)
     checkpoints = Checkpoints(output, keep=1, base=Base.of(base))
     try:
         params = traverse_util.unflatten_dict(adapters, sep='/')
@@ -62,7 +61,7 @@ def import_adapter(
 
 
 def export_adapter(
-    config: T5Config,
+    config: Config,
     checkpoint: str | pathlib.Path,
     output: pathlib.Path,
     *,
@@ -84,10 +83,11 @@ def export_adapter(
       FileExistsError: when `output` holds anything.
     """
     if config.lora is None:
-        raise ValueError('the gin files configure a network without adapters: set T5Config.lora')
-    found = open_params(checkpoint, parameter_shapes(config))
+        raise ValueError('the gin files configure a network without adapters: nothing is set as its lora')
+    layout = layout_of(config)
+    found = open_params(checkpoint, layout.parameter_shapes(config))
     adapters = {path: whole(array)() for path, array in found.items() if is_adapter(path)}
-    kernels = parameter_shapes(dataclasses.replace(config, lora=None))
+    kernels = layout.parameter_shapes(dataclasses.replace(config, lora=None))
     record = recorded(checkpoint)
     known = str(checkpoint) if record is None else record['checkpoint']
     write_adapter(
@@ -95,8 +95,8 @@ def export_adapter(
         config.lora,
         adapters,
         kernels,
-        hf_name,
-        task_type=TASK_TYPE,
+        layout.hf_name,
+        task_type=layout.task_type,
         base=known if base is None else base,
         dtype=dtype,
     )

@@ -1,15 +1,19 @@
 """Adapters in PEFT's own hands: the same forward pass, the same merged weights, the same files."""
 
 import dataclasses
+import json
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import traverse_util
 
+from llmrec_jax.models.decoder_only import DecoderOnlyTransformer
+from llmrec_jax.models.decoder_only.model import DecoderOnlyModel
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
-from llmrec_jax.models.hf_weights import write_hf
+from llmrec_jax.models.hf_weights import load_hf, write_hf
 from llmrec_jax.models.hf_weights.adapters import read_adapter, write_adapter
+from llmrec_jax.models.hf_weights.layout import layout_of
 from llmrec_jax.models.hf_weights.names import hf_name, parameter_shapes
 from llmrec_jax.models.lora import Lora, is_adapter, merged
 from llmrec_jax.models.t5 import Transformer
@@ -41,9 +45,12 @@ def hf_folder(tmp_path_factory):
 @pytest.fixture
 def theirs(hf_folder):
     network = transformers.T5ForConditionalGeneration.from_pretrained(hf_folder)
-    config = peft.LoraConfig(
-        task_type='SEQ_2_SEQ_LM', r=3, lora_alpha=6, lora_dropout=0.0, target_modules=['q', 'v', 'wi_0', 'wo']
-    )
+    return randomly_adapted(network, 'SEQ_2_SEQ_LM', ['q', 'v', 'wi_0', 'wo'])
+
+
+def randomly_adapted(network, task_type, modules):
+    """The network with PEFT's adapters, none of whose numbers an initializer makes."""
+    config = peft.LoraConfig(task_type=task_type, r=3, lora_alpha=6, lora_dropout=0.0, target_modules=modules)
     adapted = peft.get_peft_model(network, config).eval()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -109,3 +116,36 @@ def test_peft_answers_with_our_adapters_as_we_do(hf_folder, tmp_path):
     expected = EncoderDecoderModel(Transformer(config)).compute_logits(params, BATCH)
     assert np.abs(logits(adapted) - plain).max() > 0.1
     np.testing.assert_allclose(logits(adapted), expected, atol=1e-4)
+
+
+def test_a_llama_s_adapters_equal_pefts(tmp_path):
+    network = transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(
+            vocab_size=100, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+            num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=64,
+        )
+    ).eval()  # fmt: skip
+    network.save_pretrained(tmp_path / 'base')
+    config, params = load_hf(tmp_path / 'base')
+    layout = layout_of(config)
+    modules = ['q_proj', 'v_proj', 'down_proj']
+    adapted = randomly_adapted(network, 'CAUSAL_LM', modules)
+    adapted.save_pretrained(tmp_path / 'theirs')
+    kernels = layout.parameter_shapes(config)
+    lora, adapters = read_adapter(tmp_path / 'theirs', kernels, layout.hf_name)
+    tokens = np.random.default_rng(0).integers(2, 100, (2, 9))
+    with torch.no_grad():
+        expected = adapted(torch.from_numpy(tokens)).logits.numpy()
+    found = DecoderOnlyModel(DecoderOnlyTransformer(dataclasses.replace(config, lora=lora))).compute_logits(
+        traverse_util.unflatten_dict(traverse_util.flatten_dict(params, sep='/') | adapters, sep='/'),
+        {'decoder_input_tokens': tokens.astype(np.int32)},
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    write_adapter(
+        tmp_path / 'ours', lora, adapters, kernels, layout.hf_name, task_type=layout.task_type, base='x'
+    )
+    weights = 'adapter_model.safetensors'
+    assert (tmp_path / 'ours' / weights).read_bytes() == (tmp_path / 'theirs' / weights).read_bytes()
+    assert json.loads((tmp_path / 'ours' / 'adapter_config.json').read_text())['target_modules'] == sorted(
+        modules
+    )

@@ -8,7 +8,7 @@ from llmrec_jax.models.sequential.recommender_model import SequentialRecommender
 from llmrec_jax.models.sequential.sasrec import SASRecConfig, SASRecEncoder
 from llmrec_jax.models.t5 import T5Config, Transformer
 from llmrec_jax.planning.decoding_programs import CatalogueSearch, TextStep
-from llmrec_jax.planning.workload import DecodingSizes, EncoderDecoderWorkload, sequential_workload
+from llmrec_jax.planning.workload import DecodingSizes, GenerativeWorkload, sequential_workload
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
 from llmrec_jax.training.optimizers import AdamW
 from llmrec_jax.training.schedules import Constant
@@ -37,13 +37,13 @@ def trainer(**changes):
 
 def text_workload(trainer_changes=None, **config_changes):
     model = EncoderDecoderModel(Transformer(config(**config_changes)))
-    return EncoderDecoderWorkload(model, trainer(**(trainer_changes or {})), TextStep(users=8, beams=2))
+    return GenerativeWorkload(model, trainer(**(trainer_changes or {})), TextStep(users=8, beams=2))
 
 
 def search_workload(items=100):
     model = EncoderDecoderModel(Transformer(config()), decode_fn=SemanticIdSearch(beam_size=10))
     decoding = CatalogueSearch(LAYOUT, items, users=16, remove_seen=True)
-    return EncoderDecoderWorkload(model, trainer(), decoding)
+    return GenerativeWorkload(model, trainer(), decoding)
 
 
 def sequential_model(positions_at_once=64):
