@@ -61,7 +61,7 @@ EXTRAS = {
     ],
     # Reads llama.cpp's files of weights.
     'gguf': ['gguf>=0.19,<1'],
-    'parity': ['torch==2.13.*', 'transformers>=5.20,<6'],
+    'parity': ['torch==2.13.*', 'transformers>=5.20,<6', 'peft>=0.21,<0.22'],
     # Google's TPU compiler, in the version that jax 0.10.2 asks for; its licence is the cloud's terms.
     'plan': ['libtpu==0.0.42.*'],
     # T5X, AirIO and JEstimator themselves are not on PyPI: t5x_requirements.txt says how they are installed.

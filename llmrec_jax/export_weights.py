@@ -8,6 +8,9 @@ The gin files configure a recipe, whose best checkpoint is taken where none is n
 folder has config.json, generation_config.json, model.safetensors (several and their index above 5 GB) and the
 vocabulary: the run's own, or the one that is named. transformers' `AutoTokenizer` reads it and gives the ids
 that SentencePiece gives; that is compared on sample texts first, and nothing is written where it is not so.
+
+A network with low-rank adapters is written with them merged into its weights; `--adapter` writes them alone,
+as a folder that PEFT reads.
 """
 
 import argparse
@@ -32,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _export_weights(arguments: Sequence[str] | None) -> None:
+    from llmrec_jax.inference.adapter_exchange import export_adapter
     from llmrec_jax.inference.weights_exchange import export_folder
     from llmrec_jax.models.decoder_only.config import DecoderConfig
     from llmrec_jax.models.t5.config import T5Config
@@ -42,12 +46,15 @@ def _export_weights(arguments: Sequence[str] | None) -> None:
     flags, found = command_line.parse(__doc__, arguments, _add_flags, otherwise=(T5Config, DecoderConfig))
     with command_line.errors_as_messages(PROGRAM), command_line.owning_output(PROGRAM, flags):
         if isinstance(found, System):
-            exported = of_system(found, own_vocabulary=flags.vocabulary is None)
+            exported = of_system(found, own_vocabulary=flags.vocabulary is None and not flags.adapter)
         elif flags.checkpoint is None:
             raise ValueError('the gin files configure a network and no run: name its --checkpoint')
         else:
             exported = (found, flags.checkpoint, None)
         config, checkpoint, vocabulary = exported
+        if flags.adapter:
+            export_adapter(config, checkpoint, flags.output, dtype=flags.dtype, base=flags.base)
+            return
         if flags.vocabulary is not None:
             vocabulary = TextVocabulary.load(flags.vocabulary, flags.extra_ids)
         export_folder(
@@ -75,6 +82,10 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     )
     add('--extra_ids', type=int, default=100, help='of --vocabulary; 100 by default, as T5 has')
     add('--dtype', choices=DTYPES, default=DTYPES[0], help='that the weights are stored in')
+    add('--adapter', action='store_true', help='write the low-rank adapters alone, as a folder of PEFT')
+    add(
+        '--base', metavar='NAME', help='what that folder calls the adapted network; by default its checkpoint'
+    )
     add(
         '--leave_out_extra',
         action='store_true',

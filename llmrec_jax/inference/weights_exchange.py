@@ -5,16 +5,17 @@ import functools
 import logging
 import pathlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import numpy as np
 
-from llmrec_jax import files
+from llmrec_jax import files, marks
 from llmrec_jax.models.gguf_weights import load_gguf
 from llmrec_jax.models.hf_weights import load_hf, write_hf
 from llmrec_jax.models.hf_weights.layout import Config, layout_of
 from llmrec_jax.models.hf_weights.writing import check_exportable
+from llmrec_jax.models.lora import KERNEL, LORA_A, LORA_B, Lora, is_adapter, merged_kernel
 from llmrec_jax.text.hf_tokenizer import SPIECE, tokenizer_files
 from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.training.checkpoints import Checkpoints, saved_steps
@@ -88,7 +89,7 @@ def export_folder(
     vocabulary: TextVocabulary | None = None,
     leave_out_extra: bool = False,
 ) -> pathlib.Path:
-    """Makes a Hugging Face folder of a checkpoint.
+    """Makes a Hugging Face folder of a checkpoint, adapters merged into their kernels.
 
     Args:
       config: of the network that the checkpoint is of; its layers may be stacked there or not.
@@ -104,7 +105,8 @@ def export_folder(
       ValueError, FileExistsError: as `write_hf`; and when the network has no room for the vocabulary, or its
         ids would be others.
     """
-    check_exportable(output, config, leave_out_extra, dtype)
+    plain = dataclasses.replace(config, lora=None)
+    check_exportable(output, plain, leave_out_extra, dtype)
     if vocabulary is not None and vocabulary.size > config.vocab_size:
         raise ValueError(
             f'{vocabulary.path} has {vocabulary.size} tokens, {vocabulary.extra_ids} of them extra ids, and '
@@ -112,11 +114,10 @@ def export_folder(
         )
     beside = {} if vocabulary is None else tokenizer_files(vocabulary)
     found = open_params(checkpoint, layout_of(config).parameter_shapes(config))
-    readers = {path: _reader(array) for path, array in found.items()}
     write_hf(
         output,
-        config,
-        readers,
+        plain,
+        _merging(found, config.lora),
         dtype=dtype,
         beside=beside,
         leave_out_extra=leave_out_extra,
@@ -134,21 +135,41 @@ def network_gin(config: Config, source: pathlib.Path) -> str:
         f'# The network of {source.name}; give it after a recipe with another --gin_file.',
         'from __gin__ import dynamic_registration',
         '',
+        *(['from llmrec_jax.models import lora'] if config.lora else []),
         f'from {package} import {module}',
         '',
     ]
     for field in dataclasses.fields(config):
         value, name = getattr(config, field.name), f'{module}.{type(config).__name__}.{field.name}'
-        if field.name in COMPUTED:
+        if field.name in COMPUTED or marks.is_silent(field, value):
             continue
         if not dataclasses.is_dataclass(value):
             lines.append(f'{name} = {value!r}')
             continue
-        kind = f'{module}.{type(value).__name__}'
+        kind = f'{"lora" if isinstance(value, Lora) else module}.{type(value).__name__}'
         lines.append(f'{name} = @{kind}()')
-        lines += [f'{kind}.{part} = {setting!r}' for part, setting in dataclasses.asdict(value).items()]
+        lines += [
+            f'{kind}.{part.name} = {getattr(value, part.name)!r}'
+            for part in dataclasses.fields(value)
+            if marks.decides_result(part)
+        ]
     return '\n'.join(lines) + '\n'
 
 
-def _reader(array: ReadableArray) -> Callable[[], np.ndarray]:
+def whole(array: ReadableArray) -> Callable[[], np.ndarray]:
+    """What reads all of an array."""
     return functools.partial(array.read, tuple(slice(0, size) for size in array.shape))
+
+
+def _merging(found: Mapping[str, ReadableArray], lora: Lora | None) -> dict[str, Callable[[], np.ndarray]]:
+    """What reads each parameter of the plain network; no more than one kernel is merged at a time."""
+    readers = {path: whole(array) for path, array in found.items()}
+
+    def merging(path: str) -> Callable[[], np.ndarray]:
+        module = path.removesuffix(f'/{KERNEL}')
+        if f'{module}/{LORA_A}' not in readers:
+            return readers[path]
+        parts = (readers[f'{module}/{name}'] for name in (KERNEL, LORA_A, LORA_B))
+        return functools.partial(lambda *read: merged_kernel(*(part() for part in read), lora.scale), *parts)
+
+    return {path: merging(path) for path in readers if not is_adapter(path)}

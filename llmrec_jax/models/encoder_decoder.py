@@ -12,6 +12,7 @@ from llmrec_jax import marks
 from llmrec_jax.models.encoder_decoder_inference import EncoderDecoderInference
 from llmrec_jax.models.generative_model import GenerativeModel, check_generative, check_tokens
 from llmrec_jax.models.inference import DecodeFn, network_variables
+from llmrec_jax.models.lora import check_matched
 from llmrec_jax.models.model_protocol import Batch, Key, Params, as_arrays
 from llmrec_jax.models.ranked_catalogue import KEPT, REMOVED, SEEN
 from llmrec_jax.models.t5.flops import (
@@ -160,6 +161,9 @@ class EncoderDecoderModel(EncoderDecoderInference, GenerativeModel):
         """'params' and 'params_axes' (their logical axis names) for batches of these shapes.
 
         `input_types` is part of T5X's signature; tokens are integers whatever it says.
+
+        Raises:
+          ValueError: when a pattern of the network's adapters matches no projection.
         """
         del input_types
         features = {
@@ -167,12 +171,14 @@ class EncoderDecoderModel(EncoderDecoderInference, GenerativeModel):
             for name in ('encoder_input_tokens', 'decoder_input_tokens', *PACKING_FEATURES)
             if name in input_shapes
         }
-        return self.module.init(
+        variables = self.module.init(
             rng,
             **features,
             decoder_target_tokens=features['decoder_input_tokens'],
             enable_dropout=False,
         )
+        check_matched(self.module.config.lora, variables['params'])
+        return variables
 
     def compute_logits(
         self, params: Params, batch: Batch, dropout_rng: Key | None = None, *, inference: bool = False
@@ -215,7 +221,9 @@ class EncoderDecoderModel(EncoderDecoderInference, GenerativeModel):
     def flops_formula(self) -> str:
         """See `GenerativeModel`."""
         by_inputs, by_targets = weights_met(self.module.config)
-        return f'6 x ({by_inputs:,} weights x input tokens + {by_targets:,} x target tokens), and attention'
+        times = 6 if self.lora is None else 4
+        weights = f'{by_inputs:,} weights x input tokens + {by_targets:,} x target tokens'
+        return f'{times} x ({weights}), and attention'
 
     def trained_part(self) -> 'EncoderDecoderModel':
         """See `GenerativeModel`; another beam, or words left out of inference, trains nothing else."""

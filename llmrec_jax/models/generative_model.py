@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from llmrec_jax.models.inference import DecodeFn, GenerativeInference, TextDecoder
+from llmrec_jax.models.lora import Lora
 from llmrec_jax.models.losses import (
     LOSS_NORMALIZING_FACTORS,
     loss_normalizer,
@@ -31,6 +32,11 @@ class GenerativeModel(GenerativeInference, SummedLossModel):
     z_loss: float
     # Only an encoder-decoder may number the words of its inputs.
     whole_words: Any = None
+
+    @property
+    def lora(self) -> Lora | None:
+        """Which projections of the network have adapters; None for none."""
+        return self.module.config.lora
 
     @abc.abstractmethod
     def compute_logits(

@@ -146,7 +146,7 @@ def training_memory(programs: dict[str, ProgramMemory], state: TrainState, gradi
       state: shapes and shardings of the state.
       gradients: bytes of a device's gradient sums; 0 for a batch that is one program.
     """
-    parameters, moments = sharded_bytes(state.params), sharded_bytes(state.opt_state)
+    parameters, moments = sharded_bytes(state.all_params), sharded_bytes(state.opt_state)
     # What lies in memory while a program runs that does not take it: moments wait out the accumulation.
     waiting = {'accumulate': moments, 'zero': parameters + moments}
     fullest = max(programs, key=lambda name: programs[name].total + waiting.get(_kind(name), 0))

@@ -8,6 +8,7 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import PyTree
 
+from llmrec_jax.training.frozen import held
 from llmrec_jax.training.train_state import TrainableModel, abstract_params
 from llmrec_jax.training.trainer import Trainer
 
@@ -31,7 +32,8 @@ def sharded_params(model: TrainableModel, trainer: Trainer, mesh: Mesh) -> PyTre
     Raises:
       ValueError: when a parameter cannot be shared as the trainer's rules say.
     """
-    return abstract_params(model, full_features(model, trainer, 1), mesh, trainer.logical_axis_rules)
+    abstract = abstract_params(model, full_features(model, trainer, 1), mesh, trainer.logical_axis_rules)
+    return held(abstract, trainer.trained, trainer.frozen_dtype)
 
 
 def parameter_count(model: TrainableModel, trainer: Trainer) -> int:

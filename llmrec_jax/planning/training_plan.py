@@ -179,5 +179,14 @@ def _abstract_state(
         for name, array in workload.training_features().items()
     }
     optimizer = trainer.optimizer.build()
-    state = abstract_state(workload.model, optimizer, features, mesh, rules, trainer.optimizer_sharding)
+    state = abstract_state(
+        workload.model,
+        optimizer,
+        features,
+        mesh,
+        rules,
+        trainer.optimizer_sharding,
+        trainer.trained,
+        trainer.frozen_dtype,
+    )
     return state, features

@@ -12,11 +12,13 @@ from jaxtyping import Array, PyTree
 
 from llmrec_jax import marks
 from llmrec_jax.models.generative_model import GenerativeModel
+from llmrec_jax.models.lora import ADAPTERS, MERGED, Adaptable, merged
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.record import facts_of
 from llmrec_jax.runs.run import Run
+from llmrec_jax.training.frozen import held, joined, split
 from llmrec_jax.training.parameter_restore import check_params, restore_params
-from llmrec_jax.training.train_state import TrainableModel, abstract_params
+from llmrec_jax.training.train_state import TrainableModel, abstract_params, shardings_of
 from llmrec_jax.training.trainer import Trainer
 
 TRAIN_FACTS = facts_of('train')
@@ -105,13 +107,26 @@ class Parameters:
         return trained['best_checkpoint'] or trained['checkpoint']
 
     def restore(self, run: Run) -> PyTree[Array]:
-        """The parameters, sharded as the trainer shards them.
+        """The parameters, sharded as the trainer shards them; adapters merged where they are to be.
 
         Raises:
           CheckpointError: when the checkpoint is not there, is damaged, or is of another model.
         """
         where = self.location(run)
-        return run.once(('params', str(where)), lambda: restore_params(where, self.abstract(run)))
+        return run.once(('params', str(where)), lambda: self._read(where, run))
+
+    def _read(self, where: str | pathlib.Path, run: Run) -> PyTree[Array]:
+        params, model = restore_params(where, self.abstract(run)), self.network.model(run)
+        lora = model.lora if isinstance(model, Adaptable) else None
+        if lora is None or lora.at_inference != MERGED:
+            return params
+        adapters, plain = split(params, ADAPTERS)
+        merging = jax.jit(
+            lambda plain, adapters: merged(joined(adapters, plain), lora),
+            out_shardings=shardings_of(plain),
+            donate_argnums=0,
+        )
+        return merging(plain, adapters)
 
     def check(self, run: Run) -> None:
         """Finds out whether a checkpoint that was named is of the model, where its shapes are known already.
@@ -124,13 +139,14 @@ class Parameters:
 
 
 def abstract_parameters(model: TrainableModel, trainer: Trainer) -> PyTree[jax.ShapeDtypeStruct]:
-    """Shapes and shardings of a model's parameters."""
+    """Shapes, types and shardings of a model's parameters, frozen ones in the type that they are held in."""
     blank = {name: np.zeros((1, 2), np.int32) for name in trainer.feature_lengths}
     features = {
         name: jax.ShapeDtypeStruct(array.shape, array.dtype)
         for name, array in model.convert_features(blank).items()
     }
-    return abstract_params(model, features, trainer.mesh.build(), trainer.logical_axis_rules)
+    abstract = abstract_params(model, features, trainer.mesh.build(), trainer.logical_axis_rules)
+    return held(abstract, trainer.trained, trainer.frozen_dtype)
 
 
 def parameter_count(model: TrainableModel, trainer: Trainer) -> int:

@@ -21,7 +21,7 @@ from llmrec_jax.training import processes
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.loop import TrainResult, Validate
 from llmrec_jax.training.metrics_log import TRAINING_TIME, VALIDATION
-from llmrec_jax.training.parameter_restore import check_params, fresh_paths
+from llmrec_jax.training.parameter_restore import check_params, drawn_paths
 from llmrec_jax.training.trainer import CHECKPOINTS, Trainer
 
 LOG = logging.getLogger(__name__)
@@ -88,10 +88,12 @@ class Train(Stage):
         """See `Stage.check`.
 
         Raises:
-          ValueError: when the devices cannot share the batch.
+          ValueError: when the devices cannot share the batch, or no checkpoint has what is frozen.
           CheckpointError: when the initial checkpoint is of another model.
         """
         self.trainer.check_devices()
+        if self.start is None:
+            self.trainer.check_start()
         if self.validation is not None:
             self.validation.check(run)
         initial = self.trainer.initial_checkpoint
@@ -99,7 +101,9 @@ class Train(Stage):
         known = all(run.has(artifact) for artifact in self.network.reads)
         if initial is not None and known and not begun:
             abstract = abstract_parameters(self.network.model(run), self.trainer)
-            check_params(initial, abstract, fresh_paths(abstract, self.trainer.fresh_parameters))
+            trainer = self.trainer
+            drawn = drawn_paths(initial, abstract, trainer.fresh_parameters, trainer.trained)
+            check_params(initial, abstract, drawn)
 
     def run(self, run: Run) -> dict[str, Any]:
         """See `Stage.run`."""

@@ -23,7 +23,7 @@ def trainable(model: GenerativeModel, trainer: Trainer) -> GenerativeModel:
         LOG.warning('under T5X, %s', request)
     return dataclasses.replace(
         model,
-        optimizer_def=optimizer.wrap(trainer.optimizer),
+        optimizer_def=optimizer.wrap(trainer.optimizer, trainer.trained),
         loss_normalizing_factor=model.loss_normalizing_factor or 'NUM_REAL_TARGET_TOKENS',
     )
 
@@ -35,6 +35,11 @@ def not_honoured(model: SummedLossModel, trainer: Trainer) -> list[str]:
         sentences.append(
             f'optimizer_sharding={trainer.optimizer_sharding!r} has no effect: moments lie as their '
             "parameters do; logical_axis_rules='fsdp' shares both"
+        )
+    if trainer.trained:
+        sentences.append(
+            f'trained={trainer.trained} leaves parameters as they are, but their gradients are computed and '
+            'every checkpoint holds the whole network'
         )
     if trainer.early_stopping is not None:
         sentences.append('early_stopping has no effect: all steps are made')

@@ -1,13 +1,15 @@
 """Our optimizers as T5X asks for them: wrapped, and with the logical axes of their state."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import optax
-from flax.core import FrozenDict, freeze
+from flax.core import FrozenDict, freeze, unfreeze
 from t5x import optimizers
 
-from llmrec_jax.training.optimizers import Optimizer
+from llmrec_jax.training.frozen import joined, split
+from llmrec_jax.training.optimizers import FROZEN, TRAINED, Optimizer
 
 
 class OptaxOptimizer(optimizers.OptaxWrapper):
@@ -32,6 +34,8 @@ class OptaxOptimizer(optimizers.OptaxWrapper):
         axes = freeze(param_logical_axes) if isinstance(optimizer.target, FrozenDict) else param_logical_axes
 
         def moment(leaf: Any, param: Any, names: Any) -> Any:
+            if isinstance(leaf, optax.MaskedNode):
+                return leaf
             return _moment_axes(leaf.shape, param.shape, tuple(names))
 
         state = optax.tree_map_params(
@@ -41,6 +45,8 @@ class OptaxOptimizer(optimizers.OptaxWrapper):
             optimizer.target,
             axes,
             transform_non_params=lambda _: None,
+            # What stands in the place of a frozen parameter's moment.
+            is_leaf=lambda leaf: isinstance(leaf, optax.MaskedNode),
         )
         return optimizer.replace(
             target=axes,
@@ -48,9 +54,26 @@ class OptaxOptimizer(optimizers.OptaxWrapper):
         )
 
 
-def wrap(optimizer: Optimizer) -> OptaxOptimizer:
-    """T5X's form of an optimizer of ours; the learning rate is the schedule's that optax was built with."""
-    return OptaxOptimizer(optimizer.build())
+def wrap(optimizer: Optimizer, trained: Sequence[str] = ()) -> OptaxOptimizer:
+    """T5X's form of an optimizer of ours; the learning rate is the schedule's that optax was built with.
+
+    Args:
+      optimizer: of the parameters that are trained.
+      trained: `Trainer.trained`. T5X knows no frozen parameters, so that the others are in its state and its
+        checkpoints; they have no moments and are not updated.
+    """
+    if not trained:
+        return OptaxOptimizer(optimizer.build())
+
+    def labels(params: Any) -> Any:
+        # optax asks for the state of a placeholder without leaves, to tell moments from other state.
+        if not jax.tree.leaves(params):
+            return params
+        moving, still = split(unfreeze(params), trained)
+        labelled = joined(jax.tree.map(lambda _: TRAINED, moving), jax.tree.map(lambda _: FROZEN, still))
+        return freeze(labelled) if isinstance(params, FrozenDict) else labelled
+
+    return OptaxOptimizer(optax.partition({TRAINED: optimizer.build(), FROZEN: optax.set_to_zero()}, labels))
 
 
 def _moment_axes(

@@ -1,7 +1,8 @@
 """Checkpoints in T5X's layout, written by Orbax while training goes on.
 
 `<directory>/checkpoint_<step>/state` holds `{'target': params, 'state': {'step': ..., 'param_states': ...}}`:
-either engine goes on with the other's (see `train_state`); `parameter_restore` reads them.
+either engine goes on with the other's (see `train_state`); `parameter_restore` reads them. Where parameters
+are frozen, it holds the others alone, and `base` beside it says where those lie (`base_checkpoints`).
 
 A checkpoint appears under its name only when it is complete, so a killed run leaves none that is cut short.
 One that was damaged later is never skipped silently: `restore` names it, and deleting it resumes from the one
@@ -17,6 +18,7 @@ from typing import Any
 
 import orbax.checkpoint as ocp
 
+from llmrec_jax.training.base_checkpoints import BASE, Base, recorded
 from llmrec_jax.training.checkpoint_layouts import CheckpointError, first_line
 from llmrec_jax.training.parameter_restore import restore_state
 from llmrec_jax.training.train_state import TrainState, to_tree
@@ -51,12 +53,13 @@ def checkpoint_path(directory: pathlib.Path, step: int) -> pathlib.Path:
 class Checkpoints:
     """The checkpoints of a run."""
 
-    def __init__(self, directory: str | os.PathLike, keep: int):
+    def __init__(self, directory: str | os.PathLike, keep: int, base: Base | None = None):
         """Opens `directory`, removing what an interrupted save left there.
 
         Args:
           directory: made if it is not there.
           keep: how many of the newest are kept.
+          base: where frozen parameters come from; None where there are none.
 
         Raises:
           ValueError: when `keep` is below 1.
@@ -66,12 +69,13 @@ class Checkpoints:
         self.directory = pathlib.Path(directory).absolute()
         self._retention = _LatestAndBest(keep)
         self._told = False
+        self._base = base
         options = ocp.CheckpointManagerOptions(
             step_prefix=STEP_PREFIX,
             cleanup_tmp_directories=True,
             preservation_policy=self._retention,
         )
-        handlers = {ITEM: ocp.PyTreeCheckpointHandler()}
+        handlers = {ITEM: ocp.PyTreeCheckpointHandler(), BASE: ocp.JsonCheckpointHandler()}
         self._manager = ocp.CheckpointManager(self.directory, item_handlers=handlers, options=options)
 
     def steps(self) -> list[int]:
@@ -100,9 +104,10 @@ class Checkpoints:
         if best:
             self.keep_best(step)
         with self._writing():
-            self._manager.save(
-                step, args=ocp.args.Composite(state=ocp.args.PyTreeSave(to_tree(state))), force=True
-            )
+            items = {ITEM: ocp.args.PyTreeSave(to_tree(state))}
+            if self._base is not None:
+                items[BASE] = ocp.args.JsonSave(self._base.seen_from(self.path(step)))
+            self._manager.save(step, args=ocp.args.Composite(**items), force=True)
 
     def wait(self) -> None:
         """Returns when everything is written.
@@ -117,16 +122,19 @@ class Checkpoints:
     def restore(self, step: int, abstract: TrainState) -> TrainState:
         """Reads the state of `step` with the shardings in `abstract`, whatever mesh it was written from.
 
-        T5X may have written it, in either of its layouts, with the same optimizer.
+        T5X may have written it, in either of its layouts, with the same optimizer. Frozen parameters are
+        not in it, nor in the state.
 
         Raises:
-          CheckpointError: when it is damaged, or its parameters are not those of `abstract`; the message
-            names the first that differs.
+          CheckpointError: when it is damaged or was trained on another base, or its parameters are not
+            those of `abstract`; the message names the first that differs.
         """
         earlier = [other for other in self.steps() if other < step]
         mend = f'delete {self.path(step)} to go on from ' + (
             f'step {earlier[-1]}' if earlier else 'the beginning'
         )
+        if self._base is not None:
+            self._base.check(self.path(step), recorded(self.path(step)))
         return restore_state(self.path(step), abstract, mend)
 
     def close(self) -> None:

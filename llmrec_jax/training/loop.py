@@ -212,7 +212,7 @@ class Loop:
     def _judge(self, state: TrainState, step: int) -> bool:
         """Validates, and says whether this is the best so far."""
         metric = self._config.best_metric
-        row = {'step': step, **{name: float(v) for name, v in self._validate(state.params, step).items()}}
+        row = {'step': step, **{name: float(v) for name, v in self._validate(state.all_params, step).items()}}
         best = self._best is None or metric.value(row) > metric.value(self._best)
         self._log.validate(row)
         self._best = row if best else self._best

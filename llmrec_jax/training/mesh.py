@@ -20,7 +20,7 @@ MODEL = 'model'
 # dimension of an array: where two have a rule for it, the earlier rule's.
 LogicalRules = tuple[tuple[str, str | tuple[str, ...] | None], ...]
 
-# The names T5X gives the axes of parameters and activations; T5X's own models and ours use no others.
+# The names T5X gives the axes of parameters and activations, and that of the rank of adapters.
 STANDARD_RULES: LogicalRules = (
     ('batch', DATA),
     ('vocab', MODEL),
@@ -34,6 +34,7 @@ STANDARD_RULES: LogicalRules = (
     ('length', None),
     ('layers', None),
     ('stack', None),
+    ('lora_rank', None),
     ('mlp_activations', None),
 )
 # Parameters, and with them gradients and optimizer state, over data x model (FSDP, ZeRO stage 3). An

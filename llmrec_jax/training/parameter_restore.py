@@ -5,6 +5,7 @@ hold whole can be restored.
 """
 
 import concurrent.futures
+import dataclasses
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ import numpy as np
 from flax import traverse_util
 from jaxtyping import PyTree
 
+from llmrec_jax.training.base_checkpoints import open_whole
 from llmrec_jax.training.checkpoint_layouts import (
     COPY_AGAIN,
     PARAMETERS,
@@ -23,6 +25,7 @@ from llmrec_jax.training.checkpoint_layouts import (
     open_checkpoint,
     reading,
 )
+from llmrec_jax.training.frozen import split
 from llmrec_jax.training.layer_arrangements import Source, sources
 from llmrec_jax.training.stored_arrays import Index, ReadableArray
 from llmrec_jax.training.train_state import TrainState, from_tree, to_tree
@@ -59,7 +62,7 @@ def restore_params(
       CheckpointError: when the checkpoint is not there or is damaged, or when its parameters are not those of
         `abstract`, which is found out before any is read; the message names the first that differs.
     """
-    tree, wanted = open_checkpoint(checkpoint), _named_params(abstract, fresh)
+    tree, wanted = open_whole(checkpoint), _named_params(abstract, fresh)
     restored = _read_all(tree, wanted, _find_params(tree, wanted, fresh), COPY_AGAIN)
     LOG.info('parameters come from %s', tree.path)
     if fresh:
@@ -80,7 +83,7 @@ def open_params(
     Raises:
       CheckpointError: as `restore_params`, but for what is found out only by reading.
     """
-    tree = open_checkpoint(checkpoint)
+    tree = open_whole(checkpoint)
     wanted = {PARAMETERS + path: jax.ShapeDtypeStruct(shape, np.float32) for path, shape in shapes.items()}
     found = _find(tree, wanted, ANOTHER_CHECKPOINT)
     return {name.removeprefix(PARAMETERS): source.view(tree.arrays) for name, source in found.items()}
@@ -99,8 +102,41 @@ def check_params(
     Raises:
       CheckpointError: as `restore_params` raises it.
     """
-    tree = open_checkpoint(checkpoint)
+    tree = open_whole(checkpoint)
     _find_params(tree, _named_params(abstract, fresh), fresh)
+
+
+def drawn_paths(
+    checkpoint: str | os.PathLike,
+    abstract: PyTree[jax.ShapeDtypeStruct],
+    fresh: Sequence[str],
+    trained: Sequence[str],
+) -> list[str]:
+    """Paths of the parameters that are drawn where training starts from a checkpoint.
+
+    Args:
+      checkpoint: as for `restore_params`.
+      abstract: shapes of the network's parameters.
+      fresh: `Trainer.fresh_parameters`.
+      trained: `Trainer.trained`; where some are frozen, those that are trained and absent are drawn.
+
+    Raises:
+      CheckpointError: when the checkpoint is not there or damaged.
+      ValueError: when nothing bears a name, or a parameter that is to be drawn is frozen.
+    """
+    named = fresh_paths(abstract, fresh)
+    if not trained:
+        return named
+    moving, still = (named_leaves(part) for part in split(abstract, trained))
+    if kept := next((name for name in named if name in still), None):
+        raise ValueError(
+            f'Trainer.fresh_parameters draws {kept}, which Trainer.trained leaves frozen, so that no '
+            'checkpoint would hold it: let Trainer.trained match it too'
+        )
+    stored = open_whole(checkpoint).arrays
+    found = sources({PARAMETERS + name: tuple(leaf.shape) for name, leaf in moving.items()}, stored)
+    absent = {name for name in moving if not found[PARAMETERS + name].parts.keys() & stored.keys()}
+    return [name for name in moving if name in absent or name in named]
 
 
 def fresh_paths(abstract: PyTree[jax.ShapeDtypeStruct], prefixes: Sequence[str]) -> list[str]:
@@ -118,6 +154,26 @@ def fresh_paths(abstract: PyTree[jax.ShapeDtypeStruct], prefixes: Sequence[str])
                 f'{", ".join(sorted({"/".join(name.split("/")[:2]) for name in names}))}'
             )
     return [name for name in names if any(name in found for found in under.values())]
+
+
+def restore_frozen(checkpoint: str | os.PathLike, abstract: TrainState) -> PyTree[jax.Array]:
+    """Reads the frozen parameters of a state; the checkpoint may hold those that are trained too.
+
+    Args:
+      checkpoint: as for `restore_params`.
+      abstract: shapes, types and shardings.
+
+    Raises:
+      CheckpointError: as `restore_params`.
+    """
+    tree, wanted = open_whole(checkpoint), _named_params(abstract.frozen, None)
+    trained = {PARAMETERS + name: tuple(leaf.shape) for name, leaf in named_leaves(abstract.params).items()}
+    others = {part for source in sources(trained, tree.arrays).values() for part in source.parts}
+    kept = {name: array for name, array in tree.arrays.items() if name not in others}
+    tree = dataclasses.replace(tree, arrays=kept)
+    restored = _read_all(tree, wanted, _find(tree, wanted, ANOTHER_CHECKPOINT), COPY_AGAIN)
+    LOG.info('frozen parameters come from %s', tree.path)
+    return _rebuilt(abstract.frozen, restored, PARAMETERS)
 
 
 def restore_state(checkpoint: str | os.PathLike, abstract: TrainState, mend: str) -> TrainState:
@@ -146,7 +202,7 @@ def restore_state(checkpoint: str | os.PathLike, abstract: TrainState, mend: str
 
 
 def load_params(checkpoint: str | os.PathLike) -> PyTree[np.ndarray]:
-    """Parameters of one checkpoint as they lie there, in host memory.
+    """Parameters of one checkpoint as they lie there, in host memory; those of its base are not among them.
 
     Args:
       checkpoint: as for `restore_params`.

@@ -13,6 +13,7 @@ import optax
 from flax.linen import partitioning
 from jaxtyping import Array, Float
 
+from llmrec_jax.training.frozen import joined
 from llmrec_jax.training.mesh import LogicalRules
 from llmrec_jax.training.train_state import (
     PARAMETERS,
@@ -106,7 +107,9 @@ class TrainStep(StepPrograms):
             return self.update[length](state, features, np.int32(step), np.int32(0))
         sums = self.zero()
         for index, (length, features) in enumerate(microbatches):
-            sums = self.accumulate[length](state.params, sums, features, np.int32(step), np.int32(index))
+            sums = self.accumulate[length](
+                state.params, state.frozen, sums, features, np.int32(step), np.int32(index)
+            )
         return self.apply(state, sums)
 
 
@@ -146,19 +149,19 @@ def lower_step(
     spread = moment_layout(abstract.params, optimizer_sharding)
     gradient_shardings = shardings_of(spread)
 
-    def gradient_sums(params: Any, features: Any, step: Any, index: Any) -> Sums:
+    def gradient_sums(params: Any, frozen: Any, features: Any, step: Any, index: Any) -> Sums:
         key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed, impl=dropout_bits), step), index)
 
         def loss(params: Any) -> Any:
-            loss_sum, weight_sum, metric_sums = model.loss_sums(params, features, key)
+            loss_sum, weight_sum, metric_sums = model.loss_sums(joined(params, frozen), features, key)
             return loss_sum, (weight_sum, metric_sums)
 
         (loss_sum, (weight, metrics)), gradients = jax.value_and_grad(loss, has_aux=True)(params)
         gradients = jax.lax.with_sharding_constraint(gradients, gradient_shardings)
         return Sums(gradients, loss_sum, weight, dict(metrics))
 
-    def accumulate(params: Any, sums: Sums, features: Any, step: Any, index: Any) -> Sums:
-        return jax.tree.map(jnp.add, sums, gradient_sums(params, features, step, index))
+    def accumulate(params: Any, frozen: Any, sums: Sums, features: Any, step: Any, index: Any) -> Sums:
+        return jax.tree.map(jnp.add, sums, gradient_sums(params, frozen, features, step, index))
 
     def apply(state: TrainState, sums: Sums) -> tuple[TrainState, dict[str, Any]]:
         gradients = jax.tree.map(lambda gradient: gradient / sums.weight, sums.gradients)
@@ -168,10 +171,10 @@ def lower_step(
         params = optax.apply_updates(params, updates)
         metrics = {name: metric / sums.weight for name, metric in sums.metrics.items()}
         metrics |= {'loss': sums.loss / sums.weight, 'grad_norm': optax.global_norm(gradients)}
-        return TrainState(state.step + 1, params, opt_state), metrics
+        return TrainState(state.step + 1, params, opt_state, state.frozen), metrics
 
     def update(state: TrainState, features: Any, step: Any, index: Any) -> tuple[TrainState, dict[str, Any]]:
-        return apply(state, gradient_sums(state.params, features, step, index))
+        return apply(state, gradient_sums(state.params, state.frozen, features, step, index))
 
     state_sharding = shardings_of(abstract)
     with partitioning.axis_rules(rules):
@@ -182,14 +185,14 @@ def lower_step(
             }
             return LoweredStep(update=lowered, accumulate={})
         any_features = next(iter(features.values()))
-        empty = jax.eval_shape(gradient_sums, abstract.params, any_features, index, index)
+        empty = jax.eval_shape(gradient_sums, abstract.params, abstract.frozen, any_features, index, index)
         sums = jax.tree.map(
             lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
             empty,
             Sums(gradient_shardings, scalar, scalar, {name: scalar for name in empty.metrics}),
         )
         sums_sharding = shardings_of(sums)
-        adding = jax.jit(accumulate, donate_argnums=1, out_shardings=sums_sharding)
+        adding = jax.jit(accumulate, donate_argnums=2, out_shardings=sums_sharding)
         zero = jax.jit(
             lambda: jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), sums),
             out_shardings=sums_sharding,
@@ -198,7 +201,7 @@ def lower_step(
         return LoweredStep(
             update={},
             accumulate={
-                length: adding.lower(abstract.params, sums, shapes, index, index)
+                length: adding.lower(abstract.params, abstract.frozen, sums, shapes, index, index)
                 for length, shapes in features.items()
             },
             zero=zero.lower(),

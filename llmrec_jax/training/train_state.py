@@ -19,6 +19,7 @@ from flax.linen import partitioning
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Key, PyTree
 
+from llmrec_jax.training.frozen import held, joined, split
 from llmrec_jax.training.mesh import (
     LogicalRules,
     optimizer_shardings,
@@ -69,13 +70,21 @@ class TrainState:
 
     Attributes:
       step: updates made, an int32 scalar.
-      params: the network's parameters.
+      params: the parameters that are trained.
       opt_state: the optimizer's state.
+      frozen: the network's other parameters, which no update changes and no checkpoint of the run holds;
+        empty where all are trained.
     """
 
     step: Any
     params: Any
     opt_state: Any
+    frozen: Any = flax.struct.field(default_factory=dict)
+
+    @property
+    def all_params(self) -> Any:
+        """The network's parameters, trained and frozen."""
+        return joined(self.params, self.frozen)
 
 
 def abstract_state(
@@ -85,6 +94,8 @@ def abstract_state(
     mesh: Mesh,
     rules: LogicalRules,
     optimizer_sharding: str = PARAMETERS,
+    trained: Sequence[str] = (),
+    frozen_dtype: str = 'float32',
 ) -> TrainState:
     """Shapes, types and shardings of the state, without making it.
 
@@ -96,17 +107,22 @@ def abstract_state(
       rules: logical axis rules.
       optimizer_sharding: 'parameters' where moments lie as their parameters do, 'data' where the data axis
         shares them too (ZeRO stage 2, arXiv 1910.02054, section 5).
+      trained: which parameters are trained, see `frozen.split`.
+      frozen_dtype: of the others.
 
     Raises:
-      ValueError: when a parameter cannot be sharded (see `mesh.parameter_shardings`).
+      ValueError: when a parameter cannot be sharded (see `mesh.parameter_shardings`), or nothing bears a name
+        that is to be trained.
     """
-    params = abstract_params(model, features, mesh, rules)
+    whole = abstract_params(model, features, mesh, rules)
+    params, kept = split(held(whole, trained, frozen_dtype), trained)
     moments = shardings_of(moment_layout(params, optimizer_sharding))
     opt_state = jax.eval_shape(optimizer.init, params)
     return TrainState(
         step=jax.ShapeDtypeStruct((), jnp.int32, sharding=replicated(mesh)),
         params=params,
         opt_state=_with_shardings(opt_state, optimizer_shardings(mesh, optimizer, params, moments)),
+        frozen=kept,
     )
 
 
@@ -215,14 +231,18 @@ def drawn_params(
 
 
 def fresh_state(
-    params: PyTree[Array], optimizer: optax.GradientTransformation, abstract: TrainState
+    params: PyTree[Array],
+    optimizer: optax.GradientTransformation,
+    abstract: TrainState,
+    kept: PyTree[Array] | None = None,
 ) -> TrainState:
     """The state before the first update of `params`, which are donated.
 
     Args:
-      params: laid out as in `abstract`.
+      params: those that are trained, laid out as in `abstract`.
       optimizer: the optimizer, whose state starts anew.
       abstract: what `abstract_state` gave.
+      kept: the frozen parameters; None where there are none.
     """
 
     LOG.info('the optimizer starts anew')
@@ -230,7 +250,9 @@ def fresh_state(
     def init(params: PyTree[Array]) -> TrainState:
         return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params))
 
-    return jax.jit(init, out_shardings=shardings_of(abstract), donate_argnums=0)(params)
+    shardings = shardings_of(abstract.replace(frozen={}))
+    state = jax.jit(init, out_shardings=shardings, donate_argnums=0)(params)
+    return state.replace(frozen=kept or {})
 
 
 def shardings_of(abstract: PyTree[Any]) -> PyTree[Any]:
@@ -257,6 +279,7 @@ def _variables(
 def to_tree(state: TrainState) -> dict[str, Any]:
     """`{'target': params, 'state': {'step': ..., 'param_states': ...}}`, dictionaries all the way down.
 
+    Frozen parameters are left out.
     The parts of optax's state go by their place or name, and those that hold nothing are left out, as T5X
     does because it cannot restore an empty mapping.
     """
@@ -268,7 +291,7 @@ def to_tree(state: TrainState) -> dict[str, Any]:
 
 
 def from_tree(tree: dict[str, Any], like: TrainState) -> TrainState:
-    """The state that `to_tree` made `tree` of, in the types of `like`."""
+    """The state that `to_tree` made `tree` of, in the types of `like`, without frozen parameters."""
     held = traverse_util.flatten_dict(tree['state'])
     optimizer = traverse_util.flatten_dict(
         {'param_states': serialization.to_state_dict(like.opt_state)}, keep_empty_nodes=True

@@ -12,10 +12,12 @@ import numpy as np
 
 from llmrec_jax import files, marks
 from llmrec_jax.training import processes
+from llmrec_jax.training.base_checkpoints import Base
 from llmrec_jax.training.batches import Batches, Shape
 from llmrec_jax.training.checkpoints import Checkpoints
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.early_stopping import BestMetric, EarlyStopping
+from llmrec_jax.training.frozen import check_trained, split
 from llmrec_jax.training.loop import Feed, Loop, TrainResult, Validate
 from llmrec_jax.training.mesh import (
     STANDARD_RULES,
@@ -29,7 +31,7 @@ from llmrec_jax.training.mesh import (
 )
 from llmrec_jax.training.metrics_log import MetricsLog
 from llmrec_jax.training.optimizers import Optimizer
-from llmrec_jax.training.parameter_restore import fresh_paths, restore_params
+from llmrec_jax.training.parameter_restore import drawn_paths, restore_frozen, restore_params
 from llmrec_jax.training.profiling import FlopsCounter, StepProfile
 from llmrec_jax.training.step import compile_step
 from llmrec_jax.training.train_state import (
@@ -84,10 +86,15 @@ class Trainer:
         parameters training starts from, with a fresh optimizer; None for parameters drawn by `seed`.
       fresh_parameters: parameters that `initial_checkpoint` does not have, by their path or what it begins
         with, e.g. 'encoder/whole_word_embedding'; they are drawn by `seed`. All others must be there.
+      trained: regular expressions, of which one matches the whole path of each parameter that is trained,
+        e.g. '.*/lora_[ab]'; none where all are. The others are frozen: without gradient, moments and a place
+        in the run's checkpoints, and read from `initial_checkpoint` whenever the run starts. Those that are
+        trained and that it lacks are drawn by `seed`.
+      frozen_dtype: that frozen parameters are held in, 'float32' or 'bfloat16'.
       profile_steps: first and last step to profile into `profile/` of the workdir; None for none.
 
     Raises:
-      ValueError: when a number of steps is below 1, or a name is not known.
+      ValueError: when a number of steps is below 1, a name is not known, or a pattern is none.
     """
 
     steps: int
@@ -111,6 +118,8 @@ class Trainer:
     early_stopping: EarlyStopping | None = None
     initial_checkpoint: str | None = None
     fresh_parameters: Sequence[str] = ()
+    trained: Sequence[str] = marks.silent_default(())
+    frozen_dtype: str = marks.silent_default('float32')
     profile_steps: tuple[int, int] | None = marks.without_effect(None)
 
     def __post_init__(self):
@@ -120,6 +129,8 @@ class Trainer:
         object.__setattr__(self, 'logical_axis_rules', logical_rules(self.logical_axis_rules))
         # gin hands over lists.
         object.__setattr__(self, 'fresh_parameters', tuple(self.fresh_parameters))
+        object.__setattr__(self, 'trained', tuple(self.trained))
+        check_trained(self.trained, self.frozen_dtype)
         check_optimizer_sharding(self.optimizer_sharding)
         if self.profile_steps is not None:
             first, last = self.profile_steps
@@ -154,7 +165,8 @@ class Trainer:
           validate: parameters (sharded over the mesh) and step to validation metrics.
 
         Raises:
-          ValueError: when the sizes of batch, model and mesh do not fit, or the workdir holds another run.
+          ValueError: when the sizes of batch, model and mesh do not fit, the workdir holds another run, or
+            parameters are frozen that no checkpoint has.
           CheckpointError: when a checkpoint cannot be read or written, or is of another model.
           DivergedError: when the loss or its gradient is not finite.
         """
@@ -172,7 +184,9 @@ class Trainer:
             by_length=not model.in_batch_loss,
         )
         check_batch(mesh, self.logical_axis_rules, batches.microbatch_size)
-        with contextlib.closing(Checkpoints(workdir / CHECKPOINTS, self.keep)) as checkpoints:
+        self.check_start()
+        base = Base.of(self.initial_checkpoint) if self.trained else None
+        with contextlib.closing(Checkpoints(workdir / CHECKPOINTS, self.keep, base)) as checkpoints:
             return self._fit(model, batches, workdir, checkpoints, validate, mesh)
 
     def _fit(
@@ -203,14 +217,26 @@ class Trainer:
             processes.check_visible(checkpoints.path(first))
         # `with mesh:` would turn flax's logical constraints into no-ops under jax.jit.
         with jax.set_mesh(mesh):
-            abstract = abstract_state(model, optimizer, widest, mesh, rules, self.optimizer_sharding)
+            abstract = abstract_state(
+                model,
+                optimizer,
+                widest,
+                mesh,
+                rules,
+                self.optimizer_sharding,
+                self.trained,
+                self.frozen_dtype,
+            )
             if saved:
                 state = checkpoints.restore(first, abstract)
+                if abstract.frozen:
+                    state = state.replace(frozen=restore_frozen(self.initial_checkpoint, abstract))
             elif self.initial_checkpoint is not None:
-                paths = fresh_paths(abstract.params, self.fresh_parameters)
-                fresh = drawn_params(model, widest, self.seed, abstract.params, rules, paths)
-                params = restore_params(self.initial_checkpoint, abstract.params, fresh)
-                state = fresh_state(params, optimizer, abstract)
+                whole = abstract.all_params
+                paths = drawn_paths(self.initial_checkpoint, whole, self.fresh_parameters, self.trained)
+                fresh = drawn_params(model, widest, self.seed, whole, rules, paths)
+                params, frozen = split(restore_params(self.initial_checkpoint, whole, fresh), self.trained)
+                state = fresh_state(params, optimizer, abstract, frozen)
             else:
                 state = initial_state(model, optimizer, widest, self.seed, abstract, rules)
             train_step = compile_step(
@@ -239,6 +265,18 @@ class Trainer:
             profile = StepProfile(self.profile_steps, workdir / PROFILE)
             loop = Loop(self, train_step, feed, checkpoints, log, validate, flops, profile)
             return loop.run(state, first)
+
+    def check_start(self) -> None:
+        """Checks that there is a checkpoint for parameters that are frozen.
+
+        Raises:
+          ValueError: when there is none.
+        """
+        if self.trained and self.initial_checkpoint is None:
+            raise ValueError(
+                f'Trainer.trained={list(self.trained)} leaves parameters frozen, and nothing says what they '
+                'are: name the checkpoint that has them as Trainer.initial_checkpoint'
+            )
 
     def _check_input(
         self, workdir: pathlib.Path, batches: Batches, contrasted: Mapping[str, int], first: int

@@ -32,6 +32,10 @@ WRITTEN = {
         "include 'gin_configs/flan_t5/finetune.gin'\n"
         "WORKDIR = 'runs/my_task'\nEXAMPLES = 'data/my_task/train'\nINITIAL_CHECKPOINT = None\n"
     ),
+    'runs/my_task_lora/config.gin': (
+        "include 'gin_configs/flan_t5/finetune.gin'\ninclude 'gin_configs/overlays/lora.gin'\n"
+        "WORKDIR = 'runs/my_task_lora'\nEXAMPLES = 'data/my_task/train'\nINITIAL_CHECKPOINT = 'base'\n"
+    ),
     'runs/my_reviews/config.gin': (
         "include 'gin_configs/flan_t5/finetune.gin'\ninclude 'gin_configs/models/t5_tiny.gin'\n"
         "WORKDIR = 'runs/my_reviews'\nEXAMPLES = 'data/my_reviews/train'\nINITIAL_CHECKPOINT = None\n"

@@ -7,6 +7,7 @@ import math
 import jax
 import pytest
 
+from llmrec_jax.models.lora import Lora
 from llmrec_jax.planning.compilation import OutOfMemory, ProgramMemory, sharded_bytes, training_memory
 from llmrec_jax.planning.decoding_plan import plan_decoding
 from llmrec_jax.planning.decoding_programs import beams_at, catalogue_trie
@@ -61,6 +62,20 @@ def test_parameters_and_moments_are_shared_as_the_setting_says(here):
     assert parameters == whole
     assert moments < 2 * whole / 7
     assert whole / 2 <= held(meshes=((4, 2),))[0] < 0.6 * whole
+
+
+def test_a_frozen_base_has_neither_gradients_nor_moments(here):
+    lora = Lora(('.*mlp/wo',), rank=1, dropout=0.0)
+    frozen = {'trained': ('.*/lora_[ab]',), 'frozen_dtype': 'bfloat16'}
+    workload = text_workload(frozen, lora=lora)
+    [setting] = Grid(meshes=((8, 1),)).settings(workload, here)
+    plan = plan_training(workload, setting, here)
+    # Two thirds of what training all of it takes, and the narrow products of the adapters.
+    assert plan.matrix_flops * 8 == pytest.approx(plan.model_flops, rel=0.1)
+    adapters = workload.parameters - text_workload().parameters
+    assert plan.memory.optimizer_state == pytest.approx(8 * adapters, abs=64)
+    assert plan.memory.parameters == 4 * adapters + 2 * text_workload().parameters
+    assert '4 x (' in workload.flops_told()
 
 
 def test_moments_wait_beside_the_gradient_sums_of_microbatches(here):

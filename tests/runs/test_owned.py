@@ -11,7 +11,7 @@ from llmrec_jax.runs import owned
 
 ROOT = pathlib.Path(__file__).parents[2]
 ON_WORKDIRS = ('run', 'train', 'evaluate', 'semantic_ids.__main__')
-ON_OUTPUTS = ('infer', 'materialise', 'import_weights', 'export_weights')
+ON_OUTPUTS = ('infer', 'materialise', 'import_weights', 'export_weights', 'import_adapter')
 CODE = """
 import importlib, sys, time
 workdir, output = sys.argv[1:3]

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from flax.core import freeze, unfreeze
 
+from llmrec_jax.training.frozen import split
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape, batch_sharding, place
 from llmrec_jax.training.optimizers import Optimizer
 from llmrec_jax.training.step import compile_step
@@ -17,7 +18,12 @@ Features = Mapping[str, np.ndarray]
 
 
 def embedded_losses(
-    model: Any, optimizer: Optimizer, params: Any, batches: Sequence[Features], mesh: MeshShape
+    model: Any,
+    optimizer: Optimizer,
+    params: Any,
+    batches: Sequence[Features],
+    mesh: MeshShape,
+    trained: Sequence[str] = (),
 ) -> tuple[list[float], Any]:
     """Loss of every update by the embedded engine, and the parameters after the last."""
     built, transformation = mesh.build(), optimizer.build()
@@ -27,8 +33,10 @@ def embedded_losses(
         for name, array in batches[0].items()
     }
     with jax.set_mesh(built):
-        abstract = abstract_state(model, transformation, shapes, built, STANDARD_RULES)
-        state = fresh_state(jax.device_put(params, shardings_of(abstract.params)), transformation, abstract)
+        abstract = abstract_state(model, transformation, shapes, built, STANDARD_RULES, trained=trained)
+        placed_params = jax.device_put(params, shardings_of(abstract.all_params))
+        moving, still = split(placed_params, trained)
+        state = fresh_state(moving, transformation, abstract, still)
         step = compile_step(
             model, transformation, abstract, {0: shapes}, STANDARD_RULES, 0, 'threefry2x32', microbatches=1
         )
@@ -37,7 +45,7 @@ def embedded_losses(
             placed = place(batch, placement, slice(0, None), len(next(iter(batch.values()))))
             state, metrics = step(state, number, [(0, placed)])
             losses.append(float(metrics['loss']))
-    return losses, jax.device_get(state.params)
+    return losses, jax.device_get(state.all_params)
 
 
 def t5x_losses(

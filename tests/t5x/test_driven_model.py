@@ -34,6 +34,7 @@ def test_a_trainer_that_asks_for_nothing_special_is_honoured():
         {'optimizer_sharding': 'data'},
         {'early_stopping': EarlyStopping()},
         {'microbatches': 4},
+        {'trained': ('.*/lora_[ab]',)},
         {'fresh_parameters': ('encoder',)},
     ],
 )

@@ -37,12 +37,13 @@ class Attention(nn.Module):
         config = self.config
 
         def heads(number: int) -> Projection:
-            return Projection(number * config.head_dim, ('embed', 'joined_kv'), config.dtype, config.qkv_bias)
+            axes = ('embed', 'joined_kv')
+            return Projection(number * config.head_dim, axes, config.dtype, config.qkv_bias, lora=config.lora)
 
         self.query = heads(config.num_heads)
         self.key = heads(config.num_kv_heads)
         self.value = heads(config.num_kv_heads)
-        self.out = Projection(config.emb_dim, ('joined_kv', 'embed'), config.dtype)
+        self.out = Projection(config.emb_dim, ('joined_kv', 'embed'), config.dtype, lora=config.lora)
         if config.query_key_norm:
             norm = (config.norm_epsilon, config.norm_plus_one, config.dtype, 'kv')
             self.query_norm = RMSNorm(*norm)

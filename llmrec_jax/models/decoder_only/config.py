@@ -5,7 +5,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from llmrec_jax import marks
 from llmrec_jax.models.decoder_only.rotary import LinearRope, Llama3Rope, RopeScaling
+from llmrec_jax.models.lora import Lora
 from llmrec_jax.models.t5.config import REMAT_POLICIES
 
 __all__ = ['DecoderConfig', 'LinearRope', 'Llama3Rope']
@@ -49,6 +51,7 @@ class DecoderConfig:
       one_hot_embedding: see `T5Config`.
       remat_policy: see `T5Config`.
       scan_layers: see `T5Config`.
+      lora: which projections have low-rank adapters; None for none.
 
     Raises:
       ValueError: for a size that is not positive, heads that do not divide, or a name that does not exist.
@@ -82,6 +85,7 @@ class DecoderConfig:
     one_hot_embedding: bool = False
     remat_policy: str = 'none'
     scan_layers: bool = False
+    lora: Lora | None = marks.silent_default(None)
 
     def __post_init__(self):
         sizes = ('vocab_size', 'emb_dim', 'num_layers', 'num_heads', 'num_kv_heads', 'head_dim', 'mlp_dim')

@@ -104,7 +104,9 @@ class Decoder(nn.Module):
             self.layers = [DecoderLayer(config) for _ in range(config.num_layers)]
         self.decoder_norm = block_norm(config)
         if not config.logits_via_embedding:
-            self.logits_dense = Projection(config.vocab_size, ('embed', 'vocab'), jnp.float32)
+            self.logits_dense = Projection(
+                config.vocab_size, ('embed', 'vocab'), jnp.float32, lora=config.lora
+            )
 
     def __call__(
         self, embedded: Float[Array, 'batch length embed'], contexts: Contexts

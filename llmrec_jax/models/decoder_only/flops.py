@@ -1,11 +1,11 @@
 """Model FLOPs and parameters of a decoder-only network, by formula; what counts is told in `t5.flops`."""
 
 from llmrec_jax.models.decoder_only.config import DecoderConfig
-from llmrec_jax.models.t5.flops import FORWARD_AND_BACKWARD
+from llmrec_jax.models.t5.flops import FORWARD_AND_BACKWARD, FORWARD_AND_INPUTS
 
 
 def train_flops(config: DecoderConfig, examples: int, length: int, predicted: int) -> int:
-    """Model FLOPs of the forward and backward pass over padded examples.
+    """Model FLOPs of the forward and backward pass over padded examples; adapters as in `t5.flops`.
 
     Args:
       config: the network's shape.
@@ -13,7 +13,8 @@ def train_flops(config: DecoderConfig, examples: int, length: int, predicted: in
       length: tokens that a row reads.
       predicted: tokens of a row that logits are computed for.
     """
-    return FORWARD_AND_BACKWARD * forward_flops(config, examples, length, predicted)
+    passes = FORWARD_AND_BACKWARD if config.lora is None else FORWARD_AND_INPUTS
+    return passes * forward_flops(config, examples, length, predicted)
 
 
 def forward_flops(config: DecoderConfig, examples: int, length: int, predicted: int) -> int:

@@ -11,7 +11,8 @@ from flax.linen import partitioning
 from jaxtyping import Array, Float, Int
 
 from llmrec_jax.models.decoder_only.config import DecoderConfig
-from llmrec_jax.models.t5.projection import project
+from llmrec_jax.models.lora import Lora, adapted
+from llmrec_jax.models.projection import project
 
 KERNEL_INIT = nn.initializers.variance_scaling(1.0, 'fan_in', 'truncated_normal')
 # What LLaMA, Qwen and Gemma are initialised with.
@@ -29,6 +30,7 @@ class Projection(nn.Module):
       dtype: of the multiplication; the kernel's gradient has the kernel's own.
       use_bias: whether there is a bias.
       kernel_init: initializer of the kernel.
+      lora: which projections of the network have adapters; None for none.
     """
 
     features: int
@@ -36,6 +38,7 @@ class Projection(nn.Module):
     dtype: Any = jnp.float32
     use_bias: bool = False
     kernel_init: Callable[..., Any] = KERNEL_INIT
+    lora: Lora | None = None
 
     @nn.compact
     def __call__(self, inputs: Float[Array, '*batch inputs']) -> Float[Array, '*batch features']:
@@ -43,7 +46,8 @@ class Projection(nn.Module):
         kernel = partitioning.param_with_axes(
             'kernel', self.kernel_init, (inputs.shape[-1], self.features), jnp.float32, axes=self.kernel_axes
         )
-        outputs = project(inputs.astype(self.dtype), kernel)
+        inputs = inputs.astype(self.dtype)
+        outputs = adapted(self.lora, inputs, project(inputs, kernel), self.kernel_axes)
         if self.use_bias:
             bias = partitioning.param_with_axes(
                 'bias', nn.initializers.zeros, (self.features,), jnp.float32, axes=self.kernel_axes[1:]
@@ -133,8 +137,8 @@ class GatedFeedForward(nn.Module):
         """The block's output."""
         config = self.config
         gate, up = (
-            Projection(config.mlp_dim, ('embed', 'mlp'), config.dtype, name=name)(inputs)
+            Projection(config.mlp_dim, ('embed', 'mlp'), config.dtype, lora=config.lora, name=name)(inputs)
             for name in ('wi_0', 'wi_1')
         )
         hidden = ACTIVATIONS[config.activation](gate) * up
-        return Projection(config.emb_dim, ('mlp', 'embed'), config.dtype, name='wo')(hidden)
+        return Projection(config.emb_dim, ('mlp', 'embed'), config.dtype, lora=config.lora, name='wo')(hidden)

@@ -15,6 +15,7 @@ from llmrec_jax.models.decoder_only.inference import DecoderOnlyInference
 from llmrec_jax.models.decoder_only.transformer import DecoderOnlyTransformer
 from llmrec_jax.models.generative_model import GenerativeModel, check_generative, check_tokens
 from llmrec_jax.models.inference import DecodeFn, network_variables
+from llmrec_jax.models.lora import check_matched
 from llmrec_jax.models.model_protocol import Batch, Key, Params, as_arrays
 from llmrec_jax.models.ranked_catalogue import KEPT, REMOVED, SEEN
 
@@ -107,10 +108,15 @@ class DecoderOnlyModel(DecoderOnlyInference, GenerativeModel):
         """'params' and 'params_axes' (their logical axis names) for batches of these shapes.
 
         `input_types` is part of T5X's signature; tokens are integers whatever it says.
+
+        Raises:
+          ValueError: when a pattern of the network's adapters matches no projection.
         """
         del input_types
         tokens = jnp.ones(input_shapes['decoder_input_tokens'], jnp.int32)
-        return self.module.init(rng, tokens, enable_dropout=False)
+        variables = self.module.init(rng, tokens, enable_dropout=False)
+        check_matched(self.lora, variables['params'])
+        return variables
 
     def compute_logits(
         self, params: Params, batch: Batch, dropout_rng: Key | None = None, *, inference: bool = False
@@ -159,7 +165,8 @@ class DecoderOnlyModel(DecoderOnlyInference, GenerativeModel):
         """See `GenerativeModel`."""
         config = self.module.config
         layers, head = config.num_layers * layer_weights(config), config.emb_dim * config.vocab_size
-        return f'6 x ({layers:,} weights x tokens + {head:,} x predicted tokens), and attention'
+        times = 6 if self.lora is None else 4
+        return f'{times} x ({layers:,} weights x tokens + {head:,} x predicted tokens), and attention'
 
     def _encoded(
         self, params: Params, batch: Batch, dropout_rng: Key | None

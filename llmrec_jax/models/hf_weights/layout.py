@@ -26,6 +26,7 @@ class Layout:
       copies: further names under which it may be stored too.
       stored_once: names to those under which the tensor may be stored in their place.
       is_unread: whether a tensor of this name is part of some files and read by nothing.
+      task_type: PEFT's word for it.
       tokens: ids that `config.json` and `generation_config.json` have where a caller gives none.
     """
 
@@ -38,6 +39,7 @@ class Layout:
     copies: tuple[str, ...]
     stored_once: Mapping[str, tuple[str, ...]]
     is_unread: Callable[[str], bool]
+    task_type: str
     tokens: Mapping[str, int]
 
 
@@ -69,6 +71,7 @@ def _t5(config: T5Config) -> Layout:
             names.EMBEDDING: (*names.COPIES, names.HEAD),
         },
         is_unread=names.UNREAD.__contains__,
+        task_type='SEQ_2_SEQ_LM',
         tokens=config_file.TOKENS,
     )
 
@@ -86,5 +89,6 @@ def _decoder(config: DecoderConfig) -> Layout:
         copies=(decoder_names.HEAD,),
         stored_once={},
         is_unread=decoder_names.is_unread,
+        task_type='CAUSAL_LM',
         tokens={},
     )

@@ -47,10 +47,10 @@ class Attention(nn.Module):
             return KERNEL_INIT(key, shape, dtype) / jnp.sqrt(config.head_dim).astype(config.dtype)
 
         axes = ('embed', 'joined_kv')
-        self.query = Dense(joined, axes, config.dtype, query_init)
-        self.key = Dense(joined, axes, config.dtype, KERNEL_INIT)
-        self.value = Dense(joined, axes, config.dtype, KERNEL_INIT)
-        self.out = Dense(config.emb_dim, ('joined_kv', 'embed'), config.dtype, KERNEL_INIT)
+        self.query = Dense(joined, axes, config.dtype, query_init, config.lora)
+        self.key = Dense(joined, axes, config.dtype, KERNEL_INIT, config.lora)
+        self.value = Dense(joined, axes, config.dtype, KERNEL_INIT, config.lora)
+        self.out = Dense(config.emb_dim, ('joined_kv', 'embed'), config.dtype, KERNEL_INIT, config.lora)
         self.dropout = nn.Dropout(config.dropout_rate, broadcast_dims=(-1,))
 
     def __call__(

@@ -7,7 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from llmrec_jax.models.t5.projection import PRODUCT
+from llmrec_jax import marks
+from llmrec_jax.models.lora import Lora
+from llmrec_jax.models.projection import PRODUCT
 
 # What the backward pass may keep of a layer: all of it, its weight multiplications, or its input alone.
 REMAT_POLICIES = {
@@ -46,6 +48,7 @@ class T5Config:
       remat_policy: 'none', 'minimal' (keep the weight multiplications) or 'full' (keep a layer's input only).
       scan_layers: whether layers are one scanned body with parameters stacked along a leading 'layers' axis,
         which keeps compilation time constant in the depth. `layer_stack` converts between the two trees.
+      lora: which projections have low-rank adapters; None for none.
 
     Raises:
       ValueError: for a size that is not positive or a name that does not exist.
@@ -68,6 +71,7 @@ class T5Config:
     one_hot_embedding: bool = False
     remat_policy: str = 'none'
     scan_layers: bool = False
+    lora: Lora | None = marks.silent_default(None)
 
     def __post_init__(self):
         sizes = (

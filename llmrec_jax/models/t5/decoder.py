@@ -98,7 +98,7 @@ class Decoder(nn.Module):
         self.decoder_norm = RMSNorm(config.dtype)
         self.dropout = nn.Dropout(config.dropout_rate, broadcast_dims=(-2,))
         if not config.logits_via_embedding:
-            self.logits_dense = Dense(config.vocab_size, ('embed', 'vocab'), jnp.float32)
+            self.logits_dense = Dense(config.vocab_size, ('embed', 'vocab'), jnp.float32, lora=config.lora)
 
     def __call__(
         self,

@@ -13,10 +13,15 @@ from llmrec_jax.models.t5.layers import BUCKETS
 
 # For each product of the forward pass, the backward pass has two: for its inputs and for its weights.
 FORWARD_AND_BACKWARD = 3
+# A frozen weight has no gradient.
+FORWARD_AND_INPUTS = 2
 
 
 def train_flops(config: T5Config, examples: int, input_length: int, target_length: int) -> int:
     """Model FLOPs of the forward and backward pass over padded examples.
+
+    Of a network with low-rank adapters, what they adapt is frozen; their own products, which are narrow, are
+    not counted.
 
     Args:
       config: the network's shape.
@@ -24,7 +29,8 @@ def train_flops(config: T5Config, examples: int, input_length: int, target_lengt
       input_length: padded tokens of an input.
       target_length: padded tokens of a target.
     """
-    return FORWARD_AND_BACKWARD * forward_flops(config, examples, input_length, target_length)
+    passes = FORWARD_AND_BACKWARD if config.lora is None else FORWARD_AND_INPUTS
+    return passes * forward_flops(config, examples, input_length, target_length)
 
 
 def forward_flops(config: T5Config, examples: int, input_length: int, target_length: int) -> int:

@@ -12,8 +12,9 @@ from flax import linen as nn
 from flax.linen import partitioning
 from jaxtyping import Array, Float, Int
 
+from llmrec_jax.models.lora import Lora, adapted
+from llmrec_jax.models.projection import project
 from llmrec_jax.models.t5.config import T5Config
-from llmrec_jax.models.t5.projection import project
 
 KERNEL_INIT = nn.initializers.variance_scaling(1.0, 'fan_in', 'truncated_normal')
 
@@ -26,16 +27,18 @@ class Dense(nn.Module):
       kernel_axes: logical names of the kernel's two axes.
       dtype: of the multiplication; the kernel itself and its gradient are float32.
       kernel_init: initializer of the kernel.
+      lora: which projections of the network have adapters; None for none.
     """
 
     features: int
     kernel_axes: tuple[str, str]
     dtype: Any = jnp.float32
     kernel_init: Callable[..., Any] = KERNEL_INIT
+    lora: Lora | None = None
 
     @nn.compact
     def __call__(self, inputs: Float[Array, '*batch inputs']) -> Float[Array, '*batch features']:
-        """The product, in `dtype`."""
+        """The product, in `dtype`, with the adapter's share."""
         kernel = partitioning.param_with_axes(
             'kernel',
             self.kernel_init,
@@ -43,7 +46,8 @@ class Dense(nn.Module):
             jnp.float32,
             axes=self.kernel_axes,
         )
-        return project(inputs.astype(self.dtype), kernel)
+        inputs = inputs.astype(self.dtype)
+        return adapted(self.lora, inputs, project(inputs, kernel), self.kernel_axes)
 
 
 class Embed(nn.Module):
@@ -113,6 +117,7 @@ class FeedForward(nn.Module):
                         config.mlp_dim,
                         ('embed', 'mlp'),
                         config.dtype,
+                        lora=config.lora,
                         name=f'wi_{index}' if gated else 'wi',
                     )(inputs)
                 )
@@ -123,7 +128,8 @@ class FeedForward(nn.Module):
             hidden, deterministic=not enable_dropout
         )
         hidden = partitioning.with_sharding_constraint(hidden, ('batch', 'length', 'mlp'))
-        return Dense(config.emb_dim, ('mlp', 'embed'), config.dtype, name='wo')(hidden)
+        out = Dense(config.emb_dim, ('mlp', 'embed'), config.dtype, lora=config.lora, name='wo')
+        return out(hidden)
 
 
 EPSILON = 1e-6

@@ -20,16 +20,19 @@ def project(
     bfloat16 on each device and then summed over the data axis in bfloat16. Here it leaves the multiplication
     in the kernel's type, and is summed over devices in it.
     """
-    return checkpoint_name(_product(inputs, kernel), PRODUCT)
+    return checkpoint_name(product(inputs, kernel), PRODUCT)
 
 
 @jax.custom_vjp
-def _product(inputs: Any, kernel: Any) -> Any:
+def product(
+    inputs: Float[Array, '*batch inputs'], kernel: Float[Array, 'inputs features']
+) -> Float[Array, '*batch features']:
+    """`project` for a product that rematerialization does not keep."""
     return jnp.dot(inputs, kernel.astype(inputs.dtype))
 
 
 def _forward(inputs: Any, kernel: Any) -> tuple[Any, tuple[Any, Any]]:
-    return _product(inputs, kernel), (inputs, kernel)
+    return product(inputs, kernel), (inputs, kernel)
 
 
 def _backward(kept: tuple[Any, Any], cotangent: Any) -> tuple[Any, Any]:
@@ -41,4 +44,4 @@ def _backward(kept: tuple[Any, Any], cotangent: Any) -> tuple[Any, Any]:
     return jnp.dot(cotangent, kernel.astype(cotangent.dtype).T), kernel_gradient
 
 
-_product.defvjp(_forward, _backward)
+product.defvjp(_forward, _backward)
