@@ -103,16 +103,18 @@ def _matches(pattern: str, path: str) -> bool:
 
 
 def adapted(
+    projection: nn.Module,
     lora: Lora | None,
     inputs: Float[Array, '*batch inputs'],
     outputs: Float[Array, '*batch features'],
     kernel_axes: tuple[str, str],
 ) -> Float[Array, '*batch features']:
-    """The outputs of the projection whose module this is called in, with its adapter's share.
+    """The outputs of a projection with its adapter's share.
 
     Dropout is on where the module is given a 'dropout' key.
 
     Args:
+      projection: the module, in whose compact method this is called.
       lora: which projections have adapters; None for none.
       inputs: of the projection, in the type of the multiplication.
       outputs: the product with its kernel.
@@ -120,12 +122,11 @@ def adapted(
     """
     if lora is None:
         return outputs
-    module = nn.module._context.module_stack[-1]
     # A layer may be called on its own slice of the parameters, where it knows no path.
-    if module.is_initializing():
-        present = lora.matches('/'.join(module.path))
+    if projection.is_initializing():
+        present = lora.matches('/'.join(projection.path))
     else:
-        present = module.has_variable('params', LORA_A)
+        present = projection.has_variable('params', LORA_A)
     if not present:
         return outputs
     width, features = inputs.shape[-1], outputs.shape[-1]
@@ -134,9 +135,9 @@ def adapted(
     b = partitioning.param_with_axes(
         LORA_B, nn.initializers.zeros, (lora.rank, features), jnp.float32, axes=(RANK_AXIS, last)
     )
-    if lora.dropout and module.has_rng('dropout'):
+    if lora.dropout and projection.has_rng('dropout'):
         share = kept_of(lora.dropout)
-        mask = kept(module.make_rng('dropout'), share, inputs.shape)
+        mask = kept(projection.make_rng('dropout'), share, inputs.shape)
         inputs = jnp.where(mask, inputs * (2**DIGITS / share), 0.0).astype(inputs.dtype)
     # Rematerialization keeps the narrow product and makes the wide one again.
     return outputs + lora.scale * product(project(inputs, a), b)

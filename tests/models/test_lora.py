@@ -10,10 +10,10 @@ from flax import traverse_util
 from jax.sharding import PartitionSpec
 
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.models.layers import Dense
 from llmrec_jax.models.lora import Lora, is_adapter, merged
 from llmrec_jax.models.t5 import Transformer
 from llmrec_jax.models.t5.layer_stack import stack_layers
-from llmrec_jax.models.t5.layers import Dense
 from llmrec_jax.training.mesh import FSDP_RULES, MeshShape, parameter_shardings
 from tests.small_t5 import GATED, random_params
 

@@ -13,8 +13,8 @@ from flax.linen import partitioning
 from jaxtyping import Array, Bool, Float, Int
 
 from llmrec_jax.models.decoder_only.config import DecoderConfig
-from llmrec_jax.models.decoder_only.layers import Projection, RMSNorm
 from llmrec_jax.models.decoder_only.rotary import Rotation, rotated
+from llmrec_jax.models.layers import Dense, RMSNorm
 
 # Far below any score, yet finite: a row without a single key to attend to stays a number.
 MASKED = -1e30
@@ -27,7 +27,7 @@ def soft_capped(values: Float[Array, '*shape'], cap: float | None) -> Float[Arra
     return values if cap is None else cap * jnp.tanh(values / cap)
 
 
-class Attention(nn.Module):
+class GroupedQueryAttention(nn.Module):
     """Projections and attention of one layer."""
 
     config: DecoderConfig
@@ -36,14 +36,14 @@ class Attention(nn.Module):
         """Declares the projections and norms."""
         config = self.config
 
-        def heads(number: int) -> Projection:
+        def heads(number: int) -> Dense:
             axes = ('embed', 'joined_kv')
-            return Projection(number * config.head_dim, axes, config.dtype, config.qkv_bias, lora=config.lora)
+            return Dense(number * config.head_dim, axes, config.dtype, config.qkv_bias, lora=config.lora)
 
         self.query = heads(config.num_heads)
         self.key = heads(config.num_kv_heads)
         self.value = heads(config.num_kv_heads)
-        self.out = Projection(config.emb_dim, ('joined_kv', 'embed'), config.dtype, lora=config.lora)
+        self.out = Dense(config.emb_dim, ('joined_kv', 'embed'), config.dtype, lora=config.lora)
         if config.query_key_norm:
             norm = (config.norm_epsilon, config.norm_plus_one, config.dtype, 'kv')
             self.query_norm = RMSNorm(*norm)

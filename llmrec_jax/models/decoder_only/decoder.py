@@ -8,10 +8,11 @@ from flax import linen as nn
 from flax.linen import partitioning
 from jaxtyping import Array, Bool, Float, Int
 
-from llmrec_jax.models.decoder_only.attention import Attention, KeysValues, soft_capped
+from llmrec_jax.models.decoder_only.attention import GroupedQueryAttention, KeysValues, soft_capped
 from llmrec_jax.models.decoder_only.config import DecoderConfig
 from llmrec_jax.models.decoder_only.context import Contexts, chosen_context
-from llmrec_jax.models.decoder_only.layers import GatedFeedForward, Projection, TokenEmbedder, block_norm
+from llmrec_jax.models.decoder_only.layers import GatedFeedForward, TokenEmbedder, block_norm
+from llmrec_jax.models.layers import Dense
 from llmrec_jax.models.t5.config import REMAT_POLICIES
 
 RESIDUAL_AXES = ('batch', 'length', 'embed')
@@ -21,7 +22,7 @@ LayerStates = list[Any] | Any
 CACHE_LAYER_AXIS = 2  # [batch, beam, layers, steps, groups, head_dim]
 
 
-class DecoderLayer(nn.Module):
+class DecoderOnlyLayer(nn.Module):
     """Attention, then feed-forward; each normalized before, and after too where the network says so."""
 
     config: DecoderConfig
@@ -34,7 +35,7 @@ class DecoderLayer(nn.Module):
         """
         config = self.config
         self.pre_self_attention_layer_norm = block_norm(config)
-        self.self_attention = Attention(config)
+        self.self_attention = GroupedQueryAttention(config)
         self.post_self_attention_layer_norm = block_norm(config)
         self.mlp = GatedFeedForward(config)
         if config.post_norms:
@@ -89,7 +90,7 @@ class DecoderLayer(nn.Module):
         return x + self.post_mlp_layer_norm(self.mlp(self.pre_mlp_layer_norm(x)))
 
 
-class Decoder(nn.Module):
+class DecoderOnlyStack(nn.Module):
     """The layers, the last norm and the output head."""
 
     config: DecoderConfig
@@ -99,14 +100,12 @@ class Decoder(nn.Module):
         """Declares them."""
         config = self.config
         if config.scan_layers:
-            self.layers = DecoderLayer(config)
+            self.layers = DecoderOnlyLayer(config)
         else:
-            self.layers = [DecoderLayer(config) for _ in range(config.num_layers)]
+            self.layers = [DecoderOnlyLayer(config) for _ in range(config.num_layers)]
         self.decoder_norm = block_norm(config)
         if not config.logits_via_embedding:
-            self.logits_dense = Projection(
-                config.vocab_size, ('embed', 'vocab'), jnp.float32, lora=config.lora
-            )
+            self.logits_dense = Dense(config.vocab_size, ('embed', 'vocab'), jnp.float32, lora=config.lora)
 
     def __call__(
         self, embedded: Float[Array, 'batch length embed'], contexts: Contexts

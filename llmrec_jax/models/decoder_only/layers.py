@@ -1,8 +1,6 @@
-"""A decoder's layers: projection, embedding, RMS norm and gated feed-forward block."""
+"""A decoder's embedding and gated feed-forward block."""
 
 import functools
-from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,49 +9,11 @@ from flax.linen import partitioning
 from jaxtyping import Array, Float, Int
 
 from llmrec_jax.models.decoder_only.config import DecoderConfig
-from llmrec_jax.models.lora import Lora, adapted
+from llmrec_jax.models.layers import Dense, RMSNorm
 from llmrec_jax.models.projection import project
 
-KERNEL_INIT = nn.initializers.variance_scaling(1.0, 'fan_in', 'truncated_normal')
 # What LLaMA, Qwen and Gemma are initialised with.
 EMBEDDING_INIT = nn.initializers.normal(stddev=0.02)
-
-
-class Projection(nn.Module):
-    """`inputs @ kernel`, and a bias where there is one: every product of attention and feed-forward block.
-
-    Heads are joined in one kernel axis, as in T5X's checkpoints.
-
-    Attributes:
-      features: width of the output.
-      kernel_axes: logical names of the kernel's two axes.
-      dtype: of the multiplication; the kernel's gradient has the kernel's own.
-      use_bias: whether there is a bias.
-      kernel_init: initializer of the kernel.
-      lora: which projections of the network have adapters; None for none.
-    """
-
-    features: int
-    kernel_axes: tuple[str, str]
-    dtype: Any = jnp.float32
-    use_bias: bool = False
-    kernel_init: Callable[..., Any] = KERNEL_INIT
-    lora: Lora | None = None
-
-    @nn.compact
-    def __call__(self, inputs: Float[Array, '*batch inputs']) -> Float[Array, '*batch features']:
-        """The product, in `dtype`."""
-        kernel = partitioning.param_with_axes(
-            'kernel', self.kernel_init, (inputs.shape[-1], self.features), jnp.float32, axes=self.kernel_axes
-        )
-        inputs = inputs.astype(self.dtype)
-        outputs = adapted(self.lora, inputs, project(inputs, kernel), self.kernel_axes)
-        if self.use_bias:
-            bias = partitioning.param_with_axes(
-                'bias', nn.initializers.zeros, (self.features,), jnp.float32, axes=self.kernel_axes[1:]
-            )
-            outputs = outputs + jnp.broadcast_to(bias, outputs.shape).astype(self.dtype)
-        return outputs
 
 
 class TokenEmbedder(nn.Module):
@@ -90,35 +50,6 @@ class TokenEmbedder(nn.Module):
         return project(vectors.astype(jnp.float32), self.embedding.T)
 
 
-class RMSNorm(nn.Module):
-    """Scales the last axis to unit root mean square, then by a parameter; float32 inside.
-
-    Attributes:
-      epsilon: added to the mean square.
-      plus_one: whether the scale is 1 + the parameter, which then begins at 0.
-      dtype: of the output.
-      axis: logical name of the parameter's axis.
-    """
-
-    epsilon: float
-    plus_one: bool = False
-    dtype: Any = jnp.float32
-    axis: str = 'embed'
-
-    @nn.compact
-    def __call__(self, inputs: Float[Array, '*batch features']) -> Float[Array, '*batch features']:
-        """The normalized vectors, in `dtype`."""
-        initial = nn.initializers.zeros if self.plus_one else nn.initializers.ones
-        scale = partitioning.param_with_axes(
-            'scale', initial, (inputs.shape[-1],), jnp.float32, axes=(self.axis,)
-        )
-        if self.plus_one:
-            scale = 1.0 + scale
-        x = inputs.astype(jnp.float32)
-        normalized = x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=-1, keepdims=True) + self.epsilon)
-        return (normalized * jnp.broadcast_to(scale, x.shape)).astype(self.dtype)
-
-
 def block_norm(config: DecoderConfig) -> RMSNorm:
     """A norm over the residual stream."""
     return RMSNorm(config.norm_epsilon, config.norm_plus_one, config.dtype)
@@ -137,8 +68,8 @@ class GatedFeedForward(nn.Module):
         """The block's output."""
         config = self.config
         gate, up = (
-            Projection(config.mlp_dim, ('embed', 'mlp'), config.dtype, lora=config.lora, name=name)(inputs)
+            Dense(config.mlp_dim, ('embed', 'mlp'), config.dtype, lora=config.lora, name=name)(inputs)
             for name in ('wi_0', 'wi_1')
         )
         hidden = ACTIVATIONS[config.activation](gate) * up
-        return Projection(config.emb_dim, ('mlp', 'embed'), config.dtype, lora=config.lora, name='wo')(hidden)
+        return Dense(config.emb_dim, ('mlp', 'embed'), config.dtype, lora=config.lora, name='wo')(hidden)

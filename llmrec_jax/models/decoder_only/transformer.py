@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int
 
 from llmrec_jax.models.decoder_only.config import DecoderConfig
 from llmrec_jax.models.decoder_only.context import extension_contexts, text_contexts
-from llmrec_jax.models.decoder_only.decoder import CACHE_LAYER_AXIS, Decoder, LayerStates
+from llmrec_jax.models.decoder_only.decoder import CACHE_LAYER_AXIS, DecoderOnlyStack, LayerStates
 from llmrec_jax.models.decoder_only.layers import TokenEmbedder
 
 
@@ -20,7 +20,7 @@ class DecoderOnlyTransformer(nn.Module):
     def setup(self):
         """Declares the embedding and the decoder."""
         self.token_embedder = TokenEmbedder(self.config)
-        self.decoder = Decoder(self.config, self.token_embedder)
+        self.decoder = DecoderOnlyStack(self.config, self.token_embedder)
 
     def __call__(
         self,

@@ -12,7 +12,7 @@ from flax.linen import partitioning
 from jaxtyping import Array, Float, Int
 
 from llmrec_jax.models.generative_sequential.heads import AutoregressiveHeads
-from llmrec_jax.models.generative_sequential.network import GenerativeNetwork
+from llmrec_jax.models.generative_sequential.network import CodedSequentialNetwork
 from llmrec_jax.models.model_protocol import Batch, Key, Params, Sums, mean_metrics, two_keys
 from llmrec_jax.models.sequential import ITEMS
 from llmrec_jax.models.sequential.item_encoder import CatalogueFacts
@@ -63,9 +63,9 @@ class GenerativeSequentialModel(SequentialRecommenderModel):
         return dataclasses.replace(super().for_catalogue(facts), heads=self.heads.for_catalogue(facts))
 
     @functools.cached_property
-    def network(self) -> GenerativeNetwork:
+    def network(self) -> CodedSequentialNetwork:
         """The encoders and heads as one linen module."""
-        return GenerativeNetwork(self.item_encoder, self.sequence_encoder, self.scoring, self.heads)
+        return CodedSequentialNetwork(self.item_encoder, self.sequence_encoder, self.scoring, self.heads)
 
     def convert_features(self, task_batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Model features of a batch of the column store.
@@ -172,7 +172,7 @@ def _from_end(segments: Int[np.ndarray, 'rows width']) -> Int[np.ndarray, 'rows 
     return (ends - np.arange(width)).astype(np.int32)
 
 
-def _touch(network: GenerativeNetwork, inputs: Int[Array, 'batch length']) -> None:
+def _touch(network: CodedSequentialNetwork, inputs: Int[Array, 'batch length']) -> None:
     """Reaches every parameter."""
     network(inputs)
     network.table()

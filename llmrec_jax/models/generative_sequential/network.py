@@ -13,7 +13,7 @@ from llmrec_jax.models.sequential.network import SequentialNetwork
 from llmrec_jax.models.sequential.objective import View
 
 
-class GenerativeNetwork(SequentialNetwork):
+class CodedSequentialNetwork(SequentialNetwork):
     """A `SequentialNetwork`, and heads on its states.
 
     What it scores by inner products is an item-level model on the same states, which may be trained along

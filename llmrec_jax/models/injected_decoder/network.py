@@ -8,8 +8,8 @@ from flax import linen as nn
 from flax.linen import partitioning
 from jaxtyping import Array, Float, Int
 
-from llmrec_jax.models.decoder_only.layers import Projection
 from llmrec_jax.models.decoder_only.transformer import DecoderOnlyTransformer
+from llmrec_jax.models.layers import Dense
 from llmrec_jax.models.transfer.frozen_tables import declare_table, rows_of
 
 # Beside the decoder's own parameters, which keep their names: what a pretrained decoder does not have.
@@ -30,8 +30,8 @@ class Projector(nn.Module):
     @nn.compact
     def __call__(self, vectors: Float[Array, '*batch dim']) -> Float[Array, '*batch embed']:
         """Vectors as the first layer reads tokens."""
-        hidden = Projection(self.features, ('kv', 'mlp'), self.dtype, use_bias=True, name='wi')(vectors)
-        return Projection(self.features, ('mlp', 'embed'), self.dtype, use_bias=True, name='wo')(
+        hidden = Dense(self.features, ('kv', 'mlp'), self.dtype, use_bias=True, name='wi')(vectors)
+        return Dense(self.features, ('mlp', 'embed'), self.dtype, use_bias=True, name='wo')(
             jax.nn.gelu(hidden, approximate=False)
         )
 

@@ -8,9 +8,9 @@ from flax import linen as nn
 from flax.linen import partitioning
 from jaxtyping import Array, Bool, Float, Int
 
+from llmrec_jax.models.layers import Dense
 from llmrec_jax.models.t5.config import FUSED, T5Config
 from llmrec_jax.models.t5.fused_attention import fused_attention, is_worth_fusing
-from llmrec_jax.models.t5.layers import Dense
 from llmrec_jax.models.t5.masks import Visibility
 
 # Far below any score, yet finite: a row without a single key to attend to stays a number.
@@ -47,10 +47,10 @@ class Attention(nn.Module):
             return KERNEL_INIT(key, shape, dtype) / jnp.sqrt(config.head_dim).astype(config.dtype)
 
         axes = ('embed', 'joined_kv')
-        self.query = Dense(joined, axes, config.dtype, query_init, config.lora)
-        self.key = Dense(joined, axes, config.dtype, KERNEL_INIT, config.lora)
-        self.value = Dense(joined, axes, config.dtype, KERNEL_INIT, config.lora)
-        self.out = Dense(config.emb_dim, ('joined_kv', 'embed'), config.dtype, KERNEL_INIT, config.lora)
+        self.query = Dense(joined, axes, config.dtype, kernel_init=query_init, lora=config.lora)
+        self.key = Dense(joined, axes, config.dtype, lora=config.lora)
+        self.value = Dense(joined, axes, config.dtype, lora=config.lora)
+        self.out = Dense(config.emb_dim, ('joined_kv', 'embed'), config.dtype, lora=config.lora)
         self.dropout = nn.Dropout(config.dropout_rate, broadcast_dims=(-1,))
 
     def __call__(

@@ -8,11 +8,12 @@ from flax import linen as nn
 from flax.linen import partitioning
 from jaxtyping import Array, Bool, Float, Int
 
+from llmrec_jax.models.layers import Dense
 from llmrec_jax.models.t5.attention import Attention, KeysValues
 from llmrec_jax.models.t5.config import T5Config
 from llmrec_jax.models.t5.encoder import RESIDUAL_AXES
 from llmrec_jax.models.t5.layer_stack import run_layers
-from llmrec_jax.models.t5.layers import Dense, Embed, FeedForward, RelativePositionBias, RMSNorm
+from llmrec_jax.models.t5.layers import Embed, FeedForward, RelativePositionBias, block_norm
 from llmrec_jax.models.t5.masks import Visibility
 
 # One entry a layer; with scanned layers one entry, with a layer axis after the leading axes named below.
@@ -29,11 +30,11 @@ class DecoderLayer(nn.Module):
     def setup(self):
         """Declares the blocks and their norms."""
         config = self.config
-        self.pre_self_attention_layer_norm = RMSNorm(config.dtype)
+        self.pre_self_attention_layer_norm = block_norm(config)
         self.self_attention = Attention(config)
-        self.pre_cross_attention_layer_norm = RMSNorm(config.dtype)
+        self.pre_cross_attention_layer_norm = block_norm(config)
         self.encoder_decoder_attention = Attention(config)
-        self.pre_mlp_layer_norm = RMSNorm(config.dtype)
+        self.pre_mlp_layer_norm = block_norm(config)
         self.mlp = FeedForward(config)
         self.dropout = nn.Dropout(config.dropout_rate, broadcast_dims=(-2,))
 
@@ -95,7 +96,7 @@ class Decoder(nn.Module):
             self.layers = DecoderLayer(config)
         else:
             self.layers = [DecoderLayer(config) for _ in range(config.num_decoder_layers)]
-        self.decoder_norm = RMSNorm(config.dtype)
+        self.decoder_norm = block_norm(config)
         self.dropout = nn.Dropout(config.dropout_rate, broadcast_dims=(-2,))
         if not config.logits_via_embedding:
             self.logits_dense = Dense(config.vocab_size, ('embed', 'vocab'), jnp.float32, lora=config.lora)

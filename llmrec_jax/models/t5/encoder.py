@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int
 from llmrec_jax.models.t5.attention import Attention
 from llmrec_jax.models.t5.config import T5Config
 from llmrec_jax.models.t5.layer_stack import run_layers
-from llmrec_jax.models.t5.layers import Embed, FeedForward, RelativePositionBias, RMSNorm
+from llmrec_jax.models.t5.layers import Embed, FeedForward, RelativePositionBias, block_norm
 from llmrec_jax.models.t5.masks import Visibility
 
 RESIDUAL_AXES = ('batch', 'length', 'embed')
@@ -22,9 +22,9 @@ class EncoderLayer(nn.Module):
     def setup(self):
         """Declares the blocks and their norms."""
         config = self.config
-        self.pre_attention_layer_norm = RMSNorm(config.dtype)
+        self.pre_attention_layer_norm = block_norm(config)
         self.attention = Attention(config)
-        self.pre_mlp_layer_norm = RMSNorm(config.dtype)
+        self.pre_mlp_layer_norm = block_norm(config)
         self.mlp = FeedForward(config)
         self.dropout = nn.Dropout(config.dropout_rate, broadcast_dims=(-2,))
 
@@ -63,7 +63,7 @@ class Encoder(nn.Module):
             self.layers = EncoderLayer(config)
         else:
             self.layers = [EncoderLayer(config) for _ in range(config.num_encoder_layers)]
-        self.encoder_norm = RMSNorm(config.dtype)
+        self.encoder_norm = block_norm(config)
         self.dropout = nn.Dropout(config.dropout_rate, broadcast_dims=(-2,))
 
     def __call__(

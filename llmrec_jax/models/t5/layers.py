@@ -1,8 +1,7 @@
-"""T5's layers: projections without bias, embedding, feed-forward block, RMS norm, relative position bias."""
+"""T5's layers: embedding, feed-forward block, relative position bias."""
 
 import functools
 import operator
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -12,42 +11,9 @@ from flax import linen as nn
 from flax.linen import partitioning
 from jaxtyping import Array, Float, Int
 
-from llmrec_jax.models.lora import Lora, adapted
+from llmrec_jax.models.layers import Dense, RMSNorm
 from llmrec_jax.models.projection import project
 from llmrec_jax.models.t5.config import T5Config
-
-KERNEL_INIT = nn.initializers.variance_scaling(1.0, 'fan_in', 'truncated_normal')
-
-
-class Dense(nn.Module):
-    """`inputs @ kernel`; heads are joined in one kernel axis, as in T5X's checkpoints.
-
-    Attributes:
-      features: width of the output.
-      kernel_axes: logical names of the kernel's two axes.
-      dtype: of the multiplication; the kernel itself and its gradient are float32.
-      kernel_init: initializer of the kernel.
-      lora: which projections of the network have adapters; None for none.
-    """
-
-    features: int
-    kernel_axes: tuple[str, str]
-    dtype: Any = jnp.float32
-    kernel_init: Callable[..., Any] = KERNEL_INIT
-    lora: Lora | None = None
-
-    @nn.compact
-    def __call__(self, inputs: Float[Array, '*batch inputs']) -> Float[Array, '*batch features']:
-        """The product, in `dtype`, with the adapter's share."""
-        kernel = partitioning.param_with_axes(
-            'kernel',
-            self.kernel_init,
-            (inputs.shape[-1], self.features),
-            jnp.float32,
-            axes=self.kernel_axes,
-        )
-        inputs = inputs.astype(self.dtype)
-        return adapted(self.lora, inputs, project(inputs, kernel), self.kernel_axes)
 
 
 class Embed(nn.Module):
@@ -135,22 +101,9 @@ class FeedForward(nn.Module):
 EPSILON = 1e-6
 
 
-class RMSNorm(nn.Module):
-    """Scales the last axis to unit root mean square, then by a learned `scale`; float32 inside."""
-
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, inputs: Float[Array, '*batch features']) -> Float[Array, '*batch features']:
-        """The normalized vectors, in `dtype`."""
-        scale = partitioning.param_with_axes(
-            'scale', nn.initializers.ones, (inputs.shape[-1],), jnp.float32, axes=('embed',)
-        )
-        x = inputs.astype(jnp.float32)
-        mean_square = jnp.mean(jnp.square(x), axis=-1, keepdims=True)
-        normalized = x * jax.lax.rsqrt(mean_square + EPSILON)
-        # Scaled in float32 too: the scale's gradient is a sum over every token of the batch.
-        return (normalized * jnp.broadcast_to(scale, x.shape)).astype(self.dtype)
+def block_norm(config: T5Config) -> RMSNorm:
+    """A norm over the residual stream."""
+    return RMSNorm(EPSILON, dtype=config.dtype)
 
 
 BUCKETS = 32
