@@ -1,6 +1,8 @@
 """A small text model, a small search and small scores, to plan on the devices at hand."""
 
 from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
+from llmrec_jax.models.decoder_only import DecoderConfig, DecoderOnlyTransformer
+from llmrec_jax.models.decoder_only.model import DecoderOnlyModel
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.sequential.item_encoder import ItemTable
 from llmrec_jax.models.sequential.losses import FullSoftmax
@@ -38,6 +40,15 @@ def trainer(**changes):
 def text_workload(trainer_changes=None, **config_changes):
     model = EncoderDecoderModel(Transformer(config(**config_changes)))
     return GenerativeWorkload(model, trainer(**(trainer_changes or {})), TextStep(users=8, beams=2))
+
+
+def decoder_workload():
+    sizes = {
+        'vocab_size': 128, 'emb_dim': 64, 'num_layers': 3, 'num_heads': 4, 'num_kv_heads': 2, 'head_dim': 16,
+        'mlp_dim': 128, 'scan_layers': True,
+    }  # fmt: skip
+    model = DecoderOnlyModel(DecoderOnlyTransformer(DecoderConfig(**sizes)))
+    return GenerativeWorkload(model, trainer(), TextStep(users=8, beams=2))
 
 
 def search_workload(items=100):

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.core import unfreeze
+from flax.linen import partitioning
 from jax.sharding import NamedSharding, PartitionSpec
 
 from llmrec_jax.models.decoder_only import DecoderOnlyTransformer
@@ -15,20 +17,35 @@ from llmrec_jax.models.decoder_only.features import decoder_features
 from llmrec_jax.models.decoder_only.flops import parameter_count
 from llmrec_jax.models.decoder_only.rotary import rotated, rotation
 from llmrec_jax.models.t5.layer_stack import stack_layers, unstack_layers
-from tests.models.decoder_only.small import EVERYTHING, LLAMA, random_params, task_batch
+from llmrec_jax.training.mesh import FSDP_RULES, MeshShape
+from tests.models.decoder_only.small import EVERYTHING, LLAMA, model, random_params, task_batch
 
 CONFIGS = {'llama': LLAMA, 'everything': EVERYTHING}
 PROMPTS = np.array([3, 9, 6])
 
 
-@pytest.fixture(scope='module', params=CONFIGS)
-def case(request):
-    config = CONFIGS[request.param]
+def computed(config):
+    """A network, its parameters, tokens, and the logits of reading them whole."""
     tokens = np.random.default_rng(1).integers(0, 40, (3, 12))
     params = random_params(config)
     network = DecoderOnlyTransformer(config)
     logits = jax.jit(network.apply)({'params': params}, jnp.asarray(tokens))
     return config, params, jnp.asarray(tokens), np.asarray(logits)
+
+
+@pytest.fixture(scope='module')
+def everything():
+    return computed(EVERYTHING)
+
+
+@pytest.fixture(scope='module')
+def llama():
+    return computed(LLAMA)
+
+
+@pytest.fixture(params=CONFIGS)
+def case(request):
+    return request.getfixturevalue(request.param)
 
 
 def continued(config, params, tokens, chunks):
@@ -62,8 +79,8 @@ def test_continuations_of_a_shared_prompt_are_those_of_the_whole_text(case, chun
         np.testing.assert_allclose(found[row], expected, atol=2e-5)
 
 
-def test_scanned_layers_compute_the_same_and_have_the_same_gradient(case):
-    config, params, tokens, logits = case
+def test_scanned_layers_compute_the_same_and_have_the_same_gradient(everything):
+    config, params, tokens, logits = everything
     scanned = dataclasses.replace(config, scan_layers=True, remat_policy='full')
     stacked = stack_layers(params)
     assert jax.tree.structure(unstack_layers(stacked)) == jax.tree.structure(params)
@@ -82,8 +99,8 @@ def test_scanned_layers_compute_the_same_and_have_the_same_gradient(case):
 
 
 @pytest.mark.parametrize('bidirectional', [False, True])
-def test_packed_examples_compute_what_they_do_alone(case, bidirectional):
-    config, params, _, _ = case
+def test_packed_examples_compute_what_they_do_alone(everything, bidirectional):
+    config, params, _, _ = everything
     batch = task_batch()
     lengths = [(batch['inputs'][row], batch['targets'][row]) for row in (1, 2)]
     packed = {}
@@ -122,31 +139,40 @@ def test_only_a_prefix_sees_what_comes_after(case):
         assert np.abs(np.asarray(before) - causal)[:, :4].max() > 1e-3
 
 
-def test_a_sharded_network_computes_the_same(case):
-    config, params, tokens, logits = case
-    mesh = jax.sharding.Mesh(np.array(jax.devices()[:4]).reshape(2, 2), ('data', 'model'))
-    axes = {
-        'query': (None, 'model'),
-        'key': (None, 'model'),
-        'value': (None, 'model'),
-        'out': ('model', None),
-    }
-    axes |= {'wi_0': (None, 'model'), 'wi_1': (None, 'model'), 'wo': ('model', None)}
+def test_a_sharded_network_has_the_same_loss_and_gradient():
+    config = dataclasses.replace(LLAMA, qkv_bias=True, query_key_norm=True)
+    decoder = model(dataclasses.replace(config, scan_layers=True))
+    batch = decoder.convert_features({name: np.tile(rows, (2, 1)) for name, rows in task_batch().items()})
+    shapes = {name: feature.shape for name, feature in batch.items()}
+    params = stack_layers(random_params(config))
+    step = jax.jit(jax.value_and_grad(lambda params, batch: decoder.loss_sums(params, batch)[0]))
+    expected_loss, expected = step(params, batch)
 
-    def placed(path, leaf):
-        names = [key.key for key in path]
-        spec = axes.get(names[-2], ()) if names[-1] == 'kernel' else ()
-        return jax.device_put(leaf, NamedSharding(mesh, PartitionSpec(*spec)))
+    mesh = MeshShape(data=2, model=4).build()
+    axes = jax.eval_shape(lambda key: decoder.get_initial_variables(key, shapes), jax.random.key(0))[
+        'params_axes'
+    ]
+    specs = jax.tree.map(
+        lambda names: partitioning.logical_to_mesh_axes(names, FSDP_RULES),
+        unfreeze(partitioning.get_axis_names(axes)),
+        is_leaf=lambda leaf: isinstance(leaf, PartitionSpec),
+    )
+    # No parameter is left out, and two groups of keys lie on four devices.
+    assert jax.tree.structure(specs) == jax.tree.structure(params)
+    with jax.set_mesh(mesh), partitioning.axis_rules(FSDP_RULES):
+        sharded = jax.tree.map(
+            lambda leaf, spec: jax.device_put(leaf, NamedSharding(mesh, spec)), params, specs
+        )
+        rows = jax.device_put(batch, NamedSharding(mesh, PartitionSpec('data')))
+        loss, gradient = step(sharded, rows)
+    key = sharded['decoder']['layers']['self_attention']['key']['kernel']
+    assert key.addressable_shards[0].data.shape == (2, 8, 3)
+    np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-3), gradient, expected)
 
-    params = jax.tree_util.tree_map_with_path(placed, params)
-    tokens = jnp.concatenate([tokens, tokens[:1]])
-    tokens = jax.device_put(tokens, NamedSharding(mesh, PartitionSpec('data')))
-    found = jax.jit(DecoderOnlyTransformer(config).apply)({'params': params}, tokens)
-    np.testing.assert_allclose(found[:3], logits, atol=2e-5)
 
-
-def test_bfloat16_stays_near_and_its_logits_are_float32(case):
-    config, params, tokens, logits = case
+def test_bfloat16_stays_near_and_its_logits_are_float32(everything):
+    config, params, tokens, logits = everything
     network = DecoderOnlyTransformer(dataclasses.replace(config, dtype='bfloat16'))
     found = jax.jit(network.apply)({'params': params}, tokens)
     assert found.dtype == jnp.float32
