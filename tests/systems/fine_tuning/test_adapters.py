@@ -12,7 +12,7 @@ from llmrec_jax.models.hf_weights.adapters import read_adapter
 from llmrec_jax.models.hf_weights.names import hf_name, parameter_shapes
 from llmrec_jax.models.lora import is_adapter, merged
 from llmrec_jax.models.t5 import T5Config
-from llmrec_jax.stages.networks import EncoderDecoderNetwork, Parameters
+from llmrec_jax.stages.networks import GenerativeNetwork, Parameters
 from llmrec_jax.training.checkpoints import Checkpoints
 from llmrec_jax.training.columns import write_columns
 from llmrec_jax.training.parameter_restore import load_params
@@ -78,7 +78,7 @@ def test_adapters_are_trained_restored_and_exported(base, columns, tmp_path):
     answering = {}
     for way in ('apart', 'merged'):
         system = configured([*flags(base, columns, workdir), f"--gin.lora.Lora.at_inference='{way}'"])
-        parameters = Parameters(EncoderDecoderNetwork(system.network), system.trainer)
+        parameters = Parameters(GenerativeNetwork(system.network), system.trainer)
         answering[way] = traverse_util.flatten_dict(parameters.restore(system.run), sep='/')
     lora = system.network.lora
     whole = traverse_util.unflatten_dict(answering['apart'], sep='/')
