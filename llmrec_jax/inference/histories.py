@@ -17,6 +17,7 @@ from llmrec_jax.stages.rank import TrainedRecommender
 LINES_AT_ONCE = 4096
 EXPECTED = '{"user_id": "...", "history": ["<item id>", ...]}, the history oldest first'
 _LONGEST_SHOWN = 60
+_ITEMS_SHOWN = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,15 +126,19 @@ def _parse(name: str, number: int, text: str, row_of: Mapping[str, int]) -> Aske
         bad_line(name, number, 'no history', EXPECTED)
     if not history:
         bad_line(name, number, 'the history is empty', EXPECTED)
-    for item in history:
-        # What is no text may not even be hashed.
-        if not isinstance(item, str) or item not in row_of:
-            bad_line(
-                name,
-                number,
-                f'item {_shown(item)} is not in the catalogue of {len(row_of)} items',
-                f'texts such as {next(iter(row_of))!r}',
-            )
+    # What is no text may not even be hashed.
+    unknown = [item for item in history if not isinstance(item, str) or item not in row_of]
+    if unknown:
+        shown = ', '.join(map(_shown, unknown[:_ITEMS_SHOWN])) + (
+            ', …' if len(unknown) > _ITEMS_SHOWN else ''
+        )
+        what = f'item {shown} is' if len(unknown) == 1 else f'items {shown} are'
+        bad_line(
+            name,
+            number,
+            f'{what} not in the catalogue of {len(row_of)} items',
+            f'texts such as {next(iter(row_of))!r}',
+        )
     return AskedLine(user, [row_of[item] for item in history])
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from llmrec_jax import files
 from llmrec_jax.corpora.raw_files import unpacked
+from llmrec_jax.corpora.wrong_lines import all_told
 from llmrec_jax.inference.histories import AskedLine, BadLine, read_histories
 
 LOG = logging.getLogger(__name__)
@@ -47,12 +48,11 @@ class HistoryFile:
         """Looks at every line.
 
         Raises:
-          ValueError: with what is wrong with the first bad line, and how many there are.
+          ValueError: with what is wrong with the first bad line, and the numbers of the others.
         """
-        bad = [line for line in self.lines(row_of) if isinstance(line, BadLine)]
+        bad = {line.line: line.reason for line in self.lines(row_of) if isinstance(line, BadLine)}
         if bad:
-            more = f' ({len(bad)} lines are wrong)' if len(bad) > 1 else ''
-            raise ValueError(f'{bad[0].reason}{more}; --errors=skip answers the other lines')
+            raise ValueError(f'{all_told(bad)}; --errors=skip answers the other lines')
 
 
 class WrongLines:

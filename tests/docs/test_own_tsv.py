@@ -52,3 +52,14 @@ def test_the_commands_learn_it(folder):
             importlib.import_module(module).main(arguments)
     results = folder / 'runs' / 'my_reviews' / 'evaluation' / 'my_reviews' / 'results.json'
     assert json.loads(results.read_text())['tasks']['my_reviews']['accuracy'] > 0.9
+
+
+def test_a_line_without_an_answer_is_named(folder, capsys):
+    with (folder / 'data' / 'train.tsv').open('a') as file:
+        file.write('\nno answer here\nan empty one\t\n')
+    materialise, *_ = (command for command in commands(PAGE) if 'materialise --module=my_reviews' in command)
+    with pytest.raises(SystemExit):
+        importlib.import_module('llmrec_jax.materialise').main(shlex.split(materialise)[3:])
+    said = capsys.readouterr().err
+    assert 'data/train.tsv, line 601' in said and '602' in said and 'targets' in said
+    assert len(said.splitlines()) == 1 and not (folder / 'data' / 'my_reviews').exists()

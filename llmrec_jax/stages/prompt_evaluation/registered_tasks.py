@@ -20,6 +20,7 @@ from jaxtyping import Array, Float
 from llmrec_jax.files import text_written_whole, write_json
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.inference import TextDecoder
+from llmrec_jax.stages.failing_examples import failures_located
 from llmrec_jax.stages.prompt_evaluation.decoding_config import check_batch
 from llmrec_jax.stages.prompt_evaluation.placed_model import Features, PlacedModel, on_every_process, written
 from llmrec_jax.stages.prompt_evaluation.task_evaluator import PREDICTIONS
@@ -57,7 +58,8 @@ def evaluate_registered(
       Name of a task to its metrics.
 
     Raises:
-      ValueError: when no task of that name has the split and metrics, or the devices cannot share a batch.
+      ValueError: when no task of that name has the split and metrics, an example cannot be made, or the devices
+        cannot share a batch.
     """
     check_batch(batch_size, 'the number of examples decoded at once')
     with_metrics = [task for task in seqio.get_subtasks(seqio.get_mixture_or_task(name)) if task.metric_fns]
@@ -67,13 +69,15 @@ def evaluate_registered(
             f'{name!r} has no task with metric_fns and the split {split!r}; with metrics there are: '
             f'{found or "none"}'
         )
-    evaluator = seqio.Evaluator(
-        name,
-        network.model.FEATURE_CONVERTER_CLS(pack=False),
-        eval_split=split,
-        sequence_length=dict(feature_lengths),
-        async_compute_metrics=False,
-    )
+    # All examples are made as the evaluator is.
+    with failures_located(seqio.get_mixture_or_task(name), split, feature_lengths):
+        evaluator = seqio.Evaluator(
+            name,
+            network.model.FEATURE_CONVERTER_CLS(pack=False),
+            eval_split=split,
+            sequence_length=dict(feature_lengths),
+            async_compute_metrics=False,
+        )
     asked = _AskedBySeqio(network, decoder, batch_size)
     found, outputs = evaluator.evaluate(compute_metrics=True, predict_fn=asked.predict, score_fn=asked.score)
     results = {
