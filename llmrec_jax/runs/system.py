@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from llmrec_jax import marks
+from llmrec_jax.evaluation.metric_functions import MeasuredTask
 from llmrec_jax.evaluation.recommender import Recommender
 from llmrec_jax.runs.record import StageRecord, facts_of
 from llmrec_jax.runs.run import Run
@@ -93,7 +94,7 @@ class System(abc.ABC):
         del run
         return None
 
-    def evaluate_task(self, run: Run, name: str, split: str) -> Mapping[str, Mapping[str, float]]:
+    def evaluate_task(self, run: Run, name: str, split: str) -> Mapping[str, MeasuredTask]:
         """Asks the trained model a SeqIO task or mixture of the user's own, by that task's metrics.
 
         Args:
@@ -102,7 +103,7 @@ class System(abc.ABC):
           split: which examples.
 
         Returns:
-          Name of a task to its metrics.
+          Name of a task to what was reached on it.
 
         Raises:
           ValueError: where the system writes no text.

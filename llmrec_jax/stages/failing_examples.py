@@ -34,12 +34,10 @@ def failures_located(
     try:
         yield
     except tf.errors.OpError as error:
-        failed = ''
-        for task in seqio.get_subtasks(provider):
-            if split in task.splits and (found := _first_failure(task, split, feature_lengths, seed)):
-                failed, error = found
-                break
-        said = _PREAMBLE.sub('', error.message.splitlines()[0]) if error.message else type(error).__name__
+        tasks = [task for task in seqio.get_subtasks(provider) if split in task.splits]
+        found = (_first_failure(task, split, feature_lengths, seed) for task in tasks)
+        failed, cause = next(filter(None, found), ('', error))
+        said = _PREAMBLE.sub('', cause.message.splitlines()[0]) if cause.message else type(cause).__name__
         raise ValueError(f'{provider.name!r}, split {split!r}{failed}: {said}; {_MEND}') from error
 
 
@@ -51,8 +49,8 @@ def _first_failure(
     made = 0
     try:
         examples: Any = task.get_dataset(sequence_length=lengths, split=split, shuffle=False, seed=seed)
-        for made, _ in enumerate(examples, start=1):
-            pass
+        for _ in examples:
+            made += 1
     except tf.errors.OpError as error:
         files = f' of {", ".join(task.source.list_shards(split))}' if _has_files(task) else ''
         return f', example {made + 1} of task {task.name!r}{files}', error

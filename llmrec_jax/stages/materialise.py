@@ -55,8 +55,8 @@ def materialise(
       progress: called with the number of examples run so far.
 
     Raises:
-      ValueError: when there is no such split or field, when a field is not of integers, when an example cannot
-        be made, or when what is asked for does not fit together.
+      ValueError: when there is no such split or field, when a field is not of integers, when an example
+        cannot be made, or when what is asked for does not fit together.
       ColumnError: when the split is empty.
     """
     provider = seqio.get_mixture_or_task(task)

@@ -1,4 +1,4 @@
-"""The example of a TSV file of one's own in docs/systems/flan_t5.md, followed from texts to metrics.
+"""The example of a TSV file of one's own in docs/systems/fine_tuning.md, followed from texts to metrics.
 
 Its recipe is gin_configs/flan_t5/finetune.gin with gin_configs/models/t5_tiny.gin, kept as
 runs/my_reviews/config.gin.
@@ -14,7 +14,7 @@ import pytest
 
 from tests.docs.pages import ROOT, blocks, commands
 
-PAGE = ROOT / 'docs' / 'systems' / 'flan_t5.md'
+PAGE = ROOT / 'docs' / 'systems' / 'fine_tuning.md'
 GOOD, BAD = ('bright', 'sturdy', 'lovely', 'solid'), ('broken', 'dull', 'flimsy', 'rusty')
 FILLERS = ('lamp', 'desk', 'chair', 'every', 'day', 'after', 'a', 'week', 'it', 'is')
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from llmrec_jax import marks
 from llmrec_jax.decoding.sampling import Greedy
+from llmrec_jax.evaluation.metric_functions import MeasuredTask
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.whole_words import WholeWords
 from llmrec_jax.planning.workload import DecodingSizes, Workload, text_workload
@@ -102,7 +103,7 @@ class FineTuning(System):
         """See `System.workload`."""
         return text_workload(parts['network'], parts['trainer'], sizes)
 
-    def evaluate_task(self, run: Run, name: str, split: str) -> Mapping[str, Mapping[str, float]]:
+    def evaluate_task(self, run: Run, name: str, split: str) -> Mapping[str, MeasuredTask]:
         """See `System.evaluate_task`; answers are decoded greedily."""
         # SeqIO, and with it TensorFlow, is for tasks that a module registers.
         from llmrec_jax.stages.prompt_evaluation.registered_tasks import evaluate_registered
