@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from llmrec_jax import marks
 from llmrec_jax.evaluation.metric_functions import MeasuredTask
 from llmrec_jax.evaluation.recommender import Recommender
+from llmrec_jax.evaluation.text_writer import TextWriter
 from llmrec_jax.runs.record import StageRecord, facts_of
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
@@ -80,6 +81,15 @@ class System(abc.ABC):
 
     def recommender(self, run: Run) -> Recommender | None:
         """Answers histories with ranked items; None for a system that ranks no catalogue."""
+        del run
+        return None
+
+    def text_writer(self, run: Run) -> TextWriter | None:
+        """Answers texts by texts; None for a system that is not asked so.
+
+        Raises:
+          ValueError: when what it needs was not kept.
+        """
         del run
         return None
 

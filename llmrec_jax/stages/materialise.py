@@ -8,7 +8,7 @@ import numpy as np
 import seqio
 
 from llmrec_jax.stages.failing_examples import failures_located
-from llmrec_jax.stages.task_provenance import task_provenance
+from llmrec_jax.stages.task_provenance import sentencepiece_models, task_provenance
 from llmrec_jax.training.column_writer import Block, ColumnWriter
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.packing import companions, pack
@@ -34,7 +34,7 @@ def materialise(
     packing: bool = False,
     progress: Callable[[int], None] = lambda examples: None,
 ) -> ColumnStore:
-    """Writes the examples of `split`, unpadded, in the task's own order.
+    """Writes the examples of `split`, unpadded, in the task's own order, with their SentencePiece models.
 
     Args:
       task: a name in SeqIO's registry of tasks or mixtures.
@@ -92,6 +92,8 @@ def materialise(
             'packed': packing,
             **({'tallies': counted.tallies} if tallied else {}),
         }
+        for name, model in sentencepiece_models(provider).items():
+            writer.keep(name, model)
         writer.finish({**task_provenance(provider), **facts, **provenance})
     return ColumnStore.open(directory)
 

@@ -46,12 +46,20 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_commands_learn_it(folder):
+    texts = [line.split('\t') for line in reviews(20, seed=2).splitlines()]
+    asked = '\n'.join(json.dumps({'inputs': text}) for text, _ in texts)
+    (folder / 'texts.jsonl').write_text(asked)
     for command in commands(PAGE):
         if 'my_reviews' in command:
             _, _, module, *arguments = shlex.split(command)
             importlib.import_module(module).main(arguments)
     results = folder / 'runs' / 'my_reviews' / 'evaluation' / 'my_reviews' / 'results.json'
-    assert json.loads(results.read_text())['tasks']['my_reviews']['accuracy'] > 0.9
+    found = json.loads(results.read_text())['tasks']['my_reviews']
+    assert found['accuracy'] > 0.9 > 0.6 > found['floors']['most_frequent']['accuracy']
+    answers = [json.loads(line) for line in (folder / 'answers.jsonl').read_text().splitlines()]
+    assert [answer['inputs'] for answer in answers] == [text for text, _ in texts]
+    assert sum(answer['prediction'] == right for answer, (_, right) in zip(answers, texts)) >= 18
+    assert all(-1 < answer['score'] < 0 for answer in answers)
 
 
 def test_a_line_without_an_answer_is_named(folder, capsys):

@@ -8,6 +8,7 @@ import seqio
 import tensorflow as tf
 
 from llmrec_jax.materialise import main
+from llmrec_jax.stages.kept_vocabulary import kept_vocabulary
 from llmrec_jax.stages.materialise import padding_free
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.packing import companions
@@ -49,7 +50,8 @@ def test_kept_equals_live_in_order(write, split):
     store = write(*TRIM, '--keep', 'user', '--num_shards=5', split=split)
     assert kept(store) == live('next_thing', split)
     assert store.scalars('user').tolist() == list(range(len(store)))
-    assert len(list(store.directory.iterdir())) == 1 + 5 * (3 * 2 + 1)
+    # The manifest, the vocabulary, and of each shard its columns and checksums.
+    assert len(list(store.directory.iterdir())) == 2 + 5 * (3 * 2 + 1)
 
 
 def test_a_task_that_draws_gives_its_examples_anew_in_every_epoch_and_the_same_in_every_run(write):
@@ -162,3 +164,16 @@ def test_a_table_of_texts_is_a_source(tmp_path, write):
     found = [[VOCABULARY.decode(list(tokens)) for tokens in row] for row in kept(write(task='pairs'))]
     assert found == [['red lamp', 'green lamp'], ['blue chair', 'amber chair']]
     seqio.TaskRegistry.remove('pairs')
+
+
+def test_the_vocabulary_lies_beside_the_examples(write):
+    store = write()
+    found = kept_vocabulary(store.directory)
+    assert found.with_extra_ids == VOCABULARY.sp_model and found.extra_ids == VOCABULARY.extra_ids
+    assert found.encode('red lamp') == VOCABULARY.encode('red lamp')
+    (path,) = store.directory.glob('*.model')
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ValueError, match=path.name):
+        kept_vocabulary(store.directory)
+    path.unlink()
+    assert kept_vocabulary(store.directory) is None
