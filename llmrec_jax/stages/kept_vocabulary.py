@@ -4,7 +4,7 @@ import hashlib
 import os
 
 from llmrec_jax.text.text_vocabulary import TextVocabulary
-from llmrec_jax.training.column_files import local_folder, read_manifest
+from llmrec_jax.training.column_files import MANIFEST, local_folder, read_manifest
 
 FEATURES = ('inputs', 'targets')
 
@@ -21,14 +21,15 @@ def kept_vocabulary(directory: str | os.PathLike) -> TextVocabulary | None:
       directory: of the examples.
 
     Returns:
-      None where none was kept: the examples are of an earlier version, or their vocabulary is no
+      None where there is none: the examples are gone or of an earlier version, or their vocabulary is no
       SentencePiece model.
 
     Raises:
-      ColumnError: when there are no examples.
       ValueError: when inputs and targets have different vocabularies, or the file is not what was written.
     """
     folder = local_folder(directory)
+    if not (folder / MANIFEST).is_file():
+        return None
     vocabularies = read_manifest(folder)['provenance'].get('vocabularies', {})
     found = {vocabularies.get(feature, {}).get('sha256') for feature in FEATURES}
     if len(found) > 1:

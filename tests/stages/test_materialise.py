@@ -177,3 +177,4 @@ def test_the_vocabulary_lies_beside_the_examples(write):
         kept_vocabulary(store.directory)
     path.unlink()
     assert kept_vocabulary(store.directory) is None
+    assert kept_vocabulary(store.directory / 'gone') is None
