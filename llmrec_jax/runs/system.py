@@ -10,9 +10,10 @@ from llmrec_jax import marks
 from llmrec_jax.evaluation.metric_functions import MeasuredTask
 from llmrec_jax.evaluation.recommender import Recommender
 from llmrec_jax.evaluation.text_writer import TextWriter
-from llmrec_jax.runs.record import StageRecord, facts_of
+from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
+from llmrec_jax.runs.trained import trained_checkpoint
 from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.train_state import TrainableModel
@@ -66,9 +67,7 @@ class System(abc.ABC):
         """
         if self.checkpoint is not None:
             return self.checkpoint
-        trained = run[facts_of('train')]
-        # Without validation none is the best, and the newest is taken.
-        return run.root / (trained['best_checkpoint'] or trained['checkpoint'])
+        return run.root / trained_checkpoint(run)
 
     def vocabulary(self, run: Run) -> TextVocabulary | None:
         """The vocabulary of the model's texts; None for a model that reads none.

@@ -205,7 +205,7 @@ def test_a_system_s_run_gives_its_network_its_best_checkpoint_and_its_vocabulary
     system = Trained(
         workdir=str(tmp_path), name='p', trained=EncoderDecoderModel(Transformer(GATED)), words=words
     )
-    with pytest.raises(FileNotFoundError, match='train.json'):
+    with pytest.raises(FileNotFoundError, match=str(tmp_path)):
         export_weights.of_system(system)
     facts = {'best_checkpoint': 'checkpoints/checkpoint_20', 'checkpoint': 'checkpoints/checkpoint_30'}
     write_record(tmp_path, facts)
