@@ -8,7 +8,7 @@ r"""Evaluates a trained recipe against its floors and writes `results.json` and 
 
 The first ranks items for every user. The second asks every task of a mixture; a killed run goes on where it
 was, and finished tasks are not asked again. The third evaluates SeqIO tasks that a module of your own
-registers, by their own metrics.
+registers, by their own metrics, with intervals and beside baselines that answer every example alike.
 
 With `--checkpoint=DIR` it evaluates that checkpoint of the recipe's model, wherever and by whichever engine
 it was trained; without, the best one of the workdir.
@@ -39,9 +39,9 @@ def _evaluate(arguments: Sequence[str] | None) -> None:
     with command_line.errors_as_messages(PROGRAM), command_line.owning_workdir(system, PROGRAM, flags):
         if flags.task is not None:
             name = registered(flags.task, flags.module)
-            for task, metrics in system.evaluate_task(system.run, name, flags.split).items():
-                told = ', '.join(f'{metric} {value:.4f}' for metric, value in sorted(metrics.items()))
-                LOG.info('%s: %s', task, told)
+            for task, result in system.evaluate_task(system.run, name, flags.split).items():
+                for line in result.lines():
+                    LOG.info('%s, %s', task, line)
             return
         measuring = named(system, ('evaluate',))
         if not measuring:

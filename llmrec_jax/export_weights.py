@@ -6,8 +6,9 @@ r"""Makes a Hugging Face folder of a trained T5, LLaMA, Qwen or Gemma, for where
 
 The gin files configure a recipe, whose best checkpoint is taken where none is named, or a network alone. The
 folder has config.json, generation_config.json, model.safetensors (several and their index above 5 GB) and the
-vocabulary: the run's own, or the one that is named. transformers' `AutoTokenizer` reads it and gives the ids
-that SentencePiece gives; that is compared on sample texts first, and nothing is written where it is not so.
+vocabulary: the run's own, or the one that `--vocabulary=FILE` names. A network alone, and a run that kept no
+vocabulary, need the flag for a tokenizer. transformers' `AutoTokenizer` reads it and gives the ids that
+SentencePiece gives; that is compared on sample texts first, and nothing is written where it is not so.
 
 A network with low-rank adapters is written with them merged into its weights; `--adapter` writes them alone,
 as a folder that PEFT reads.

@@ -1,21 +1,16 @@
-"""SeqIO metric functions for answers in words, one for each kind of answer.
-
-SeqIO tells prediction metrics from score metrics by the positional names `targets, predictions` and
-`targets, scores`, so every function here keeps to one of these pairs.
-"""
+"""SeqIO metric functions for answers in words, one for each kind of answer."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from llmrec_jax.evaluation.answer_kinds.all_kinds import answer_kind
 from llmrec_jax.evaluation.answer_kinds.items import Item, ItemList, ItemOfCandidates, YesNoRanking
-from llmrec_jax.evaluation.answer_kinds.words import WordKind
 from llmrec_jax.evaluation.item_name_metrics import KS, naming_estimates, scored_candidates_estimates
+from llmrec_jax.evaluation.metric_estimates import MetricEstimates
+from llmrec_jax.evaluation.metric_functions import OfPredictions, OfScores
 from llmrec_jax.prompts.palr.answers import written_titles
-
-MetricFn = Callable[..., dict[str, float]]
 
 
 def metric_fns(
@@ -25,7 +20,7 @@ def metric_fns(
     item_names: Sequence[str] = (),
     candidates: int | None = None,
     ks: Sequence[int] = KS,
-) -> list[MetricFn]:
+) -> list[OfPredictions | OfScores]:
     """The metric functions of a task, by the kind of its answer.
 
     Args:
@@ -46,22 +41,15 @@ def metric_fns(
     if kind.offers_candidates and not candidates:
         raise ValueError(f'answers of the kind {answer!r} are judged by how many candidates there are')
     if kind.in_words:
-        return [functools.partial(_text, kind=kind, scale=scale)]
+        return [OfPredictions(functools.partial(kind.text_estimates, scale=scale))]
     known = {'catalogue': frozenset(item_names), 'ks': tuple(ks)}
     functions = {
-        Item.name: functools.partial(_items, candidates=None, **known),
-        ItemOfCandidates.name: functools.partial(_items, candidates=candidates, **known),
-        ItemList.name: functools.partial(_lists, **known),
-        YesNoRanking.name: functools.partial(_yes_no_ranking, candidates=candidates, ks=tuple(ks)),
+        Item.name: OfPredictions(functools.partial(_items, candidates=None, **known)),
+        ItemOfCandidates.name: OfPredictions(functools.partial(_items, candidates=candidates, **known)),
+        ItemList.name: OfPredictions(functools.partial(_lists, **known)),
+        YesNoRanking.name: OfScores(functools.partial(_yes_no_ranking, candidates=candidates, ks=tuple(ks))),
     }
     return [functions[answer]]
-
-
-def _text(
-    targets: Sequence[str], predictions: Sequence[str], *, kind: WordKind, scale: tuple[float, float]
-) -> dict[str, float]:
-    """Metrics of one text an example; see `WordKind.text_estimates`."""
-    return kind.text_estimates(targets, predictions, scale).metrics()
 
 
 def _items(
@@ -71,7 +59,7 @@ def _items(
     catalogue: frozenset[str],
     candidates: int | None,
     ks: tuple[int, ...],
-) -> dict[str, float]:
+) -> MetricEstimates:
     """Metrics of ranked names; see `evaluation.item_name_metrics.naming_estimates`.
 
     Args:
@@ -82,21 +70,21 @@ def _items(
       ks: cut-offs.
     """
     best_first = [list(reversed(beams)) for beams in predictions]
-    return naming_estimates(targets, best_first, catalogue, ks, candidates).metrics()
+    return naming_estimates(targets, best_first, catalogue, ks, candidates)
 
 
 def _lists(
     targets: Sequence[str], predictions: Sequence[str], *, catalogue: frozenset[str], ks: tuple[int, ...]
-) -> dict[str, float]:
+) -> MetricEstimates:
     """Metrics of one list of quoted names an example; the first name of the target is the one asked for."""
     firsts = [written_titles(target)[0] for target in targets]
     answers = [written_titles(prediction) for prediction in predictions]
-    return naming_estimates(firsts, answers, catalogue, ks).metrics()
+    return naming_estimates(firsts, answers, catalogue, ks)
 
 
 def _yes_no_ranking(
     targets: Sequence[str], scores: Sequence[float], *, candidates: int, ks: tuple[int, ...]
-) -> dict[str, float]:
+) -> MetricEstimates:
     """Ranks candidates that were each asked about by themselves, by the probability of 'yes'.
 
     SeqIO scores the right answer alone, so the probability of 'yes' is one less that of 'no' where 'no' is
@@ -120,4 +108,4 @@ def _yes_no_ranking(
     likelihood = np.exp(np.asarray(scores, np.float64))
     probability = np.where(positive, likelihood, 1 - likelihood)
     cases = positive.reshape(-1, candidates)
-    return scored_candidates_estimates(probability.reshape(cases.shape), cases.argmax(axis=1), ks).metrics()
+    return scored_candidates_estimates(probability.reshape(cases.shape), cases.argmax(axis=1), ks)

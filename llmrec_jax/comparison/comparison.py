@@ -16,7 +16,7 @@ from llmrec_jax.comparison.pareto import pareto_front
 from llmrec_jax.evaluation.bootstrap import Bootstrap, PairedDifference
 from llmrec_jax.evaluation.metrics import mean_over_cases
 from llmrec_jax.evaluation.protocol import Protocol
-from llmrec_jax.evaluation.report.report_data import LABELS
+from llmrec_jax.evaluation.report.system_names import system_label
 
 _METRICS = ('recall', 'ndcg', 'mrr')
 _BOOTSTRAP = Bootstrap()
@@ -54,7 +54,7 @@ class MeasuredSystem:
     def label(self) -> str:
         """How it is called on the page."""
         system = self.system.system
-        return self.name.replace(system, LABELS.get(system) or system.replace('_', ' '), 1)
+        return self.name.replace(system, system_label(system), 1)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""

@@ -1,6 +1,7 @@
 """Recommendations for histories that come as JSON lines."""
 
 import dataclasses
+import functools
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from llmrec_jax.corpora.raw_files import bad_line, decoded_line, json_line, raw_lines, well_formed
+from llmrec_jax.corpora.raw_files import bad_line, well_formed
 from llmrec_jax.corpora.splits import RankingCases, Sequences
 from llmrec_jax.evaluation.recommendations import ABSENT
 from llmrec_jax.stages.catalogue_file import ShownItems
@@ -17,6 +18,7 @@ from llmrec_jax.stages.rank import TrainedRecommender
 LINES_AT_ONCE = 4096
 EXPECTED = '{"user_id": "...", "history": ["<item id>", ...]}, the history oldest first'
 _LONGEST_SHOWN = 60
+_ITEMS_SHOWN = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,40 +30,32 @@ class AskedLine:
 
 
 @dataclasses.dataclass(frozen=True)
-class BadLine:
-    """A line that asks for nothing that could be answered.
+class AskedHistories:
+    """Histories as `infer` answers them; see `asked_files.Parse` for `parse`.
 
     Attributes:
-      line: its number, from 1.
-      reason: what is wrong, with the name of the file.
-      text: what it says; bytes that are no UTF-8 as `\\xff`.
+      recommender: of a trained system.
+      shown: its catalogue.
+      k: items a user.
+      seen_items: 'kept' or 'removed'.
     """
 
-    line: int
-    reason: str
-    text: str
+    recommender: TrainedRecommender
+    shown: ShownItems
+    k: int
+    seen_items: str
 
+    def parse(self, name: str, number: int, record: dict[str, Any]) -> AskedLine:
+        """What one line asks for."""
+        return parse_history(name, number, record, self._row_of)
 
-def read_histories(
-    stream: Iterable[bytes], name: str, row_of: Mapping[str, int]
-) -> Iterator[AskedLine | BadLine]:
-    """What each line asks for, in order; blank lines ask for nothing.
+    def answers(self, asked: Iterable[AskedLine]) -> Iterator[str]:
+        """See `recommend`."""
+        return recommend(self.recommender, self.shown, asked, self.k, self.seen_items)
 
-    Args:
-      stream: lines in UTF-8, each `{"user_id": ..., "history": [item ids, oldest first]}`.
-      name: of the file, for messages.
-      row_of: item id to its row in the catalogue.
-
-    Raises:
-      ValueError: when the stream is a gzip file that is damaged or cut short.
-    """
-    for number, line in raw_lines(stream, name):
-        if not line.strip():
-            continue
-        try:
-            yield _parse(name, number, decoded_line(name, number, line), row_of)
-        except ValueError as error:
-            yield BadLine(number, str(error), line.rstrip(b'\r\n').decode('utf-8', 'backslashreplace'))
+    @functools.cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {item_id: row for row, item_id in enumerate(self.shown.item_id)}
 
 
 def recommend(
@@ -107,14 +101,19 @@ def as_cases(histories: Sequence[Sequence[int]]) -> RankingCases:
     )
 
 
-def _parse(name: str, number: int, text: str, row_of: Mapping[str, int]) -> AskedLine:
-    """What one line asks for.
+def parse_history(name: str, number: int, record: dict[str, Any], row_of: Mapping[str, int]) -> AskedLine:
+    """What the object of one line asks for.
+
+    Args:
+      name: of the file, for messages.
+      number: of the line.
+      record: `{"user_id": ..., "history": [item ids, oldest first]}`.
+      row_of: item id to its row in the catalogue.
 
     Raises:
-      ValueError: naming the line, when it is not JSON of that form, its history is empty, or the catalogue
+      ValueError: naming the line, when it is not of that form, its history is empty, or the catalogue
         has no such item.
     """
-    record = json_line(name, number, text)
     user = '' if record.get('user_id') is None else record['user_id']
     if not isinstance(user, str):
         bad_line(name, number, f'user_id is {_shown(user)}, which is no text', EXPECTED)
@@ -125,15 +124,19 @@ def _parse(name: str, number: int, text: str, row_of: Mapping[str, int]) -> Aske
         bad_line(name, number, 'no history', EXPECTED)
     if not history:
         bad_line(name, number, 'the history is empty', EXPECTED)
-    for item in history:
-        # What is no text may not even be hashed.
-        if not isinstance(item, str) or item not in row_of:
-            bad_line(
-                name,
-                number,
-                f'item {_shown(item)} is not in the catalogue of {len(row_of)} items',
-                f'texts such as {next(iter(row_of))!r}',
-            )
+    # What is no text may not even be hashed.
+    unknown = [item for item in history if not isinstance(item, str) or item not in row_of]
+    if unknown:
+        shown = ', '.join(map(_shown, unknown[:_ITEMS_SHOWN])) + (
+            ', …' if len(unknown) > _ITEMS_SHOWN else ''
+        )
+        what = f'item {shown} is' if len(unknown) == 1 else f'items {shown} are'
+        bad_line(
+            name,
+            number,
+            f'{what} not in the catalogue of {len(row_of)} items',
+            f'texts such as {next(iter(row_of))!r}',
+        )
     return AskedLine(user, [row_of[item] for item in history])
 
 

@@ -124,7 +124,11 @@ def export_folder(
     )
     LOG.info('%s: %s as a Hugging Face folder', output, checkpoint)
     if vocabulary is None:
-        LOG.warning('%s has no vocabulary: transformers cannot tokenize for it', output)
+        LOG.warning(
+            '%s has no vocabulary, and AutoTokenizer cannot read it: export again to another folder with '
+            '--vocabulary=FILE, the SentencePiece model of the examples (and --extra_ids)',
+            output,
+        )
     return output
 
 

@@ -21,10 +21,12 @@ from gin import config as gin_internals
 
 from llmrec_jax import files
 from llmrec_jax.runs.gin_bindings import ConfigurationError, as_gin, check_types
+from llmrec_jax.runs.gin_hints import explained, macro_hint
 from llmrec_jax.runs.gin_types import MACRO
 
 # What holds the packages llmrec_jax and gin_configs: the repository, or where both are installed.
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+REQUIRED = 'gin.REQUIRED'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +162,7 @@ def _release_replaced(named: frozenset[str]) -> None:
     replaced = named - {one.configurable.selector for _, one in used}
     needed = {'/'.join(one.scopes) for selector, one in used if selector not in replaced}
     for (scope, selector, parameter), value in bindings.items():
-        if selector == MACRO and repr(value) == '%gin.REQUIRED' and scope not in needed:
+        if selector == MACRO and repr(value) == f'%{REQUIRED}' and scope not in needed:
             gin.bind_parameter((scope, selector, parameter), None)
 
 
@@ -279,7 +281,7 @@ def refuse_missing(cls: type) -> None:
     for (_, selector, _), value in bindings.items():
         if gin_internals._REGISTRY.get_match(selector).wrapped is cls:
             macro = repr(value).removeprefix('%')
-            if repr(bindings.get((macro, MACRO, 'value'))) == '%gin.REQUIRED':
+            if repr(bindings.get((macro, MACRO, 'value'))) == f'%{REQUIRED}':
                 raise ConfigurationError(explained(f'{macro} set to `%gin.REQUIRED` but not given'))
 
 
@@ -352,32 +354,7 @@ def _referenced(sigil: str, texts: Sequence[str]) -> set[str]:
 
 def _check_macros(keys: Iterable[tuple[str, str, str]], where: str, referenced: set[str]) -> None:
     for name in sorted({scope for scope, selector, _ in keys if selector == MACRO} - referenced):
-        close = difflib.get_close_matches(name, sorted(referenced), n=1, cutoff=0.4)
-        hint = f'; did you mean {close[0]}?' if close else f'; known are {", ".join(sorted(referenced))}'
-        raise ConfigurationError(f'{name} is set {where}, but nothing in this recipe refers to %{name}{hint}')
-
-
-def explained(message: str) -> str:
-    """Gin's `message`, with the nearest known name, or the way to give what is required."""
-    required = re.search(r'([\w./]+?)(?:/macro\.value)? set to `%gin.REQUIRED` but not', message)
-    if required:
-        return f'{required[1]} is required: give it as --gin.{required[1]}=VALUE'
-    unknown_parameter = re.search(r"Configurable '([^']+)' doesn't have a parameter named '([^']+)'", message)
-    if unknown_parameter:
-        known = _parameters(unknown_parameter[1])
-        close = difflib.get_close_matches(unknown_parameter[2], known, n=1, cutoff=0.4)
-        hint = f'did you mean {unknown_parameter[1]}.{close[0]}?' if close else f'it has {", ".join(known)}'
-        return f'{message}\n{hint}'
-    unknown = re.search(r"No configurable matching (?:reference )?'?@?([\w./]+)", message)
-    if unknown:
-        known = sorted(gin_internals._REGISTRY._selector_map)
-        tails = ['.'.join(name.split('.')[-count:]) for name in known for count in (1, 2)]
-        close = difflib.get_close_matches(unknown[1], tails, n=1, cutoff=0.4)
-        return f'{message}\ndid you mean {close[0]}?' if close else message
-    return message
-
-
-def _parameters(selector: str) -> list[str]:
-    configurable = gin_internals._REGISTRY.get_match(selector)
-    spec = gin_internals._get_cached_arg_spec(configurable.wrapped)
-    return [name for name in (*spec.args, *spec.kwonlyargs) if name != 'self']
+        hint = macro_hint(name, sorted(referenced - {REQUIRED}))
+        raise ConfigurationError(
+            f'{name} is set {where}, but nothing in this recipe refers to %{name}; {hint}'
+        )

@@ -1,11 +1,15 @@
 """The workdir of a run: the one class that reads and writes artifacts."""
 
 import contextlib
+import os
 import pathlib
 from collections.abc import Callable, Hashable, Iterator, Set
 from typing import Any, TypeVar
 
 from llmrec_jax import files
+from llmrec_jax.ownership.gate import found_at
+from llmrec_jax.ownership.lock import in_folder
+from llmrec_jax.ownership.owner import Owner
 from llmrec_jax.runs.artifact import Artifact
 
 T = TypeVar('T')
@@ -54,6 +58,13 @@ class Run:
             raise ArtifactError('no stage is running, so that there is no fingerprint of one')
         return self._fingerprint
 
+    def worked_on_by(self) -> Owner | None:
+        """The other process that works in the workdir and, as far as can be told, lives."""
+        found = found_at(in_folder(self.root))
+        if found is None or found[0].is_gone or (found[0].is_here and found[0].pid == os.getpid()):
+            return None
+        return found[0]
+
     def path(self, artifact: Artifact[Any]) -> pathlib.Path:
         """Where the artifact lies."""
         return self.root / artifact.path
@@ -78,6 +89,11 @@ class Run:
         if artifact.path not in self._content:
             path = self.path(artifact)
             if not path.exists():
+                worker = self.worked_on_by()
+                if worker is not None:
+                    raise FileNotFoundError(
+                        f'{path} is not there yet: {worker} works in {self.root}; ask again when it has ended'
+                    )
                 raise FileNotFoundError(
                     f'{path} is not there: run the stages that make it, with python -m llmrec_jax.run and '
                     'the same gin files'

@@ -7,10 +7,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from llmrec_jax import marks
+from llmrec_jax.evaluation.metric_functions import MeasuredTask
 from llmrec_jax.evaluation.recommender import Recommender
-from llmrec_jax.runs.record import StageRecord, facts_of
+from llmrec_jax.evaluation.text_writer import TextWriter
+from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
+from llmrec_jax.runs.trained import trained_checkpoint
 from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.train_state import TrainableModel
@@ -64,9 +67,7 @@ class System(abc.ABC):
         """
         if self.checkpoint is not None:
             return self.checkpoint
-        trained = run[facts_of('train')]
-        # Without validation none is the best, and the newest is taken.
-        return run.root / (trained['best_checkpoint'] or trained['checkpoint'])
+        return run.root / trained_checkpoint(run)
 
     def vocabulary(self, run: Run) -> TextVocabulary | None:
         """The vocabulary of the model's texts; None for a model that reads none.
@@ -82,6 +83,15 @@ class System(abc.ABC):
         del run
         return None
 
+    def text_writer(self, run: Run) -> TextWriter | None:
+        """Answers texts by texts; None for a system that is not asked so.
+
+        Raises:
+          ValueError: when what it needs was not kept.
+        """
+        del run
+        return None
+
     def engine_task(self, run: Run) -> 'EngineTask | None':
         """What another engine is given, as T5X; None for a system that trains no model.
 
@@ -93,7 +103,7 @@ class System(abc.ABC):
         del run
         return None
 
-    def evaluate_task(self, run: Run, name: str, split: str) -> Mapping[str, Mapping[str, float]]:
+    def evaluate_task(self, run: Run, name: str, split: str) -> Mapping[str, MeasuredTask]:
         """Asks the trained model a SeqIO task or mixture of the user's own, by that task's metrics.
 
         Args:
@@ -102,7 +112,7 @@ class System(abc.ABC):
           split: which examples.
 
         Returns:
-          Name of a task to its metrics.
+          Name of a task to what was reached on it.
 
         Raises:
           ValueError: where the system writes no text.

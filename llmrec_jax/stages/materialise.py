@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import seqio
 
-from llmrec_jax.stages.task_provenance import task_provenance
+from llmrec_jax.stages.failing_examples import failures_located
+from llmrec_jax.stages.task_provenance import sentencepiece_models, task_provenance
 from llmrec_jax.training.column_writer import Block, ColumnWriter
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.packing import companions, pack
@@ -33,7 +34,7 @@ def materialise(
     packing: bool = False,
     progress: Callable[[int], None] = lambda examples: None,
 ) -> ColumnStore:
-    """Writes the examples of `split`, unpadded, in the task's own order.
+    """Writes the examples of `split`, unpadded, in the task's own order, with their SentencePiece models.
 
     Args:
       task: a name in SeqIO's registry of tasks or mixtures.
@@ -54,8 +55,8 @@ def materialise(
       progress: called with the number of examples run so far.
 
     Raises:
-      ValueError: when there is no such split or field, when a field is not of integers, or when what is
-        asked for does not fit together.
+      ValueError: when there is no such split or field, when a field is not of integers, when an example
+        cannot be made, or when what is asked for does not fit together.
       ColumnError: when the split is empty.
     """
     provider = seqio.get_mixture_or_task(task)
@@ -76,7 +77,10 @@ def materialise(
     dataset = _dataset(provider, split, feature_lengths, (*kept, *tallied), seed, epochs, examples)
     counted = _Counted(_blocks(dataset, (*features, *kept, *tallied), task), tallied, progress)
     written = [name for feature in features for name in (feature, *companions(feature))] if packing else None
-    with ColumnWriter(directory, written or (*features, *kept), num_shards) as writer:
+    with (
+        failures_located(provider, split, feature_lengths, seed),
+        ColumnWriter(directory, written or (*features, *kept), num_shards) as writer,
+    ):
         for block in _packed(counted, feature_lengths) if packing else counted:
             writer.append(block)
         facts = {
@@ -88,6 +92,8 @@ def materialise(
             'packed': packing,
             **({'tallies': counted.tallies} if tallied else {}),
         }
+        for name, model in sentencepiece_models(provider).items():
+            writer.keep(name, model)
         writer.finish({**task_provenance(provider), **facts, **provenance})
     return ColumnStore.open(directory)
 

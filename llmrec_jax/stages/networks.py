@@ -16,6 +16,7 @@ from llmrec_jax.models.lora import ADAPTERS, MERGED, Adaptable, merged
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.record import facts_of
 from llmrec_jax.runs.run import Run
+from llmrec_jax.runs.trained import trained_checkpoint
 from llmrec_jax.training.frozen import held, joined, split
 from llmrec_jax.training.parameter_restore import check_params, restore_params
 from llmrec_jax.training.train_state import TrainableModel, abstract_params, shardings_of
@@ -99,12 +100,14 @@ class Parameters:
         return self.checkpoint or run.root / self.called(run)
 
     def called(self, run: Run) -> str:
-        """The checkpoint as results name it: relative to the workdir where it lies there."""
+        """The checkpoint as results name it: relative to the workdir where it lies there.
+
+        Raises:
+          FileNotFoundError: see `runs.trained.trained_checkpoint`.
+        """
         if self.checkpoint is not None:
             return self.checkpoint
-        trained = run[TRAIN_FACTS]
-        # Without validation none is the best, and the newest is taken.
-        return trained['best_checkpoint'] or trained['checkpoint']
+        return trained_checkpoint(run)
 
     def restore(self, run: Run) -> PyTree[Array]:
         """The parameters, sharded as the trainer shards them; adapters merged where they are to be.

@@ -22,13 +22,13 @@ from llmrec_jax.evaluation.protocol import SEEN_ITEMS, SPLITS, Protocol
 from llmrec_jax.evaluation.report.examples import choose_cases, user_examples
 from llmrec_jax.evaluation.report.page import write_report
 from llmrec_jax.evaluation.report.report_data import (
-    LABELS,
     Curve,
     Picture,
     PublishedRow,
     ReportData,
     UserExample,
 )
+from llmrec_jax.evaluation.report.system_names import LABELS, system_label
 from llmrec_jax.evaluation.results import (
     CEILING,
     LAW_ATTAINED,
@@ -201,7 +201,7 @@ class RankingReport:
     def _data(self, run: Run, done: Mapping[str, StageRecord], results: Results) -> ReportData:
         examples, rule = self._examples(run, done)
         return ReportData(
-            title=f'{self.system.upper()} on {self.corpus}',
+            title=f'{system_label(self.system)} on {self.corpus}',
             results=results,
             headline=results.headline,
             floors=results.floors,
@@ -212,7 +212,7 @@ class RankingReport:
             # Figures of another split stand beside none.
             published=self.published if is_default(self.split) else (),
             config=read_text(run.root / CONFIG),
-            labels={self.system: self.system.upper(), **_content_labels(done)},
+            labels=_content_labels(done),
         )
 
     def _examples(self, run: Run, done: Mapping[str, StageRecord]) -> tuple[list[UserExample], str]:

@@ -7,6 +7,7 @@ from typing import Any
 import seqio
 import tensorflow as tf
 
+from llmrec_jax.stages.kept_vocabulary import file_name
 from llmrec_jax.version import __version__
 
 PACKAGES = ('seqio', 'sentencepiece')
@@ -23,6 +24,12 @@ def task_provenance(provider: seqio.Task | seqio.Mixture) -> dict[str, Any]:
     versions = {'llmrec_jax': __version__, 'tensorflow': tf.__version__}
     facts['versions'] = versions | {name: metadata.version(name) for name in PACKAGES}
     return facts
+
+
+def sentencepiece_models(provider: seqio.Task | seqio.Mixture) -> dict[str, bytes]:
+    """Name of a file, as `file_name` has it -> a SentencePiece model of the features, extra ids included."""
+    found = (getattr(feature.vocabulary, 'sp_model', None) for feature in provider.output_features.values())
+    return {file_name(hashlib.sha256(model).hexdigest()): model for model in found if model is not None}
 
 
 def vocabulary_facts(vocabulary: seqio.Vocabulary) -> dict[str, Any]:

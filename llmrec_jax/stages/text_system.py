@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from llmrec_jax import marks
+from llmrec_jax.evaluation.metric_functions import MeasuredTask
 from llmrec_jax.models.generative_model import GenerativeModel
 from llmrec_jax.planning.workload import DecodingSizes, Workload, text_workload
 from llmrec_jax.runs.artifact import Artifact
@@ -274,7 +275,7 @@ class TextSystem(System):
         """See `System.workload`."""
         return text_workload(parts['network'], parts['trainer'], sizes)
 
-    def evaluate_task(self, run: Run, name: str, split: str) -> Mapping[str, Mapping[str, float]]:
+    def evaluate_task(self, run: Run, name: str, split: str) -> Mapping[str, MeasuredTask]:
         """See `System.evaluate_task`."""
         # SeqIO, and with it TensorFlow, is for tasks that a module registers.
         from llmrec_jax.stages.prompt_evaluation.registered_tasks import evaluate_registered

@@ -35,15 +35,17 @@ class TextVocabulary:
       path: the SentencePiece model's file, local or `gs://`.
       model: its contents.
       extra_ids: tokens added to those of the file.
+      needs_digits: whether a vocabulary that lacks a digit is refused.
 
     Raises:
       ValueError: when the file is no SentencePiece model, does not have padding, end and unknown at T5's ids
-        0, 1 and 2, or lacks a digit.
+        0, 1 and 2, or lacks a digit that it needs.
     """
 
     path: str
     model: bytes = dataclasses.field(repr=False)
     extra_ids: int = 100
+    needs_digits: bool = True
 
     pad_id = PAD
     eos_id = EOS
@@ -53,7 +55,8 @@ class TextVocabulary:
         if self.extra_ids < 0:
             raise ValueError(f'{self.path}: extra_ids must not be negative, but is {self.extra_ids}')
         self._check_special()
-        self._check_digits()
+        if self.needs_digits:
+            self._check_digits()
 
     @classmethod
     def load(cls, path: str | os.PathLike, extra_ids: int = 100) -> 'TextVocabulary':
@@ -69,6 +72,22 @@ class TextVocabulary:
           ValueError: when it is no vocabulary as T5 needs one.
         """
         return cls(os.fspath(path), read_file(path), extra_ids)
+
+    @classmethod
+    def load_with_extra_ids(cls, path: str | os.PathLike) -> 'TextVocabulary':
+        """Reads a model that holds its extra ids already, as `with_extra_ids` and SeqIO serialize them.
+
+        Raises:
+          FileNotFoundError, OSError, ValueError: as `load`.
+        """
+        # What was trained with a vocabulary without digits is asked with it.
+        whole = cls(os.fspath(path), read_file(path), extra_ids=0, needs_digits=False)
+        model = whole.model_proto
+        count = 0
+        while model.pieces and model.pieces[-1].piece == f'{SPACE}<extra_id_{count}>':
+            model.pieces.pop()
+            count += 1
+        return cls(whole.path, model.SerializeToString(), count, needs_digits=False)
 
     @property
     def size(self) -> int:

@@ -101,6 +101,10 @@ class ColumnWriter:
             self._columns[name].append(_as_int32(name, block), self.rows)
         self.rows += next(iter(counts.values()))
 
+    def keep(self, name: str, content: bytes) -> None:
+        """Puts a file beside the columns."""
+        (self._partial / name).write_bytes(content)
+
     def finish(self, provenance: Mapping[str, Any]) -> pathlib.Path:
         """Writes checksums and manifest and puts the store in its place.
 

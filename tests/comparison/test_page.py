@@ -46,7 +46,7 @@ def test_the_page_needs_no_other_file_and_shows_every_number(written):
             if one['deviations']:
                 assert f'± {one["deviations"]["ndcg@10"]:.4f}' in page.text
     for said in (
-        'sasrec (run_0)',
+        'SASRec (run_0)',
         '2 seeds: 0; 1',
         'network.width = 64',
         'reference',

@@ -12,7 +12,7 @@ ELSEWHERE = {
     'docs/data.md': 'tests/tasks/test_readme.py',
     'docs/add_a_task.md': 'tests/tasks/test_guide.py',
     'docs/own_corpus.md': 'tests/docs/test_own_corpus.py',
-    'docs/systems/flan_t5.md': 'tests/docs/test_own_tsv.py',
+    'docs/systems/fine_tuning.md': 'tests/docs/test_own_tsv.py',
 }
 # Blocks that take a minute or more.
 SLOW = {('docs/text_tasks.md', 1)}

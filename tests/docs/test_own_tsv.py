@@ -1,4 +1,4 @@
-"""The example of a TSV file of one's own in docs/systems/flan_t5.md, followed from texts to metrics.
+"""The example of a TSV file of one's own in docs/systems/fine_tuning.md, followed from texts to metrics.
 
 Its recipe is gin_configs/flan_t5/finetune.gin with gin_configs/models/t5_tiny.gin, kept as
 runs/my_reviews/config.gin.
@@ -14,7 +14,7 @@ import pytest
 
 from tests.docs.pages import ROOT, blocks, commands
 
-PAGE = ROOT / 'docs' / 'systems' / 'flan_t5.md'
+PAGE = ROOT / 'docs' / 'systems' / 'fine_tuning.md'
 GOOD, BAD = ('bright', 'sturdy', 'lovely', 'solid'), ('broken', 'dull', 'flimsy', 'rusty')
 FILLERS = ('lamp', 'desk', 'chair', 'every', 'day', 'after', 'a', 'week', 'it', 'is')
 
@@ -46,9 +46,28 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_commands_learn_it(folder):
+    texts = [line.split('\t') for line in reviews(20, seed=2).splitlines()]
+    asked = '\n'.join(json.dumps({'inputs': text}) for text, _ in texts)
+    (folder / 'texts.jsonl').write_text(asked)
     for command in commands(PAGE):
         if 'my_reviews' in command:
             _, _, module, *arguments = shlex.split(command)
             importlib.import_module(module).main(arguments)
     results = folder / 'runs' / 'my_reviews' / 'evaluation' / 'my_reviews' / 'results.json'
-    assert json.loads(results.read_text())['tasks']['my_reviews']['accuracy'] > 0.9
+    found = json.loads(results.read_text())['tasks']['my_reviews']
+    assert found['accuracy'] > 0.9 > 0.6 > found['floors']['most_frequent']['accuracy']
+    answers = [json.loads(line) for line in (folder / 'answers.jsonl').read_text().splitlines()]
+    assert [answer['inputs'] for answer in answers] == [text for text, _ in texts]
+    assert sum(answer['prediction'] == right for answer, (_, right) in zip(answers, texts)) >= 18
+    assert all(-1 < answer['score'] < 0 for answer in answers)
+
+
+def test_a_line_without_an_answer_is_named(folder, capsys):
+    with (folder / 'data' / 'train.tsv').open('a') as file:
+        file.write('\nno answer here\nan empty one\t\n')
+    materialise, *_ = (command for command in commands(PAGE) if 'materialise --module=my_reviews' in command)
+    with pytest.raises(SystemExit):
+        importlib.import_module('llmrec_jax.materialise').main(shlex.split(materialise)[3:])
+    said = capsys.readouterr().err
+    assert 'data/train.tsv, line 601' in said and '602' in said and 'targets' in said
+    assert len(said.splitlines()) == 1 and not (folder / 'data' / 'my_reviews').exists()

@@ -112,7 +112,7 @@ def test_at_a_glance_seen_and_held_out_stand_side_by_side_with_the_best_floor():
         'Family', 'Metric', 'System', 'Seen template', 'Held-out template', 'Best floor', 'Beats it',
     ]  # fmt: skip
     cells = [cell.strip() for cell in lines[2].strip('|').split('|')]
-    assert cells[:3] == ['rating', 'RMSE', 'p5'] and cells[5:] == ['user mean: 0.5000', 'no']
+    assert cells[:3] == ['Rating', 'RMSE', 'P5'] and cells[5:] == ['User mean: 0.5000', 'no']
     assert cells[3].startswith('1-6: 0.5000 [') and cells[4].startswith('1-10: 1.5811 [')
 
 

@@ -61,7 +61,7 @@ def test_all_three_forms_hold_what_was_measured():
         'held out',
     ):
         assert expected in page and expected in text
-    for expected in ('no reviews', 'user mean', 'global mean', 'most frequent sentence', '0.5000'):
+    for expected in ('no reviews', 'User mean', 'Global mean', 'Most frequent sentence', '0.5000'):
         assert expected in page and expected in text
     assert 'Trainer.steps = 100 # <fast>' in page and 'seed' in page
     values = json.loads(json.dumps(report.as_dict()))

@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import html.parser
 import io
 import re
@@ -11,8 +12,10 @@ from llmrec_jax.corpora.corpus import Items
 from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.evaluation.recommendations import from_dense
 from llmrec_jax.evaluation.report.examples import choose_cases, user_examples
+from llmrec_jax.evaluation.report.markup import readable_column
 from llmrec_jax.evaluation.report.page import render, write_report
 from llmrec_jax.evaluation.report.report_data import Curve, Picture, PublishedRow, ReportData
+from llmrec_jax.evaluation.report.system_names import system_label
 from llmrec_jax.evaluation.results import Results
 from tests.evaluation.ranking_cases import ranking_cases
 from tests.evaluation.sample_results import comparison, numbers, sample_fields, sample_results
@@ -91,7 +94,6 @@ def full_data():
         examples_rule=rule,
         published=(PublishedRow('TIGER <paper>', 'its table 1', {'recall@10': 0.0648}),),
         config='Trainer.steps = 100  # <fast>',
-        labels={'tiger': 'TIGER'},
     )
 
 
@@ -181,7 +183,7 @@ def test_a_run_of_floors_alone_has_a_report():
     fields |= {'systems': {'test': {'popularity': numbers(0.05)}}, 'semantic_ids': {}, 'training': {}}
     fields |= {'decoding': {}, 'comparisons': []}
     page = Page(render(ReportData('floors', Results(**fields), 'tiger', ('popularity',))))
-    assert 'best floor: Popularity' in page.text
+    assert 'Best floor: Popularity' in page.text
     assert 'Semantic IDs' not in page.text
     assert 'against the best' in page.text
 
@@ -241,6 +243,86 @@ def test_slices_and_sampled_protocols_are_shown_apart():
     assert 'Test split: the target among 20 drawn items' in page.text
     assert "the target and the user's items in training" in page.text
     assert 'any item of the catalogue as likely as another' in page.text
-    assert 'recall@5_of_21_uniform' in page.text
+    assert 'Recall@5 of 21 uniform' in page.text
     assert '0.7500' in page.text
     assert 'tiger.full list.median' in page.text
+
+
+class Structure(html.parser.HTMLParser):
+    """Headings, the classes of elements around tables, and the cells of tables' columns."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.inside, self.headings, self.around, self.tables = [], [], [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == 'table':
+            self.around.append(self.inside[-1])
+            self.tables.append([])
+        if tag == 'tr':
+            self.tables[-1].append([])
+        if tag in ('td', 'th'):
+            self.tables[-1][-1].append('')
+        if tag in ('h1', 'h2', 'h3', 'th'):
+            self.headings.append('')
+        if tag not in VOID:
+            self.inside.append((tag, dict(attrs).get('class')))
+
+    def handle_endtag(self, tag):
+        self.inside.pop()
+
+    def handle_data(self, data):
+        names = [tag for tag, _ in self.inside]
+        if {'h1', 'h2', 'h3', 'th'} & set(names):
+            self.headings[-1] += data
+        if {'td', 'th'} & set(names) and 'small' not in names:
+            self.tables[-1][-1][-1] += data
+
+
+def structure(**changes):
+    return Structure(render(dataclasses.replace(full_data(), **changes)))
+
+
+def with_catalogue(results):
+    """The systems' lists hold few and many categories."""
+    systems = {
+        name: {**numbers, 'distinct_categories@10': 1.25 * (1 + place)}
+        for place, (name, numbers) in enumerate(results.systems['test'].items())
+    }
+    return dataclasses.replace(results, systems={**results.systems, 'test': systems})
+
+
+def test_headings_begin_with_a_capital_and_have_no_other_but_those_of_names():
+    results = dataclasses.replace(sample_results(), training={'rungs': [{'share_kept': 0.5, 'p': 1}]})
+    found = structure(results=results).headings
+    assert {'Rungs', 'Share kept', 'p'} <= set(found)
+    words = [word for heading in found for word in heading.split()[1:] if word.isalpha()]
+    # Names of systems and metrics, which are no words with a capital alone.
+    assert [word for word in words if word.istitle()] == []
+    assert [heading for heading in found if heading[:1].islower() and len(heading) > 1] == []
+
+
+def test_every_table_scrolls_within_a_box_of_its_own():
+    found = structure().around
+    assert found and set(found) == {('div', 'scroll')}
+    assert re.search(r'\.scroll \{[^}]*overflow-x: auto', render(full_data()))
+
+
+def test_a_column_has_one_number_of_decimals():
+    training = {'rungs': [{'loss': 2.5, 'rate': 0.333333}, {'loss': 12, 'rate': 1.0}, {'loss': None}]}
+    results = with_catalogue(dataclasses.replace(sample_results(), training=training))
+    checked = 0
+    for head, *rows in structure(results=results).tables:
+        for title, *cells in zip(head, *rows):
+            numbers = [cell for cell in cells if re.fullmatch(r'[+−-]?\d+\.\d+', cell)]
+            decimals = {len(number.partition('.')[2]) for number in numbers}
+            assert len(decimals) <= 1, (title, numbers)
+            checked += len(numbers)
+    assert checked > 20
+    assert readable_column([2.5, 12, None]) == ['2.5', '12.0', '–']
+
+
+def test_systems_are_called_as_their_papers_call_them_or_in_words():
+    called = [system_label(name) for name in ('tiger', 'sasrec_bce', 'two_tower', 'my_own', 'markov')]
+    assert called == ['TIGER', 'SASRec bce', 'Two tower', 'My own', 'Markov']

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from llmrec_jax.evaluation.recommendations import ABSENT, Recommendations
-from llmrec_jax.inference.histories import AskedLine, BadLine, read_histories, recommend
-from llmrec_jax.inference.history_files import HistoryFile, WrongLines
+from llmrec_jax.inference.asked_files import AskedFile, BadLine, WrongLines, read_lines
+from llmrec_jax.inference.histories import AskedHistories, AskedLine
 from llmrec_jax.stages.catalogue_file import ShownItems
 
-ROWS = {'a': 0, 'b': 1, 'é': 2}
 SHOWN = ShownItems(['a', 'b', 'é'], ['A', 'B', 'É'], [(), (), ()])
 GOOD = b'{"user_id": "u", "history": ["a", "b"]}'
 
@@ -41,8 +40,11 @@ class LastFirst:
         return Recommendations(items, scores, np.zeros(len(cases), np.int64))
 
 
+ASKED = AskedHistories(LastFirst(), SHOWN, 2, 'kept')
+
+
 def read(content, name='in.jsonl'):
-    return list(read_histories(io.BytesIO(content), name, ROWS))
+    return list(read_lines(io.BytesIO(content), name, ASKED.parse))
 
 
 @pytest.mark.parametrize(
@@ -110,25 +112,25 @@ def test_files_and_pipes_plain_or_gzip_are_read_twice(tmp_path, pack, monkeypatc
     monkeypatch.setattr('sys.stdin', argparse.Namespace(buffer=io.BytesIO(content)))
     pipe = subprocess.Popen(['cat', str(tmp_path / 'in')], stdout=subprocess.PIPE)
     for path in (str(tmp_path / 'in'), '-', f'/dev/fd/{pipe.stdout.fileno()}'):
-        with HistoryFile.opened(path) as histories:
+        with AskedFile.opened(path) as histories:
             for _ in range(2):
-                assert list(histories.lines(ROWS)) == [AskedLine('u', [0, 1])] * 2
+                assert list(histories.lines(ASKED.parse)) == [AskedLine('u', [0, 1])] * 2
     pipe.communicate()
 
 
 def test_a_damaged_gzip_is_named(tmp_path):
     (tmp_path / 'in').write_bytes(gzip.compress(GOOD)[:-9])
     with (
-        HistoryFile.opened(str(tmp_path / 'in')) as histories,
+        AskedFile.opened(str(tmp_path / 'in')) as histories,
         pytest.raises(ValueError, match='not a whole gzip'),
     ):
-        histories.check(ROWS)
+        histories.check(ASKED.parse)
 
 
 def test_before_any_work_the_first_wrong_line_is_told_and_how_many_there_are():
-    histories = HistoryFile(io.BufferedReader(io.BytesIO(GOOD + b'\n[]\n{\n')), 'standard input')
+    histories = AskedFile(io.BufferedReader(io.BytesIO(GOOD + b'\n[]\n{\n')), 'standard input')
     with pytest.raises(ValueError, match=r'standard input, line 2: a list.*2 lines are wrong.*--errors=skip'):
-        histories.check(ROWS)
+        histories.check(ASKED.parse)
 
 
 def test_wrong_lines_are_written_with_their_reasons_and_the_others_are_answered(tmp_path):
@@ -136,7 +138,7 @@ def test_wrong_lines_are_written_with_their_reasons_and_the_others_are_answered(
     lines = [GOOD, b'{"user_id": "caf\xe9"}', '{"user_id": "ü", "history": ["é"]}'.encode()]
     with WrongLines.beside(str(output)) as wrong:
         asked = wrong.left_out(read(b'\n'.join(lines)))
-        answers = [json.loads(answer) for answer in recommend(LastFirst(), SHOWN, asked, 2, 'kept')]
+        answers = [json.loads(answer) for answer in ASKED.answers(asked)]
         wrong.check()
     assert answers == [
         {

@@ -61,26 +61,26 @@ def test_a_part_of_the_catalogue_answers_in_item_indices():
 def test_values_that_no_dot_product_can_hold_are_refused(value):
     vectors = np.ones((4, 2))
     vectors[2, 1] = value
-    with pytest.raises(ValueError, match=r'1 of 4 item vectors.*first row 2'):
+    with pytest.raises(ValueError, match=r'1 of 4 item vectors.*row 2'):
         ExactSearch(vectors)
-    with pytest.raises(ValueError, match=r'1 of 4 queries.*first row 2'):
+    with pytest.raises(ValueError, match=r'1 of 4 queries.*row 2'):
         ExactSearch(np.ones((4, 2))).search(vectors, 1)
 
 
 @pytest.mark.parametrize('k', [0, -1, 4])
 def test_k_outside_the_index_is_refused(k):
-    with pytest.raises(ValueError, match=f'k={k} items asked of an index of 3 items'):
+    with pytest.raises(ValueError, match=f'k={k} .*3 items'):
         ExactSearch(np.eye(3)).search(np.eye(3), k)
 
 
 def test_other_bad_input_is_refused():
-    with pytest.raises(ValueError, match='queries have 2 dimensions, the items of the index 3'):
+    with pytest.raises(ValueError, match='queries.* 2 .* 3'):
         ExactSearch(np.eye(3)).search(np.ones((1, 2)), 1)
     with pytest.raises(ValueError, match='empty'):
         ExactSearch(np.ones((0, 3)))
-    with pytest.raises(ValueError, match='item 5 stands in rows 0 and 2'):
+    with pytest.raises(ValueError, match='item 5 .* 0 and 2'):
         ExactSearch(np.eye(3), items=np.array([5, 1, 5]))
-    with pytest.raises(ValueError, match='item -1 in row 1'):
+    with pytest.raises(ValueError, match='item -1.*row 1'):
         ExactSearch(np.eye(3), items=np.array([5, -1, 2]))
     with pytest.raises(ValueError, match='block_items=0'):
         ExactSettings(block_items=0)

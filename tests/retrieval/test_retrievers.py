@@ -69,7 +69,7 @@ def test_nobody_gets_nothing(retriever):
 
 def test_what_cannot_be_found_is_refused(retriever):
     for k in (0, N_ITEMS + 1):
-        with pytest.raises(ValueError, match=f'k={k} items asked of an index of {N_ITEMS}'):
+        with pytest.raises(ValueError, match=f'k={k} .*{N_ITEMS}'):
             retriever.retrieve(REQUESTS, k)
     with pytest.raises(ValueError, match='goes by histories, and these requests have texts alone'):
         retriever.retrieve(Requests(texts=['anything']), 5)
@@ -83,12 +83,12 @@ def test_texts_are_answered_by_text_retrievers_alone():
     assert by_vector.retrieve(ask, 1).items.tolist() == [[len(ask.texts[0])]]
     with pytest.raises(ValueError, match='removing what was seen goes by histories'):
         by_vector.retrieve(ask, 1, remove_seen=True)
-    with pytest.raises(ValueError, match='BM25 goes by texts.*HistoryAsText'):
+    with pytest.raises(ValueError, match='BM25.*HistoryAsText'):
         BM25(TEXTS).retrieve(REQUESTS, 1)
 
 
 def test_requests_that_do_not_fit_together_are_refused():
-    with pytest.raises(ValueError, match='need histories or texts'):
+    with pytest.raises(ValueError, match='histories or texts'):
         Requests(users=np.arange(2))
     with pytest.raises(ValueError, match=r"'histories': 3, 'texts': 1"):
         Requests(HISTORIES, ['one'])
@@ -96,13 +96,13 @@ def test_requests_that_do_not_fit_together_are_refused():
 
 def test_histories_without_text_are_refused():
     ask = HistoryAsText(BM25(TEXTS), TEXTS[:20])
-    with pytest.raises(ValueError, match='history in row 2 names an item beyond the 20 item texts'):
+    with pytest.raises(ValueError, match='row 2.* 20 '):
         HistoryAsText(BM25(TEXTS), TEXTS[:20], last_items=3).retrieve(REQUESTS, 1)
-    with pytest.raises(ValueError, match='history in row 1 is empty'):
+    with pytest.raises(ValueError, match='row 1'):
         ask.retrieve(Requests(Sequences(np.array([3]), np.array([0, 1, 1]))), 1)
     with pytest.raises(ValueError, match='last_items=0'):
         HistoryAsText(BM25(TEXTS), TEXTS, last_items=0)
-    with pytest.raises(ValueError, match="HistoryVectors.pooling is 'median'"):
+    with pytest.raises(ValueError, match="HistoryVectors.pooling.*'median'"):
         HistoryVectors(VECTORS, 'median')
 
 
@@ -111,5 +111,5 @@ def test_a_recommender_that_lists_too_few_is_refused():
         def recommend(self, cases, k, *, seen_items):
             return DecayedMarkov(HISTORIES, N_ITEMS).recommend(cases, 3, seen_items=seen_items)
 
-    with pytest.raises(ValueError, match='k=5 candidates asked of a recommender that lists 3'):
+    with pytest.raises(ValueError, match='k=5.* 3'):
         RecommenderRetriever(Short(), N_ITEMS).retrieve(REQUESTS, 5)

@@ -76,18 +76,18 @@ def test_a_tuned_index_is_saved_with_what_it_reached(tuned, tmp_path):
 def test_another_thoroughness_forgets_the_recall(tuned):
     assert tuned.searched_with(1, 20).recall is None
     for leaves, reorder in ((31, 20), (0, 20), (1, 0), (1, 3001)):
-        with pytest.raises(ValueError, match=f'leaves_to_search={leaves} must lie in 1..30'):
+        with pytest.raises(ValueError, match=f'leaves_to_search={leaves} '):
             tuned.searched_with(leaves, reorder)
     with pytest.raises(ValueError, match='brute-force index has no leaves'):
         ScannIndex.build(VECTORS, settings=ScannSettings()).searched_with(1, 20)
 
 
 def test_wishes_that_cannot_be_met_are_refused():
-    with pytest.raises(ValueError, match=r'no index of \[30\] leaves with \[10\] candidates reordered reach'):
+    with pytest.raises(ValueError, match=r'\[30\] leaves.*\[10\]'):
         tuned_index(VECTORS, QUERIES, tuning=tuning(0.999, reorders=(10,)))
-    with pytest.raises(ValueError, match='1 queries cannot both'):
+    with pytest.raises(ValueError, match='1 queries'):
         tuned_index(VECTORS, QUERIES[:1])
-    with pytest.raises(ValueError, match='k=10 items asked of an index of 5 items'):
+    with pytest.raises(ValueError, match='k=10 .*5 items'):
         tuned_index(VECTORS[:5], QUERIES)
     for wrong, message in (
         ({'recall': 1.0}, 'for 1 use ExactSearch'),

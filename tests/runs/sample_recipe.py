@@ -12,6 +12,7 @@ class Part:
 @dataclasses.dataclass(frozen=True)
 class OtherPart:
     depth: int = 1
+    label: str = 'other'
 
 
 @dataclasses.dataclass(frozen=True)

@@ -120,12 +120,27 @@ def test_operative_config_reproduces_the_run(make, tmp_path):
     [
         ('WORKDRI=x', 'did you mean WORKDIR?'),
         ('sample_recipe.Part.widht=2', 'did you mean sample_recipe.Part.width?'),
-        ('sample_recipe.Prat.width=2', 'did you mean .*Part'),
+        ('sample_recipe.Prat.width=2', 'did you mean Part.width?'),
+        ('label=b', r'did you mean Part\.label\?'),
+        ('workdir=b', r'did you mean WORKDIR\?'),
+        ('extra=1', r'did you mean Whole\.extra\?'),
     ],
 )
 def test_a_typo_is_an_error_that_names_the_nearest(make, binding, message):
     with pytest.raises(gin_config.ConfigurationError, match=message):
         make('--gin.WORKDIR=a', f'--gin.{binding}')
+
+
+def test_what_is_suggested_can_be_bound(make):
+    assert make('--gin.WORKDIR=a', '--gin.Part.width=2').part.width == 2
+
+
+def test_a_parameter_of_several_classes_is_told_with_all_of_them(make):
+    text = (
+        RECIPE + 'sample_recipe.OtherPart.depth = 2\nsample_recipe.Whole.extra = @sample_recipe.OtherPart()\n'
+    )
+    with pytest.raises(gin_config.ConfigurationError, match=r'OtherPart\.label or Part\.label'):
+        make('--gin.WORKDIR=a', '--gin.label=b', text=text)
 
 
 def test_a_required_value_is_asked_for_by_name(make):

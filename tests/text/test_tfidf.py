@@ -58,14 +58,14 @@ def test_the_default_width_follows_the_texts():
 
 @pytest.mark.parametrize('dim', [0, 4])
 def test_a_width_that_the_texts_do_not_support_is_refused(dim):
-    with pytest.raises(ValueError, match=f'dim={dim}, but these texts support 1 to 3 dimensions'):
+    with pytest.raises(ValueError, match=f'dim={dim},.* 1 to 3 '):
         TfidfSvd(dim=dim).encode(['red polish', 'blue brush', 'red brush'])
 
 
 def test_texts_that_cannot_be_encoded_are_named():
-    with pytest.raises(ValueError, match=r"1 of 3 texts have no word.*text 1, '!'"):
+    with pytest.raises(ValueError, match=r"1 of 3 texts.*text 1, '!'"):
         TfidfSvd().encode(['red polish', '!', 'red brush'])
-    with pytest.raises(ValueError, match=r"1 of 3 texts have no word that 2 texts hold.*'blue'"):
+    with pytest.raises(ValueError, match=r"1 of 3 texts.*'blue'"):
         TfidfSvd(min_texts=2).encode(['red polish', 'blue', 'red brush'])
     with pytest.raises(ValueError, match='no word of the 2 texts is left'):
         TfidfSvd(min_texts=2).encode(['red', 'blue'])
@@ -73,7 +73,5 @@ def test_texts_that_cannot_be_encoded_are_named():
         TfidfSvd().encode(['', '?'])
     with pytest.raises(ValueError, match='1 are too few'):
         TfidfSvd().encode(['red'])
-    with pytest.raises(
-        ValueError, match=r"1 of 4 texts have no part in the first 1 directions.*text 3, 'blue'"
-    ):
+    with pytest.raises(ValueError, match=r"1 of 4 texts.*first 1 .*text 3, 'blue'"):
         TfidfSvd(dim=1).encode(['red polish', 'red brush', 'red', 'blue'])

@@ -98,7 +98,7 @@ def items_of_table(
     """
     names, path = names_of(parts), parts[0].path
     found = roles(names, {'item': id_of(names, wanted.id_columns), **wanted.named})
-    id_column = required(path, names, 'item', found['item'], 'Tables.item_id_column')
+    (id_column,) = required(path, names, found, {'item': 'Tables.item_id_column'})
     fields = checked_fields(path, names, 'Tables.description_fields', wanted.description_fields)
     used = _columns(found)
     table = read_parts(parts, [id_column, *used.values(), *fields])
@@ -125,7 +125,7 @@ def users_of_table(
     """
     names, path = names_of(parts), parts[0].path
     found = roles(names, {'user': id_of(names, id_columns)})
-    id_column = required(path, names, 'user', found['user'], 'Tables.user_id_column')
+    (id_column,) = required(path, names, found, {'user': 'Tables.user_id_column'})
     if fields is None:
         fields = [name for name in names if name not in ('', id_column)]
     told = checked_fields(path, names, 'Tables.profile_fields', fields)

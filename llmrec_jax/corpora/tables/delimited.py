@@ -10,6 +10,7 @@ import pyarrow.csv
 
 from llmrec_jax.corpora.raw_files import bad_line
 from llmrec_jax.corpora.tables.quotes import QuoteCheck, records
+from llmrec_jax.corpora.tables.roles import once_each
 from llmrec_jax.corpora.tables.text_stream import TextStream
 
 DELIMITERS = (',', '\t', ';', '|')
@@ -79,10 +80,8 @@ class DelimitedFile:
           ValueError: naming file and line, when a record has another number of fields than the header, a
             quote is out of place, or bytes cannot be decoded; and when a column is missing or there twice.
         """
-        for name in columns:
-            if self.names.count(name) != 1:
-                found = 'no column' if name not in self.names else 'two columns'
-                bad_line(self.path, 1, f'{found} {name!r}', f'it once among {", ".join(self.names)}')
+        if problem := once_each(self.names, columns):
+            bad_line(self.path, 1, problem, f'each once among {", ".join(self.names)}')
         self.dropped = 0
         check = QuoteCheck(self.delimiter, self._dialect.quote) if self._dialect.quote else None
         with TextStream(self.path, self._dialect.encoding) as stream:

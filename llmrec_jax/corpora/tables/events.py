@@ -49,8 +49,7 @@ def event_roles(parts: Sequence[Part], named: Mapping[str, str | None]) -> dict[
     """
     names = names_of(parts)
     found = roles(names, named)
-    for role in ('user', 'item'):
-        required(parts[0].path, names, role, found[role], f'Tables.{role}_column')
+    required(parts[0].path, names, found, {role: f'Tables.{role}_column' for role in ('user', 'item')})
     reviews, summary = found['review'], found['summary']
     if reviews.column and summary.guessed and summary.column is None and 'title' in names:
         # Beside a review, a title is the review's.
@@ -172,7 +171,7 @@ def _refused(
     """Rows with something that cannot be read.
 
     Raises:
-      ValueError: naming the first, unless they are to be dropped.
+      ValueError: naming the first and how many others there are, unless they are to be dropped.
     """
     refused = np.any(list(bad.values()), axis=0)
     if refused.any() and not drop:
@@ -184,7 +183,8 @@ def _refused(
             if found not in (None, '')
             else f'column {used[role]!r} is empty'
         )
-        table.fail(row, problem, _EXPECTED[role] + _DROPS)
+        others = f' (and {refused.sum() - 1} other rows are wrong)' if refused.sum() > 1 else ''
+        table.fail(row, f'{problem}{others}', _EXPECTED[role] + _DROPS)
     return refused
 
 

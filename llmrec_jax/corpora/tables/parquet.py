@@ -6,6 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet
 
+from llmrec_jax.corpora.tables.roles import once_each
+
 MAGIC = b'PAR1'
 
 
@@ -41,12 +43,8 @@ class ParquetFile:
         Raises:
           ValueError: when the file is damaged, or a column is not in it, or twice.
         """
-        for name in columns:
-            if self.names.count(name) != 1:
-                found = 'no column' if name not in self.names else 'two columns'
-                raise ValueError(
-                    f'{self.path}: {found} {name!r}; expected it once among {", ".join(self.names)}'
-                )
+        if problem := once_each(self.names, columns):
+            raise ValueError(f'{self.path}: {problem}; expected each once among {", ".join(self.names)}')
         try:
             with pyarrow.parquet.ParquetFile(self.path) as file:
                 return file.read(columns=list(columns)).select(list(columns))

@@ -144,11 +144,14 @@ def read_parts(parts: Sequence[Part], names: Sequence[str]) -> ReadTable:
         raise ValueError(f'{parts[0].path} has a header and no rows; copy or download it again')
     columns = {name: column_kinds.joined([table[name] for table in read]) for name in wanted}
     known = set(names_of(parts))
-    for name, column in columns.items():
-        if name not in known and column.null_count == len(column):
-            raise ValueError(
-                f'{parts[0].path}: no line has a field {name!r}; expected one of {sorted(known)}'
-            )
+    absent = [
+        name for name, column in columns.items() if name not in known and column.null_count == len(column)
+    ]
+    if absent:
+        raise ValueError(
+            f'{parts[0].path}: no line has a field {", ".join(map(repr, absent))}; expected some of '
+            f'{sorted(known)}'
+        )
     return ReadTable(columns, tuple(parts), ends, sum(part.dropped for part in parts))
 
 

@@ -92,28 +92,55 @@ def roles(names: Sequence[str], named: Mapping[str, str | None]) -> dict[str, Ro
     return found
 
 
-def required(path: object, names: Sequence[str], role: str, found: Role, option: str) -> str:
-    """The column of a role that a table cannot be without.
+def required(
+    path: object, names: Sequence[str], found: Mapping[str, Role], options: Mapping[str, str]
+) -> list[str]:
+    """The columns of roles that a table cannot be without.
 
     Args:
       path: of the table.
       names: of its columns.
-      role: of `GUESSES`.
-      found: what is known of it.
-      option: that names it.
+      found: what is known of roles.
+      options: role of `GUESSES` that must have a column -> the option that names it.
 
     Raises:
-      ValueError: when there is none, with the columns that are there and the option that names one.
+      ValueError: when any has none, with all that have none, the columns that are there and the options that
+        name them.
     """
-    if found.column is not None:
-        return found.column
-    shown = ', '.join(map(repr, names))
-    near = difflib.get_close_matches(role, names, n=1, cutoff=0.3)
-    example = f"--gin.{option}='{near[0]}'" if near else f'--gin.{option}=NAME'
-    mend = f'name it by {example}'
+    lacking = [role for role in options if found[role].column is None]
+    if not lacking:
+        return [str(found[role].column) for role in options]
+    sought = ' and none of the '.join(f'{role}s' for role in lacking)
+    examples = ' '.join(_example(names, role, options[role]) for role in lacking)
+    mend = f'name {"it" if len(lacking) == 1 else "them"} by {examples}'
     if looks_like_data(names):
         mend += ', or, where the first line is no header, name all columns by Tables.header'
-    raise ValueError(f'{path}: no column of the {role}s was found among {shown}; {mend}')
+    shown = ', '.join(map(repr, names))
+    absent = [
+        f'{options[role]} = {found[role].column!r}'
+        for role in options
+        if role not in lacking and found[role].column not in names
+    ]
+    also = f' (nor is there what is named by {", ".join(absent)})' if absent else ''
+    raise ValueError(f'{path}: no column of the {sought} was found among {shown}{also}; {mend}')
+
+
+def _example(names: Sequence[str], role: str, option: str) -> str:
+    """A binding that names the column of a role, the nearest where one is near."""
+    near = difflib.get_close_matches(role, names, n=1, cutoff=0.3)
+    return f"--gin.{option}='{near[0]}'" if near else f'--gin.{option}=NAME'
+
+
+def once_each(names: Sequence[str], wanted: Sequence[str]) -> str:
+    """What keeps `wanted` columns from being read, in words; '' where each is among `names` once."""
+    absent = [repr(name) for name in wanted if name not in names]
+    twins = [repr(name) for name in wanted if names.count(name) > 1]
+    said = [
+        f'{found} {", ".join(columns)}'
+        for found, columns in (('no column', absent), ('two columns', twins))
+        if columns
+    ]
+    return ' and '.join(said)
 
 
 def looks_like_data(names: Sequence[str]) -> bool:
@@ -125,12 +152,12 @@ def checked_fields(path: object, names: Sequence[str], option: str, fields: Sequ
     """Columns that an option lists.
 
     Raises:
-      ValueError: when the table has no such column, naming the nearest.
+      ValueError: when the table lacks any such column, naming all of them and the nearest.
     """
-    for field in fields:
-        if field not in names:
-            near = difflib.get_close_matches(field, names, n=1, cutoff=0.4) or names
-            raise ValueError(
-                f'{path}: {option} names {field!r}, which is no column of it; it has {", ".join(near)}'
-            )
+    if absent := [field for field in fields if field not in names]:
+        near = [name for field in absent for name in difflib.get_close_matches(field, names, n=1, cutoff=0.4)]
+        raise ValueError(
+            f'{path}: {option} names {", ".join(map(repr, absent))}, which it has no column of; it has '
+            f'{", ".join(dict.fromkeys(near or names))}'
+        )
     return tuple(fields)

@@ -18,6 +18,7 @@ from llmrec_jax.evaluation.report.markup import (
     readable,
     row,
     section,
+    subheading,
     table,
     tag,
 )
@@ -94,7 +95,12 @@ def _use(card: DataCard, gin_file: pathlib.Path) -> Markup:
     )
     lines = tag('pre', card.gin.strip())
     return section(
-        'Use it in a recipe', 'use', tag('pre', command), tag('p', note, class_='note'), tag('h3', GIN), lines
+        'Use it in a recipe',
+        'use',
+        tag('pre', command),
+        tag('p', note, class_='note'),
+        subheading(GIN),
+        lines,
     )
 
 
@@ -103,7 +109,7 @@ def _histories(card: DataCard) -> Markup:
         'Histories',
         'histories',
         _quantile_table(card.histories['quantiles'], 'Events of a user'),
-        tag('h3', 'Users by the length of their history'),
+        subheading('Users by the length of their history'),
         _bars(card.histories['histogram'], 'Events', 'Users'),
     )
 
@@ -129,7 +135,7 @@ def _popularity(card: DataCard) -> Markup:
         _quantile_table(popularity['quantiles'], 'Events of an item'),
         facts(numbers),
         tag('div', line_chart(curve), class_='charts'),
-        tag('h3', 'Items by their number of events'),
+        subheading('Items by their number of events'),
         _bars(popularity['histogram'], 'Events', 'Items'),
     )
 

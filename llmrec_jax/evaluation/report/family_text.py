@@ -13,6 +13,7 @@ from llmrec_jax.evaluation.report.family_tables import (
     TableRow,
 )
 from llmrec_jax.evaluation.report.metric_names import formatted, title
+from llmrec_jax.evaluation.report.system_names import system_label
 
 _DASH = '–'
 
@@ -57,9 +58,9 @@ def _glance_row(table: FamilyTable, block: FamilyBlock, system: str, rows: Seque
     verdicts = {block.beats_floors(row) for row in rows}
     beats = {True: 'yes', False: 'no', None: _DASH}[verdicts.pop()] if len(verdicts) == 1 else 'some'
     return [
-        table.family,
+        family_title(table),
         title(block.main),
-        system,
+        system_label(system),
         '; '.join(of_kind[SEEN]) or _DASH,
         '; '.join(of_kind[HELD_OUT]) or _DASH,
         '; '.join(floors),
@@ -71,7 +72,7 @@ def _floor_text(block: FamilyBlock, row: TableRow) -> str:
     floor = block.best_floor(row)
     if floor is None:
         return _DASH
-    return f'{floor.system.replace("_", " ")}: {formatted(block.main, floor.measured.metrics[block.main])}'
+    return f'{system_label(floor.system)}: {formatted(block.main, floor.measured.metrics[block.main])}'
 
 
 def block_text(block: FamilyBlock) -> str:
@@ -79,7 +80,7 @@ def block_text(block: FamilyBlock) -> str:
     head = ['System', 'Template', '', *map(title, block.metrics), 'Examples']
     rows = [
         [
-            row.system.replace('_', ' '),
+            system_label(row.system),
             ', '.join(row.templates),
             row.kind,
             *(value_text(row, metric) for metric in block.metrics),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llmrec_jax.evaluation.report.markup import Markup, grouped, join, row, section, table, tag
+from llmrec_jax.evaluation.report.markup import Markup, grouped, join, row, section, subheading, table, tag
 from llmrec_jax.evaluation.report.report_data import ReportData
 from llmrec_jax.evaluation.report.systems_table import kind, ordered
 
@@ -68,7 +68,7 @@ def unseen_items(data: ReportData) -> Markup:
             rows.append(row([tag('strong', data.label(name)), *map(_unseen_cell, of_system)]))
         chance = [point['chance'] for point in points if (point['system'], point['k']) == (name, k)]
         rows.append(row([tag('strong', 'Drawn at random'), *(f'{value:.4f}' for value in chance)]))
-        parts += [tag('h3', f'Recall@{k}'), table(['System', *(f'up to {q:.0%}' for q in quotas)], rows)]
+        parts += [subheading(f'Recall@{k}'), table(['System', *(f'up to {q:.0%}' for q in quotas)], rows)]
     parts.append(tag('p', UNSEEN_NOTE, class_='note'))
     return section('Items that training has not seen', 'unseen-items', *parts)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from llmrec_jax.evaluation.report.markup import Markup, facts, row, section, table, tag
 from llmrec_jax.evaluation.report.report_data import ReportData
+from llmrec_jax.evaluation.report.systems_table import column_title
 from llmrec_jax.evaluation.results import CEILING, metric_suffix
 
 SECTION = 'test'
@@ -20,9 +21,9 @@ def headline(data: ReportData) -> Markup:
     if reached is not None:
         boxes.append(_box(data.label(data.headline), reached, metric, 'figure headline'))
     if best_floor is not None:
-        boxes.append(_box(f'best floor: {data.label(best_floor)}', systems[best_floor], metric, 'figure'))
+        boxes.append(_box(f'Best floor: {data.label(best_floor)}', systems[best_floor], metric, 'figure'))
     if CEILING in systems:
-        boxes.append(_box('ceiling: the best any system can expect', systems[CEILING], metric, 'figure'))
+        boxes.append(_box('Ceiling: the best any system can expect', systems[CEILING], metric, 'figure'))
     return section(
         f'{_title(metric)} on the test split{_rule(data)}',
         'headline',
@@ -37,7 +38,7 @@ def comparisons(data: ReportData) -> Markup:
         row(
             [
                 tag('span', f'{data.label(data.headline)} − {data.label(other)}'),
-                metric,
+                column_title(metric),
                 comparison['seen_items'],
                 f'{difference:+.4f}',
                 f'{low:+.4f} … {high:+.4f}',

@@ -27,7 +27,7 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--page); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif; }
-main { max-width: 1180px; margin: 0 auto; padding: 40px 24px 80px; }
+main { max-width: 1180px; margin: 0 auto; padding: 40px 24px 80px; overflow-wrap: anywhere; }
 header h1 { font-size: 30px; line-height: 1.2; letter-spacing: -0.02em; margin: 0 0 6px; }
 header p { margin: 0; color: var(--quiet); }
 nav { margin: 18px 0 0; display: flex; flex-wrap: wrap; gap: 6px 18px; font-size: 14px; }
@@ -48,7 +48,8 @@ p.note { color: var(--quiet); margin: 10px 0 12px; font-size: 13.5px; max-width:
 .figure .more { font-size: 13px; color: var(--quiet); }
 p.verdict { font-size: 17px; margin: 18px 0 0; max-width: 80ch; }
 p.verdict.behind { color: var(--warn); }
-.scroll { overflow-x: auto; margin: 0 -6px; padding: 0 6px; }
+.scroll { max-width: calc(100% + 12px); overflow-x: auto; margin: 0 -6px; padding: 0 6px;
+  overflow-wrap: normal; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 14px; }
 th { text-align: right; font-weight: 600; color: var(--quiet); font-size: 12.5px; padding: 6px 9px;
   vertical-align: bottom;
@@ -159,12 +160,28 @@ def tag(name: str, /, *children: Any, **attributes: Any) -> Markup:
 
 def section(title: str, anchor: str, *children: Any) -> Markup:
     """A part of the page with its heading."""
-    return tag('section', tag('h2', title), *children, id=anchor)
+    return tag('section', tag('h2', sentence_case(title)), *children, id=anchor)
+
+
+def subheading(title: str) -> Markup:
+    """The heading of what belongs together within a part."""
+    return tag('h3', sentence_case(title))
+
+
+def sentence_case(title: str) -> str:
+    """The text with a capital at its beginning, unless its first word has capitals or is a letter alone.
+
+    >>> sentence_case('cold items'), sentence_case('nDCG'), sentence_case('p')
+    ('Cold items', 'nDCG', 'p')
+    """
+    first = title.split(' ')[0]
+    return title if len(first) < 2 or first != first.lower() else f'{title[0].upper()}{title[1:]}'
 
 
 def table(head: Sequence[Any], rows: Iterable[Markup]) -> Markup:
     """A table that scrolls by itself where the page is narrow; rows are made with `row`."""
-    header = tag('thead', tag('tr', *(tag('th', cell) for cell in head)))
+    named = (cell if isinstance(cell, Markup) else sentence_case(str(cell)) for cell in head)
+    header = tag('thead', tag('tr', *(tag('th', cell) for cell in named)))
     return tag('div', tag('table', header, tag('tbody', *rows)), class_='scroll')
 
 
@@ -178,7 +195,7 @@ def facts(values: Mapping[str, Any]) -> Markup:
     leaves = [(name, value) for name, value in flatten(values) if not _is_records(value)]
     pairs = [tag('div', tag('dt', name), tag('dd', readable(value))) for name, value in leaves]
     tables = [
-        join((tag('h3', name), _records_table(value)))
+        join((subheading(name), _records_table(value)))
         for name, value in flatten(values)
         if _is_records(value)
     ]
@@ -202,8 +219,8 @@ def _is_records(value: Any) -> bool:
 
 def _records_table(records: Sequence[Mapping[str, Any]]) -> Markup:
     columns = list(dict.fromkeys(name for record in records for name in record))
-    rows = [row([readable(record.get(name)) for name in columns]) for record in records]
-    return table([name.replace('_', ' ') for name in columns], rows)
+    cells = [readable_column([record.get(name) for record in records]) for name in columns]
+    return table([name.replace('_', ' ') for name in columns], map(row, zip(*cells)))
 
 
 def grouped(value: float | int) -> str:
@@ -226,6 +243,28 @@ def readable(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ', '.join(readable(entry) for entry in value) or 'none'
     return str(value)
+
+
+def readable_column(values: Sequence[Any]) -> list[str]:
+    """The values of a column in words, its numbers with the same number of decimals where any has some.
+
+    >>> readable_column([0.5, 1, 0.3333333, None])
+    ['0.5000', '1.0000', '0.3333', '–']
+    """
+    told = [readable(value) for value in values]
+    decimals = [
+        len(said.partition('.')[2])
+        for value, said in zip(values, told)
+        if isinstance(value, float) and 'e' not in said
+    ]
+    if not any(decimals):
+        return told
+    return [
+        f'{value:,.{max(decimals)}f}'.replace(',', '\u202f')
+        if isinstance(value, int | float) and not isinstance(value, bool)
+        else said
+        for value, said in zip(values, told)
+    ]
 
 
 def document(title: str, subtitle: str, sections: Iterable[Markup]) -> str:

@@ -31,10 +31,12 @@ from llmrec_jax.evaluation.report.markup import (
     join,
     row,
     section,
+    subheading,
     table,
     tag,
 )
 from llmrec_jax.evaluation.report.metric_names import formatted, title
+from llmrec_jax.evaluation.report.system_names import system_label
 from llmrec_jax.evaluation.task_results import TaskResult
 
 CEILING = 'Ceiling of the next item'
@@ -54,7 +56,7 @@ def glance_section(tables: Sequence[FamilyTable]) -> Markup:
 
 def family_section(family: FamilyTable) -> Markup:
     """All blocks of a family."""
-    parts = [join((tag('h3', block_title(block)), _block(block))) for block in family.blocks]
+    parts = [join((subheading(block_title(block)), _block(block))) for block in family.blocks]
     return section(family_title(family), family.family, *parts)
 
 
@@ -76,7 +78,7 @@ def _block(block: FamilyBlock) -> Markup:
 
 
 def _name(line: TableRow) -> Markup:
-    name = tag('strong', line.system.replace('_', ' '))
+    name = tag('strong', system_label(line.system))
     return join((name, ' ', tag('span', line.kind, class_='badge')))
 
 

@@ -19,6 +19,7 @@ from llmrec_jax.evaluation.report.markup import (
     readable,
     row,
     section,
+    subheading,
     table,
     tag,
 )
@@ -76,7 +77,7 @@ def _systems(data: ReportData) -> Markup:
         catalogue = catalogue_table(data, name)
         tables = [systems_table(data, name), tag('p', TABLE_NOTE, class_='note')]
         if catalogue:
-            tables += [tag('h3', 'What the lists do to the catalogue'), catalogue]
+            tables += [subheading('What the lists do to the catalogue'), catalogue]
             tables.append(tag('p', CATALOGUE_NOTE, class_='note'))
         if name == 'test':
             shown += tables
@@ -86,7 +87,7 @@ def _systems(data: ReportData) -> Markup:
         'Systems',
         'systems',
         *shown,
-        tag('h3', 'Protocol'),
+        subheading('Protocol'),
         protocol(data),
         tag('div', *folded, class_='folded'),
     )

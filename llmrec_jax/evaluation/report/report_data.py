@@ -3,20 +3,8 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from llmrec_jax.evaluation.results import CANDIDATE_CAP, CEILING, LAW_ATTAINED, Results
-
-LABELS = {
-    'popularity': 'Popularity',
-    'item_knn': 'Item-kNN',
-    'markov': 'Markov',
-    'decayed_markov': 'Decayed Markov',
-    'category_markov': 'Category Markov',
-    'content_scann': 'Content, last item',
-    'content_scann_mean': 'Content, history mean',
-    CEILING: 'Ceiling',
-    CANDIDATE_CAP: 'Cap: the target is among the candidates',
-    LAW_ATTAINED: 'The law itself, on these targets',
-}
+from llmrec_jax.evaluation.report.system_names import system_label
+from llmrec_jax.evaluation.results import Results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,4 +127,4 @@ class ReportData:
 
     def label(self, system: str) -> str:
         """How a system is called on the page."""
-        return self.labels.get(system) or LABELS.get(system) or system.replace('_', ' ')
+        return self.labels.get(system) or system_label(system)

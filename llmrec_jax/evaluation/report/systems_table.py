@@ -7,7 +7,17 @@ figures of protocols with sampled candidates.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llmrec_jax.evaluation.report.markup import Markup, facts, grouped, join, row, section, table, tag
+from llmrec_jax.evaluation.report.markup import (
+    Markup,
+    facts,
+    grouped,
+    join,
+    row,
+    section,
+    subheading,
+    table,
+    tag,
+)
 from llmrec_jax.evaluation.report.report_data import PublishedRow, ReportData
 from llmrec_jax.evaluation.results import BOUNDS, CANDIDATE_CAP, CEILING
 
@@ -19,6 +29,8 @@ CATALOGUE = {
     'distinct_categories': 'Categories a list',
     'intra_list_distance': 'Distance in a list',
 }
+# Means of counts, of which no more than two decimals say anything; other metrics lie in 0..1.
+COUNTED = ('distinct_categories',)
 _FULL_BARS = {CEILING: 'of the ceiling', CANDIDATE_CAP: 'of the cap'}
 Systems = Mapping[str, Mapping[str, Any]]
 
@@ -117,12 +129,12 @@ def metric_cell(numbers: Mapping[str, Any], metric: str, *, bold: bool = False) 
     """The value, with its interval below where there is one."""
     if metric not in numbers:
         return tag('span', '–', class_='quiet')
-    value = numbers[metric]
-    shown = tag('strong' if bold else 'span', f'{value:.4f}' if value < 1.5 else f'{value:.2f}')
+    decimals = 2 if metric.partition('@')[0] in COUNTED else 4
+    shown = tag('strong' if bold else 'span', f'{numbers[metric]:.{decimals}f}')
     if metric not in numbers.get('intervals', {}):
         return shown
     low, high = numbers['intervals'][metric]
-    return join((shown, tag('small', f'{low:.4f}–{high:.4f}')))
+    return join((shown, tag('small', f'{low:.{decimals}f}–{high:.{decimals}f}')))
 
 
 def _speed(numbers: Mapping[str, Any]) -> str:
@@ -160,7 +172,7 @@ def cold_start(data: ReportData) -> Markup:
         # Results of before there were slices by transition have none.
         sliced = {name: found[sliced_by] for name, found in systems.items() if sliced_by in found}
         if sliced:
-            tables += [tag('h3', title), _slices_table(data, metric, sliced)]
+            tables += [subheading(title), _slices_table(data, metric, sliced)]
     return section('Rare items, new users', 'cold-start', *tables, tag('p', SLICES_NOTE, class_='note'))
 
 
@@ -216,7 +228,7 @@ def sampled(data: ReportData) -> Markup:
     tables = [
         part
         for record in records
-        for part in (tag('h3', _sampled_title(record)), facts(_how(record)), _sampled_table(data, record))
+        for part in (subheading(_sampled_title(record)), facts(_how(record)), _sampled_table(data, record))
     ]
     return section('Sampled candidates', 'sampled', tag('p', SAMPLED_NOTE, class_='note'), *tables)
 
@@ -249,7 +261,13 @@ def _sampled_table(data: ReportData, record: Mapping[str, Any]) -> Markup:
         )
         for name in sorted(systems, key=lambda name: -systems[name][metrics[-2]])
     ]
-    return table(['System', *metrics], rows)
+    return table(['System', *map(_sampled_heading, metrics)], rows)
+
+
+def _sampled_heading(metric: str) -> str:
+    """'recall@10_of_101_uniform' as 'Recall@10 of 101 uniform'."""
+    name, _, protocol = metric.partition('@')
+    return f'{ACCURACY[name]}@{protocol}'.replace('_', ' ')
 
 
 def _sampled_cell(measured: Mapping[str, Any], metric: str) -> Markup:

@@ -17,9 +17,13 @@ import seqio
 import tensorflow as tf
 from jaxtyping import Array, Float
 
+from llmrec_jax.evaluation.bootstrap import Bootstrap
+from llmrec_jax.evaluation.metric_functions import MeasuredTask, measured
 from llmrec_jax.files import text_written_whole, write_json
 from llmrec_jax.models.generative_model import GenerativeModel
 from llmrec_jax.models.inference import TextDecoder
+from llmrec_jax.stages.failing_examples import failures_located
+from llmrec_jax.stages.prompt_evaluation.constant_answers import constant_answers, written_text
 from llmrec_jax.stages.prompt_evaluation.decoding_config import check_batch
 from llmrec_jax.stages.prompt_evaluation.placed_model import Features, PlacedModel, on_every_process, written
 from llmrec_jax.stages.prompt_evaluation.task_evaluator import PREDICTIONS
@@ -38,11 +42,12 @@ def evaluate_registered(
     batch_size: int,
     feature_lengths: Mapping[str, int],
     directory: pathlib.Path,
-) -> dict[str, dict[str, float]]:
-    """Metrics of every task of a registered mixture, or of one task.
+) -> dict[str, MeasuredTask]:
+    """Metrics of every task of a registered mixture, or of one task, with intervals and baselines.
 
-    They are kept in `<directory>/<name>/results.json`; what was answered in `<task>/predictions.jsonl` beside
-    it, a line an example: 'id', 'input', 'target', 'answer' and, where a metric asks for it, 'score'.
+    The baselines are `constant_answers`. Results are kept in `<directory>/<name>/results.json`; what was
+    answered in `<task>/predictions.jsonl` beside it, a line an example: 'id', 'input', 'target', 'answer'
+    and, where a metric asks for it, 'score'.
 
     Args:
       network: what is evaluated.
@@ -54,10 +59,11 @@ def evaluate_registered(
       directory: receives a folder of that name.
 
     Returns:
-      Name of a task to its metrics.
+      Name of a task to what was reached on it.
 
     Raises:
-      ValueError: when no task of that name has the split and metrics, or the devices cannot share a batch.
+      ValueError: when no task of that name has the split and metrics, an example cannot be made, or the
+        devices cannot share a batch.
     """
     check_batch(batch_size, 'the number of examples decoded at once')
     with_metrics = [task for task in seqio.get_subtasks(seqio.get_mixture_or_task(name)) if task.metric_fns]
@@ -67,33 +73,72 @@ def evaluate_registered(
             f'{name!r} has no task with metric_fns and the split {split!r}; with metrics there are: '
             f'{found or "none"}'
         )
-    evaluator = seqio.Evaluator(
-        name,
-        network.model.FEATURE_CONVERTER_CLS(pack=False),
-        eval_split=split,
-        sequence_length=dict(feature_lengths),
-        async_compute_metrics=False,
-    )
+    lengths = dict(feature_lengths)
+    # All examples are made as the evaluator is.
+    with failures_located(seqio.get_mixture_or_task(name), split, lengths):
+        evaluator = seqio.Evaluator(
+            name,
+            network.model.FEATURE_CONVERTER_CLS(pack=False),
+            eval_split=split,
+            sequence_length=lengths,
+            async_compute_metrics=False,
+            logger_cls=(_Judged,),
+            log_dir=str(directory),
+        )
+    # Before the model is asked, which may take long.
+    baselines = {task.name: constant_answers(task, lengths) for task in evaluator.eval_tasks}
     asked = _AskedBySeqio(network, decoder, batch_size)
-    found, outputs = evaluator.evaluate(compute_metrics=True, predict_fn=asked.predict, score_fn=asked.score)
-    results = {
-        task: {metric: float(value) for metric, value in metrics.items()}
-        for task, metrics in found.result().items()
-    }
-    folder = directory / name
-    if processes.is_first():
-        for task in evaluator.eval_tasks:
-            examples = evaluator.cached_task_datasets[task.name].as_numpy_iterator()
+    _, outputs = evaluator.evaluate(compute_metrics=True, predict_fn=asked.predict, score_fn=asked.score)
+    (judged,) = evaluator.loggers
+    results, folder = {}, directory / name
+    for task in evaluator.eval_tasks:
+        examples = list(evaluator.cached_task_datasets[task.name].as_numpy_iterator())
+        results[task.name] = _measured(task, examples, judged, baselines[task.name])
+        if processes.is_first():
             _keep_predictions(folder / task.name / PREDICTIONS, task, examples, outputs[task.name])
-    processes.from_first(lambda: write_json(folder / 'results.json', {'split': split, 'tasks': results}))
+    tasks = {task: result.as_dict() for task, result in results.items()}
+    processes.from_first(lambda: write_json(folder / 'results.json', {'split': split, 'tasks': tasks}))
     LOG.info('%s', folder / 'results.json')
     return results
+
+
+class _Judged(seqio.Logger):
+    """Keeps what SeqIO gives metric functions: targets, and predictions and scores, by task."""
+
+    def __init__(self, output_dir: str):
+        """See `seqio.Logger`; nothing is written."""
+        super().__init__(output_dir)
+        self.targets: dict[str, Sequence[Any]] = {}
+        self.inferences: dict[str, Mapping[str, Sequence[Any]]] = {}
+
+    def __call__(self, task_name, step, metrics, dataset, inferences, targets) -> None:
+        """See `seqio.Logger`."""
+        del step, metrics, dataset
+        self.targets[task_name], self.inferences[task_name] = targets, inferences
+
+
+def _measured(
+    task: seqio.Task, examples: Sequence[Mapping[str, Any]], judged: _Judged, baselines: Mapping[str, str]
+) -> MeasuredTask:
+    """A task's metrics, and those of texts that answer every example alike."""
+    targets, found = judged.targets[task.name], judged.inferences[task.name]
+    of_predictions, of_scores = task.predict_metric_fns, task.score_metric_fns
+    bootstrap = Bootstrap()
+    functions = [
+        *((function, found['prediction']) for function in of_predictions),
+        *((function, found['score']) for function in of_scores),
+    ]
+    floors = {}
+    for name, text in baselines.items() if of_predictions else ():
+        answers = [task.postprocess_fn(text, example=example, is_target=False) for example in examples]
+        floors[name] = measured([(function, answers) for function in of_predictions], targets, bootstrap)
+    return MeasuredTask(measured(functions, targets, bootstrap), floors)
 
 
 def _keep_predictions(
     path: pathlib.Path,
     task: seqio.Task,
-    examples: Iterator[Mapping[str, Any]],
+    examples: Sequence[Mapping[str, Any]],
     outputs: Mapping[Any, Sequence[Any]],
 ) -> None:
     """What was asked, what was right, and what was answered, a line an example."""
@@ -101,8 +146,8 @@ def _keep_predictions(
         for number, example in enumerate(examples):
             line = {
                 'id': number,
-                'input': _text(task, example, 'inputs'),
-                'target': _text(task, example, 'targets'),
+                'input': written_text(task, example, 'inputs'),
+                'target': written_text(task, example, 'targets'),
             }
             for kind, values in outputs.items():
                 value = values[number]
@@ -110,13 +155,6 @@ def _keep_predictions(
                 as_text = kind is seqio.metrics.ModelOutputType.PREDICTION
                 line[_KEPT_AS[kind]] = vocabulary.decode(list(value)) if as_text else float(value)
             file.write(json.dumps(line, ensure_ascii=False) + '\n')
-
-
-def _text(task: seqio.Task, example: Mapping[str, Any], feature: str) -> str:
-    """A feature as the task rendered it, or as its tokens read where it was not kept."""
-    if f'{feature}_pretokenized' in example and isinstance(example[f'{feature}_pretokenized'], bytes):
-        return example[f'{feature}_pretokenized'].decode()
-    return task.output_features[feature].vocabulary.decode(example[feature].tolist())
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from llmrec_jax.evaluation.id_leak import id_leak
 from llmrec_jax.evaluation.report.leaks import Leaks
 from llmrec_jax.evaluation.report.mixture_report import MixtureReport
+from llmrec_jax.evaluation.report.system_names import system_label
 from llmrec_jax.files import read_text, write_text
 from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import CONFIG, Run
@@ -71,7 +72,7 @@ class PromptReport:
             'all examples of each task' if limit is None else f'{limit} examples of each task, drawn by seed'
         )
         return MixtureReport(
-            title=f'{results.system.upper()}: {results.mixture}',
+            title=f'{system_label(results.system)}: {results.mixture}',
             subtitle=(
                 f'{corpus["name"]}: {corpus["users"]} users, {corpus["items"]} items, {corpus["events"]} '
                 f'events; split by {results.split["split_rule"].replace("_", " ")}; {asked}; '

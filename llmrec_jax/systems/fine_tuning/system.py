@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from llmrec_jax import marks
 from llmrec_jax.decoding.sampling import Greedy
+from llmrec_jax.evaluation.metric_functions import MeasuredTask
 from llmrec_jax.models.generative_model import GenerativeModel
 from llmrec_jax.models.whole_words import WholeWords
 from llmrec_jax.planning.workload import DecodingSizes, Workload, text_workload
@@ -16,8 +17,10 @@ from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
 from llmrec_jax.runs.system import EngineTask, System
+from llmrec_jax.stages.kept_vocabulary import kept_vocabulary
 from llmrec_jax.stages.networks import TRAIN_FACTS, GenerativeNetwork, Parameters
 from llmrec_jax.stages.prompt_evaluation.placed_model import PlacedModel
+from llmrec_jax.stages.prompt_evaluation.trained_writer import TrainedWriter
 from llmrec_jax.stages.train import Train
 from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.training.batches import Batches
@@ -83,6 +86,27 @@ class FineTuning(System):
         del run
         return self.network
 
+    def vocabulary(self, run: Run) -> TextVocabulary | None:
+        """See `System.vocabulary`; it lies beside the examples."""
+        del run
+        return kept_vocabulary(self.examples)
+
+    def text_writer(self, run: Run) -> TrainedWriter:
+        """See `System.text_writer`; answers are decoded greedily, as `evaluate_task` does it."""
+        vocabulary = self.vocabulary(run)
+        if vocabulary is None:
+            raise ValueError(
+                f'{self.examples} has no SentencePiece model beside the examples, by which texts are read: '
+                'write them again with python -m llmrec_jax.materialise'
+            )
+        return TrainedWriter(
+            self._placed(run),
+            vocabulary,
+            decoder=self._decoder,
+            input_length=self.trainer.feature_lengths['inputs'],
+            batch_size=self._at_once,
+        )
+
     def engine_task(self, run: Run) -> EngineTask:
         """See `System.engine_task`; there is no SeqIO task, and of examples those of training alone."""
         del run
@@ -92,7 +116,7 @@ class FineTuning(System):
             trained=None,
             evaluated=None,
             feature_lengths=self.trainer.feature_lengths,
-            decoding_batch_size=self.trainer.batch_size // self.trainer.microbatches,
+            decoding_batch_size=self._at_once,
             examples=lambda split: open_examples(self.examples, self.network),
             provenance={},
         )
@@ -102,22 +126,33 @@ class FineTuning(System):
         """See `System.workload`."""
         return text_workload(parts['network'], parts['trainer'], sizes)
 
-    def evaluate_task(self, run: Run, name: str, split: str) -> Mapping[str, Mapping[str, float]]:
+    def evaluate_task(self, run: Run, name: str, split: str) -> Mapping[str, MeasuredTask]:
         """See `System.evaluate_task`; answers are decoded greedily."""
         # SeqIO, and with it TensorFlow, is for tasks that a module registers.
         from llmrec_jax.stages.prompt_evaluation.registered_tasks import evaluate_registered
 
-        trainer = self.trainer
-        parameters = Parameters(GenerativeNetwork(self.network), trainer, self.checkpoint)
         return evaluate_registered(
-            PlacedModel(self.network, parameters.restore(run)),
+            self._placed(run),
             name,
             split,
-            decoder=Greedy(max_length=trainer.feature_lengths['targets']),
-            batch_size=trainer.batch_size // trainer.microbatches,
-            feature_lengths=trainer.feature_lengths,
+            decoder=self._decoder,
+            batch_size=self._at_once,
+            feature_lengths=self.trainer.feature_lengths,
             directory=run.root / 'evaluation',
         )
+
+    @property
+    def _decoder(self) -> Greedy:
+        return Greedy(max_length=self.trainer.feature_lengths['targets'])
+
+    @property
+    def _at_once(self) -> int:
+        """Examples decoded at once."""
+        return self.trainer.batch_size // self.trainer.microbatches
+
+    def _placed(self, run: Run) -> PlacedModel:
+        parameters = Parameters(GenerativeNetwork(self.network), self.trainer, self.checkpoint)
+        return PlacedModel(self.network, parameters.restore(run))
 
     def report(self, run: Run, records: Sequence[StageRecord]) -> None:
         """See `System.report`; says where the checkpoint is, which tasks of the user's own evaluate."""

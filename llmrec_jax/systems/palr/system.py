@@ -19,6 +19,7 @@ from typing import Any
 
 from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.evaluation.report.report_data import PublishedRow, ReportData
+from llmrec_jax.evaluation.report.system_names import system_label
 from llmrec_jax.evaluation.results import CANDIDATE_CAP, Results
 from llmrec_jax.prompts.palr.answers import TitleIndex
 from llmrec_jax.runs.record import StageRecord
@@ -245,7 +246,7 @@ class PalrReport(RankingReport):
         return {f'{name}@{k}': recall for k in self.ranking.ks for name in ('recall', 'ndcg', 'mrr')}
 
     def _data(self, run: Run, done: Mapping[str, StageRecord], results: Results) -> ReportData:
-        called = self.system.upper().replace('_', '-')
+        called = system_label(self.system)
         return dataclasses.replace(
             super()._data(run, done, results),
             title=f'{called} on {self.corpus}',

@@ -63,9 +63,21 @@ def test_what_was_guessed_is_told(events, caplog):
     assert 'seconds' in caplog.text
 
 
-def test_a_column_that_is_not_there_is_named(events):
-    with pytest.raises(ValueError, match=r"line 1: no column 'user'"):
-        Tables(events, user_column='user').build()
+def test_all_columns_that_are_not_there_are_named(tmp_path, events):
+    with pytest.raises(ValueError, match=r"line 1: no column 'user', 'item'"):
+        Tables(events, user_column='user', item_column='item').build()
+    lines = written(tmp_path, 'e.jsonl', '{"a": 1, "b": 2}\n')
+    with pytest.raises(ValueError, match=r"'user', 'item'"):
+        Tables(lines, user_column='user', item_column='item').build()
+    neither = written(tmp_path, 'n.csv', 'wer,was\na,1\n')
+    with pytest.raises(ValueError, match=r'Tables\.user_column.*Tables\.item_column'):
+        Tables(neither).build()
+
+
+def test_all_fields_that_are_not_there_are_named(tmp_path, events):
+    people = written(tmp_path, 'u.csv', 'uid,age\na,30\n')
+    with pytest.raises(ValueError, match=r"Tables\.profile_fields names 'ages', 'town'"):
+        Tables(events, users=people, profile_fields=('ages', 'town')).build()
 
 
 def test_without_a_clock_the_file_is_the_order(tmp_path):

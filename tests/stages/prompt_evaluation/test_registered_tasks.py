@@ -1,5 +1,6 @@
 """SeqIO tasks of a user's own, evaluated by their own metrics."""
 
+import collections
 import json
 
 import jax
@@ -45,10 +46,10 @@ def evaluated(network, folder, name='judged_things', split='validation'):
 def test_a_registered_mixture_is_judged_by_its_tasks_own_metrics(network, tmp_path):
     found = evaluated(network, tmp_path)
     assert found.keys() == {'judged_thing'}
-    assert found['judged_thing']['exact_match'] == 0.0
-    assert found['judged_thing']['mean_likelihood'] == pytest.approx(_mean_likelihood(network), rel=1e-4)
+    assert found['judged_thing'].measured.metrics['exact_match'] == 0.0
+    assert _likelihood(found) == pytest.approx(_mean_likelihood(network), rel=1e-4)
     kept = json.loads((tmp_path / 'judged_things' / 'results.json').read_text())
-    assert kept == {'split': 'validation', 'tasks': found}
+    assert kept == {'split': 'validation', 'tasks': {'judged_thing': found['judged_thing'].as_dict()}}
 
 
 def test_what_was_asked_and_answered_is_kept(network, tmp_path):
@@ -59,7 +60,20 @@ def test_what_was_asked_and_answered_is_kept(network, tmp_path):
     assert [(line['input'], line['target']) for line in lines] == text_tasks.texts('validation')
     assert all(isinstance(line['answer'], str) for line in lines)
     scores = [line['score'] for line in lines]
-    assert np.mean(scores) == pytest.approx(found['judged_thing']['mean_likelihood'], rel=1e-5)
+    assert np.mean(scores) == pytest.approx(_likelihood(found), rel=1e-5)
+    low, high = found['judged_thing'].measured.intervals['mean_likelihood']
+    assert min(scores) < low < np.mean(scores) < high < max(scores)
+    # The most frequent thing of training, and how often it is the right one here.
+    counts = collections.Counter(target for _, target in text_tasks.texts('train'))
+    frequent = min(counts, key=lambda text: (-counts[text], text))
+    right = np.mean([line['target'] == frequent for line in lines])
+    (floor,) = found['judged_thing'].floors.values()
+    assert right > 0 and floor.metrics == {'exact_match': pytest.approx(right)}
+    assert floor.intervals['exact_match'][0] < right < floor.intervals['exact_match'][1]
+
+
+def _likelihood(found):
+    return found['judged_thing'].measured.metrics['mean_likelihood']
 
 
 def _mean_likelihood(network):

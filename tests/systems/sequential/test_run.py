@@ -37,7 +37,7 @@ def test_it_learns_the_shop_and_stands_beside_the_floors(finished):
     assert found['test']['sasrec']['ndcg@10'] < found['test']['ceiling']['ndcg@10'] + 0.05
     best = max(row['ndcg@10'] for row in read_json_lines(finished / 'validation.jsonl'))
     assert found['validation']['sasrec']['ndcg@10'] == pytest.approx(best, abs=1e-9)
-    assert 'SASREC on simulated_shop' in (finished / 'report.html').read_text()
+    assert 'SASRec on simulated_shop' in (finished / 'report.html').read_text()
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Files and pipes of histories: read twice, and their wrong lines kept apart."""
+"""Files and pipes of JSON lines that ask: read twice, and their wrong lines kept apart."""
 
 import contextlib
 import dataclasses
@@ -8,17 +8,57 @@ import logging
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from llmrec_jax import files
-from llmrec_jax.corpora.raw_files import unpacked
-from llmrec_jax.inference.histories import AskedLine, BadLine, read_histories
+from llmrec_jax.corpora.raw_files import decoded_line, json_line, raw_lines, unpacked
+from llmrec_jax.corpora.wrong_lines import all_told
 
 LOG = logging.getLogger(__name__)
 STANDARD = '-'
 
 
-class HistoryFile:
+# From a file's name, the number of a line and its object to what is asked; a ValueError names both.
+Parse = Callable[[str, int, dict[str, Any]], Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class BadLine:
+    """A line that asks for nothing that could be answered.
+
+    Attributes:
+      line: its number, from 1.
+      reason: what is wrong, with the name of the file.
+      text: what it says; bytes that are no UTF-8 as `\\xff`.
+    """
+
+    line: int
+    reason: str
+    text: str
+
+
+def read_lines(stream: Iterable[bytes], name: str, parse: Parse) -> Iterator[Any]:
+    """What each line asks for, or its `BadLine`, in order; blank lines ask for nothing.
+
+    Args:
+      stream: lines in UTF-8, each a JSON object.
+      name: of the file, for messages.
+      parse: see `Parse`.
+
+    Raises:
+      ValueError: when the stream is a gzip file that is damaged or cut short.
+    """
+    for number, line in raw_lines(stream, name):
+        if not line.strip():
+            continue
+        try:
+            yield parse(name, number, json_line(name, number, decoded_line(name, number, line)))
+        except ValueError as error:
+            yield BadLine(number, str(error), line.rstrip(b'\r\n').decode('utf-8', 'backslashreplace'))
+
+
+class AskedFile:
     """The lines of a file, plain or gzip, or of standard input."""
 
     def __init__(self, file: io.BufferedIOBase, name: str):
@@ -27,7 +67,7 @@ class HistoryFile:
 
     @classmethod
     @contextlib.contextmanager
-    def opened(cls, path: str) -> Iterator['HistoryFile']:
+    def opened(cls, path: str) -> Iterator['AskedFile']:
         """The file at `path`; a pipe, or `-` for standard input, is read to its end first."""
         with contextlib.ExitStack() as stack:
             standard = path == STANDARD
@@ -38,21 +78,20 @@ class HistoryFile:
                 file = kept
             yield cls(file, 'standard input' if standard else path)
 
-    def lines(self, row_of: Mapping[str, int]) -> Iterator[AskedLine | BadLine]:
-        """What each line asks for, from the first one on; see `read_histories`."""
+    def lines(self, parse: Parse) -> Iterator[Any]:
+        """What each line asks for, from the first one on; see `read_lines`."""
         self._file.seek(0)
-        return read_histories(unpacked(self._file), self._name, row_of)
+        return read_lines(unpacked(self._file), self._name, parse)
 
-    def check(self, row_of: Mapping[str, int]) -> None:
+    def check(self, parse: Parse) -> None:
         """Looks at every line.
 
         Raises:
-          ValueError: with what is wrong with the first bad line, and how many there are.
+          ValueError: with what is wrong with the first bad line, and the numbers of the others.
         """
-        bad = [line for line in self.lines(row_of) if isinstance(line, BadLine)]
+        bad = {line.line: line.reason for line in self.lines(parse) if isinstance(line, BadLine)}
         if bad:
-            more = f' ({len(bad)} lines are wrong)' if len(bad) > 1 else ''
-            raise ValueError(f'{bad[0].reason}{more}; --errors=skip answers the other lines')
+            raise ValueError(f'{all_told(bad)}; --errors=skip answers the other lines')
 
 
 class WrongLines:
@@ -74,10 +113,10 @@ class WrongLines:
             with written(f'{output}.errors.jsonl') as file:
                 yield cls(file)
 
-    def left_out(self, lines: Iterable[AskedLine | BadLine]) -> Iterator[AskedLine]:
+    def left_out(self, lines: Iterable[Any]) -> Iterator[Any]:
         """The other lines."""
         for line in lines:
-            if isinstance(line, AskedLine):
+            if not isinstance(line, BadLine):
                 self._right += 1
                 yield line
                 continue
