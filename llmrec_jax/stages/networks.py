@@ -15,6 +15,8 @@ from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.record import facts_of
 from llmrec_jax.runs.run import Run
+from llmrec_jax.semantic_ids.code_table import CodeTable
+from llmrec_jax.stages import trained_codes
 from llmrec_jax.training.parameter_restore import check_params, restore_params
 from llmrec_jax.training.train_state import TrainableModel, abstract_params
 from llmrec_jax.training.trainer import Trainer
@@ -39,6 +41,9 @@ class Network(Protocol):
 
     def trained_part(self) -> Any:
         """What of it decides the trained parameters; how it is decoded does not."""
+
+    def code_table(self, run: Run) -> CodeTable | None:
+        """The item codes that its parameters are of; None where it knows no codes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +72,11 @@ class EncoderDecoderNetwork:
         if whole_words is not None:
             whole_words = dataclasses.replace(whole_words, omitted_at_inference=False)
         return dataclasses.replace(self.recipe, decode_fn=None, whole_words=whole_words)
+
+    def code_table(self, run: Run) -> CodeTable | None:
+        """See `Network`."""
+        del run
+        return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,9 +118,11 @@ class Parameters:
         """The parameters, sharded as the trainer shards them.
 
         Raises:
-          CheckpointError: when the checkpoint is not there, is damaged, or is of another model.
+          CheckpointError: when the checkpoint is not there, is damaged, or is of another model or of other
+            item codes.
         """
         where = self.location(run)
+        self._check_codes(run)
         return run.once(('params', str(where)), lambda: restore_params(where, self.abstract(run)))
 
     def check(self, run: Run) -> None:
@@ -121,6 +133,13 @@ class Parameters:
         """
         if self.checkpoint is not None and all(run.has(artifact) for artifact in self.network.reads):
             check_params(self.checkpoint, self.abstract(run), None)
+            self._check_codes(run)
+
+    def _check_codes(self, run: Run) -> None:
+        table = self.network.code_table(run)
+        if table is not None:
+            mend = f'ask it in the workdir that it was trained in, or train in {run.root} first'
+            trained_codes.check(self.location(run), table, mend)
 
 
 def abstract_parameters(model: TrainableModel, trainer: Trainer) -> PyTree[jax.ShapeDtypeStruct]:

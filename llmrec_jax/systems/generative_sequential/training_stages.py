@@ -20,7 +20,7 @@ from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
 from llmrec_jax.stages import tasks
 from llmrec_jax.stages.networks import Parameters
-from llmrec_jax.stages.train import Validation, claim, told
+from llmrec_jax.stages.train import Validation, claim, note_codes, told
 from llmrec_jax.systems.generative_sequential.item_stages import CodedCatalogueNetwork
 from llmrec_jax.training import processes
 from llmrec_jax.training.column_writer import Block, ColumnWriter
@@ -150,6 +150,7 @@ class TrainTeacher(Stage):
         """See `Stage.run`."""
         folder = run.root / TEACHER
         processes.from_first(lambda: claim(folder, run.fingerprint))
+        processes.from_first(lambda: note_codes(self.network, run, folder))
         validate = self.validation.validate(run)
         result = self.trainer.fit(self.network.model(run), run[PACKED_EXAMPLES], folder, validate=validate)
         facts = told(result, run.root)
