@@ -66,6 +66,15 @@ class OptimizedProductQuantizer:
     start_iterations: int = 5
     sample_size: int = 65_536
 
+    @property
+    def codebook_sizes(self) -> tuple[int, ...]:
+        """Codewords of each part."""
+        return (self.codewords,) * self.parts
+
+    def at_most(self, codewords: int) -> 'OptimizedProductQuantizer':
+        """The same with at most so many codewords a part."""
+        return dataclasses.replace(self, codewords=min(self.codewords, codewords))
+
     def fit(
         self, vectors: Float[np.ndarray, 'items dim'], seed: int, progress: Progress | None = None
     ) -> tuple[ProductCodebooks, list[float]]:
@@ -123,8 +132,7 @@ class OptimizedProductQuantizer:
         """
         codebooks, lost = self.fit(vectors, seed, progress)
         codes = codebooks.encode(vectors)
-        sizes = (self.codewords,) * self.parts
-        return Quantization(codes, sizes, codebooks.decode(codes), {'relative_error': lost})
+        return Quantization(codes, self.codebook_sizes, codebooks.decode(codes), {'relative_error': lost})
 
     def _start(self, part: Float[np.ndarray, 'items width'], number: int, seed: int) -> np.ndarray:
         key = jax.random.fold_in(jax.random.key(seed), number)

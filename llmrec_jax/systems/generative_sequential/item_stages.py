@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -24,6 +24,18 @@ from llmrec_jax.stages.semantic_ids import CODE_TABLE, LearnSemanticIds
 CO_OCCURRENCE_VECTORS: Artifact[np.ndarray] = array_artifact('co_occurrence_vectors.npy')
 # A level has at most so many codewords as leave this many items to each.
 ITEMS_A_CODEWORD = 4
+
+
+@runtime_checkable
+class FittingQuantizer(Quantizer, Protocol):
+    """A quantizer whose codebooks can be made smaller."""
+
+    @property
+    def codebook_sizes(self) -> Sequence[int]:
+        """Codewords of each level."""
+
+    def at_most(self, codewords: int) -> 'FittingQuantizer':
+        """The same with at most so many codewords a level."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,10 +64,12 @@ class LearnItemCodes(LearnSemanticIds):
     """Codes of items by their text and by what they occur with; attributes as in `LearnSemanticIds`, and
 
     Attributes:
+      quantizer: likewise; its codebooks are made to fit the catalogue.
       text_weight: of the texts' vectors.
       co_occurrence_weight: of the co-occurrence's.
     """
 
+    quantizer: FittingQuantizer
     text_weight: float
     co_occurrence_weight: float
     reads: ClassVar = (ITEM_VECTORS, CO_OCCURRENCE_VECTORS, CATALOGUE)
@@ -66,11 +80,9 @@ class LearnItemCodes(LearnSemanticIds):
             (self.text_weight, run[ITEM_VECTORS]), (self.co_occurrence_weight, run[CO_OCCURRENCE_VECTORS])
         )
 
-    def fitting_quantizer(self, n_items: int) -> Quantizer:
+    def fitting_quantizer(self, n_items: int) -> FittingQuantizer:
         """The quantizer, with smaller codebooks where the catalogue is small."""
-        largest = max(1, n_items // ITEMS_A_CODEWORD)
-        sizes = tuple(min(size, largest) for size in self.quantizer.codebook_sizes)
-        return dataclasses.replace(self.quantizer, codebook_sizes=sizes)
+        return self.quantizer.at_most(max(1, n_items // ITEMS_A_CODEWORD))
 
 
 @dataclasses.dataclass(frozen=True)
