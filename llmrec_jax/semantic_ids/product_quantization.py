@@ -71,6 +71,11 @@ class OptimizedProductQuantizer:
         """Codewords of each part."""
         return (self.codewords,) * self.parts
 
+    @property
+    def width_multiple(self) -> int:
+        """What the vectors' width must be a multiple of."""
+        return self.parts
+
     def at_most(self, codewords: int) -> 'OptimizedProductQuantizer':
         """The same with at most so many codewords a part."""
         return dataclasses.replace(self, codewords=min(self.codewords, codewords))

@@ -34,6 +34,10 @@ class FittingQuantizer(Quantizer, Protocol):
     def codebook_sizes(self) -> Sequence[int]:
         """Codewords of each level."""
 
+    @property
+    def width_multiple(self) -> int:
+        """What the vectors' width must be a multiple of."""
+
     def at_most(self, codewords: int) -> 'FittingQuantizer':
         """The same with at most so many codewords a level."""
 
@@ -76,9 +80,11 @@ class LearnItemCodes(LearnSemanticIds):
 
     def vectors(self, run: Run) -> Float[np.ndarray, 'items dim']:
         """See `LearnSemanticIds`."""
-        return joined(
+        found = joined(
             (self.text_weight, run[ITEM_VECTORS]), (self.co_occurrence_weight, run[CO_OCCURRENCE_VECTORS])
         )
+        # Columns of zeros change no distance; a small corpus has vectors of any width.
+        return np.pad(found, ((0, 0), (0, -found.shape[1] % self.quantizer.width_multiple)))
 
     def fitting_quantizer(self, n_items: int) -> FittingQuantizer:
         """The quantizer, with smaller codebooks where the catalogue is small."""
