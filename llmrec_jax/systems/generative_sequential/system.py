@@ -45,6 +45,7 @@ from llmrec_jax.stages.ranking_report import RankingReport
 from llmrec_jax.stages.semantic_ids import pictures
 from llmrec_jax.stages.train import Train
 from llmrec_jax.stages.unseen_items import UnseenItems
+from llmrec_jax.systems.generative_sequential.augmentation import CropAndShuffle
 from llmrec_jax.systems.generative_sequential.item_stages import (
     CodedCatalogueNetwork,
     EmbedCoOccurrence,
@@ -83,6 +84,7 @@ class GenerativeSequential(CatalogueSystem):
       quantizer: from both to codes; codebooks are smaller where the catalogue is small.
       semantic_id_seed: randomness of the quantizer.
       teacher: an item-level model that is trained first; None for none.
+      augmentation: makes further training histories of the users' own; None for none.
       beam_size: prefixes that the search keeps at each level; at least as many as a list has items.
       unseen_items: what is asked about items without training events; None for nothing.
       diversity: what is asked about temperatures of the search; None for nothing.
@@ -102,6 +104,7 @@ class GenerativeSequential(CatalogueSystem):
     co_occurrence_weight: float = 1.0
     semantic_id_seed: int = 0
     teacher: Teacher | None = None
+    augmentation: CropAndShuffle | None = None
     beam_size: int = 20
     unseen_items: UnseenItems | None = None
     diversity: Diversity | None = None
@@ -183,7 +186,7 @@ class GenerativeSequential(CatalogueSystem):
                 co_occurrence_weight=self.co_occurrence_weight,
             ),
             WriteHistories(task=self.task),
-            PackHistories(self.trainer.feature_lengths[ITEMS] - 1, self.trainer.seed),
+            PackHistories(self.trainer.feature_lengths[ITEMS] - 1, self.trainer.seed, self.augmentation),
             *self._teaching(),
             Train(
                 network=self.parameters.network,
