@@ -11,6 +11,8 @@ from llmrec_jax.semantic_ids.quantization import Progress, Quantization, check_v
 
 # So many rows are compared with the codewords at once: the table of distances stays in cache and in memory.
 ROWS_AT_ONCE = 8192
+# Of the largest variance; an axis with less counts as one with this much.
+LEAST_VARIANCE = 1e-10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +156,11 @@ def balanced_axes(vectors: Float[np.ndarray, 'items dim'], parts: int) -> Float[
     Without that, the first part of vectors from a truncated SVD would hold nearly all variance.
     """
     variances, axes = np.linalg.eigh(np.cov(vectors, rowvar=False, bias=True))
-    logarithms = np.log(np.maximum(variances, np.finfo(np.float64).tiny))
+    least = max(variances.max() * LEAST_VARIANCE, np.finfo(np.float64).tiny)
+    logarithms = np.log(np.maximum(variances, least))
+    # All above 0, as in the authors' code: with variances below 1 the part that has most axes would have the
+    # least product, and be given the next one too.
+    logarithms += 1 - logarithms.min()
     width = len(axes) // parts
     members: list[list[int]] = [[] for _ in range(parts)]
     for axis in np.argsort(-variances, kind='stable'):
