@@ -1,6 +1,7 @@
 """The programs that answer a batch of users: a search of a trie, a step of a text, scores of a catalogue."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -243,12 +244,20 @@ def distinct_codes(
     Raises:
       ValueError: when there are not that many.
     """
-    tuples = int(np.prod(codebook_sizes, dtype=np.int64))
+    tuples = math.prod(codebook_sizes)
     if not 0 < items <= tuples:
         raise ValueError(
             f'--items={items} does not fit codebooks of {codebook_sizes}, which tell {tuples} items apart'
         )
     generator = np.random.default_rng(seed)
+    if tuples > np.iinfo(np.int64).max:
+        # So many codes that some of them tell the items apart.
+        first = len(codebook_sizes) // 2
+        known = distinct_codes(codebook_sizes[:first], items, seed)
+        return np.concatenate(
+            [known, generator.integers(0, codebook_sizes[first:], (items, len(codebook_sizes) - first))],
+            axis=1,
+        )
     numbers = np.unique(generator.integers(0, tuples, 2 * items))
     if len(numbers) < items:
         numbers = np.arange(items)

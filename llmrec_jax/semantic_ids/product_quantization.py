@@ -11,6 +11,8 @@ from llmrec_jax.semantic_ids.quantization import Progress, Quantization, check_v
 
 # So many rows are compared with the codewords at once: the table of distances stays in cache and in memory.
 ROWS_AT_ONCE = 8192
+# Of the largest variance; an axis with less counts as one with this much.
+LEAST_VARIANCE = 1e-10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +67,20 @@ class OptimizedProductQuantizer:
     iterations: int = 20
     start_iterations: int = 5
     sample_size: int = 65_536
+
+    @property
+    def codebook_sizes(self) -> tuple[int, ...]:
+        """Codewords of each part."""
+        return (self.codewords,) * self.parts
+
+    @property
+    def width_multiple(self) -> int:
+        """What the vectors' width must be a multiple of."""
+        return self.parts
+
+    def at_most(self, codewords: int) -> 'OptimizedProductQuantizer':
+        """The same with at most so many codewords a part."""
+        return dataclasses.replace(self, codewords=min(self.codewords, codewords))
 
     def fit(
         self, vectors: Float[np.ndarray, 'items dim'], seed: int, progress: Progress | None = None
@@ -123,8 +139,7 @@ class OptimizedProductQuantizer:
         """
         codebooks, lost = self.fit(vectors, seed, progress)
         codes = codebooks.encode(vectors)
-        sizes = (self.codewords,) * self.parts
-        return Quantization(codes, sizes, codebooks.decode(codes), {'relative_error': lost})
+        return Quantization(codes, self.codebook_sizes, codebooks.decode(codes), {'relative_error': lost})
 
     def _start(self, part: Float[np.ndarray, 'items width'], number: int, seed: int) -> np.ndarray:
         key = jax.random.fold_in(jax.random.key(seed), number)
@@ -141,7 +156,11 @@ def balanced_axes(vectors: Float[np.ndarray, 'items dim'], parts: int) -> Float[
     Without that, the first part of vectors from a truncated SVD would hold nearly all variance.
     """
     variances, axes = np.linalg.eigh(np.cov(vectors, rowvar=False, bias=True))
-    logarithms = np.log(np.maximum(variances, np.finfo(np.float64).tiny))
+    least = max(variances.max() * LEAST_VARIANCE, np.finfo(np.float64).tiny)
+    logarithms = np.log(np.maximum(variances, least))
+    # All above 0, as in the authors' code: with variances below 1 the part that has most axes would have the
+    # least product, and be given the next one too.
+    logarithms += 1 - logarithms.min()
     width = len(axes) // parts
     members: list[list[int]] = [[] for _ in range(parts)]
     for axis in np.argsort(-variances, kind='stable'):

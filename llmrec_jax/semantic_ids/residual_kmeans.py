@@ -136,6 +136,17 @@ class ResidualKMeans:
     sample_size: int = 65_536
     separate_collisions: bool = True
 
+    @property
+    def width_multiple(self) -> int:
+        """What the vectors' width must be a multiple of: any will do."""
+        return 1
+
+    def at_most(self, codewords: int) -> 'ResidualKMeans':
+        """The same with at most so many codewords a level."""
+        return dataclasses.replace(
+            self, codebook_sizes=tuple(min(size, codewords) for size in self.codebook_sizes)
+        )
+
     def quantize(
         self, vectors: Float[np.ndarray, 'items dim'], seed: int, progress: Progress | None = None
     ) -> Quantization:

@@ -11,6 +11,7 @@ from llmrec_jax.models.sequential.item_encoder import CatalogueFacts
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run
+from llmrec_jax.semantic_ids.code_table import CodeTable
 from llmrec_jax.stages.corpus import CATALOGUE, SPLITS
 
 
@@ -44,3 +45,8 @@ class CatalogueNetwork:
     def trained_part(self) -> Any:
         """See `networks.Network`; all of it is trained."""
         return self
+
+    def code_table(self, run: Run) -> CodeTable | None:
+        """See `networks.Network`; what transfer learning knows of codes lies among its parameters."""
+        del run
+        return None

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import numpy as np
@@ -23,7 +23,7 @@ from llmrec_jax.semantic_ids.token_layout import TokenLayout, encode_histories
 from llmrec_jax.semantic_ids.trie import Trie
 from llmrec_jax.stages.corpus import USER_IDS
 from llmrec_jax.stages.length_batches import length_batches
-from llmrec_jax.stages.networks import Parameters
+from llmrec_jax.stages.networks import GenerativeNetwork, Parameters
 from llmrec_jax.stages.semantic_ids import CODE_TABLE, trie_of
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.mesh import over_devices_of, place
@@ -137,6 +137,23 @@ class GenerativeRecommender:
 
 
 @dataclasses.dataclass(frozen=True)
+class SemanticIdNetwork(GenerativeNetwork):
+    """An encoder-decoder that reads and writes the run's semantic IDs; attributes as there."""
+
+    # What was evaluated before it had a class of its own stays valid.
+    FINGERPRINT_TAG: ClassVar = 'EncoderDecoderNetwork'
+
+    @property
+    def reads(self) -> Sequence[Artifact[Any]]:
+        """See `networks.Network`."""
+        return (CODE_TABLE,)
+
+    def code_table(self, run: Run) -> CodeTable:
+        """See `networks.Network`."""
+        return run[CODE_TABLE]
+
+
+@dataclasses.dataclass(frozen=True)
 class GenerativeRetrieval:
     """How a run answers histories by semantic IDs; see `rank.Retrieval`.
 
@@ -159,11 +176,11 @@ class GenerativeRetrieval:
     @property
     def reads(self) -> Sequence[Artifact[Any]]:
         """See `rank.Retrieval`."""
-        return (CODE_TABLE, USER_IDS, *self.parameters.network.reads)
+        return (USER_IDS, *self.parameters.network.reads)
 
     def blank(self, run: Run) -> GenerativeRecommender:
         """See `rank.Retrieval`."""
-        table = run[CODE_TABLE]
+        table = self.parameters.network.code_table(run)
         return GenerativeRecommender(
             model=self.parameters.network.model(run),
             params=None,

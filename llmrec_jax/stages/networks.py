@@ -17,6 +17,8 @@ from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.record import facts_of
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.trained import trained_checkpoint
+from llmrec_jax.semantic_ids.code_table import CodeTable
+from llmrec_jax.stages import trained_codes
 from llmrec_jax.training.frozen import held, joined, split
 from llmrec_jax.training.parameter_restore import check_params, restore_params
 from llmrec_jax.training.train_state import TrainableModel, abstract_params, shardings_of
@@ -42,6 +44,9 @@ class Network(Protocol):
 
     def trained_part(self) -> Any:
         """What of it decides the trained parameters; how it is decoded does not."""
+
+    def code_table(self, run: Run) -> CodeTable | None:
+        """The item codes that its parameters are of; None where it knows no codes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +75,11 @@ class GenerativeNetwork:
     def trained_part(self) -> Any:
         """See `Network`."""
         return self.recipe.trained_part()
+
+    def code_table(self, run: Run) -> CodeTable | None:
+        """See `Network`."""
+        del run
+        return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,9 +123,11 @@ class Parameters:
         """The parameters, sharded as the trainer shards them; adapters merged where they are to be.
 
         Raises:
-          CheckpointError: when the checkpoint is not there, is damaged, or is of another model.
+          CheckpointError: when the checkpoint is not there, is damaged, or is of another model or of other
+            item codes.
         """
         where = self.location(run)
+        self._check_codes(run)
         return run.once(('params', str(where)), lambda: self._read(where, run))
 
     def _read(self, where: str | pathlib.Path, run: Run) -> PyTree[Array]:
@@ -139,6 +151,13 @@ class Parameters:
         """
         if self.checkpoint is not None and all(run.has(artifact) for artifact in self.network.reads):
             check_params(self.checkpoint, self.abstract(run), None)
+            self._check_codes(run)
+
+    def _check_codes(self, run: Run) -> None:
+        table = self.network.code_table(run)
+        if table is not None:
+            mend = f'ask it in the workdir that it was trained in, or train in {run.root} first'
+            trained_codes.check(self.location(run), table, mend)
 
 
 def abstract_parameters(model: TrainableModel, trainer: Trainer) -> PyTree[jax.ShapeDtypeStruct]:

@@ -15,7 +15,7 @@ from llmrec_jax import files, marks
 from llmrec_jax.runs.artifact import Artifact, place
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
-from llmrec_jax.stages import tasks
+from llmrec_jax.stages import tasks, trained_codes
 from llmrec_jax.stages.networks import Network, abstract_parameters, parameter_count
 from llmrec_jax.training import processes
 from llmrec_jax.training.columns import ColumnStore
@@ -108,6 +108,7 @@ class Train(Stage):
     def run(self, run: Run) -> dict[str, Any]:
         """See `Stage.run`."""
         processes.from_first(lambda: claim(run.root, run.fingerprint, goes_on=run.goes_on))
+        processes.from_first(lambda: self.note_codes(run))
         model, trainer = self.network.model(run), self.trainer
         if self.start is not None:
             trainer = dataclasses.replace(trainer, initial_checkpoint=str(run[self.start]))
@@ -121,9 +122,24 @@ class Train(Stage):
         result = trainer.fit(model, examples, run.root, validate=validate)
         return {**told(result, run.root), 'parameters': parameters}
 
+    def note_codes(self, run: Run) -> None:
+        """Says beside the checkpoints of the workdir what item codes they are of, if of any.
+
+        Raises:
+          CheckpointError: when they are of others than the run's.
+        """
+        note_codes(self.network, run, run.root)
+
     def training_examples(self, run: Run) -> ColumnStore:
         """What it is trained on."""
         return run[self.examples]
+
+
+def note_codes(network: Network, run: Run, folder: pathlib.Path) -> None:
+    """`trained_codes.note` of a network that is trained in a folder, if it knows item codes."""
+    table = network.code_table(run)
+    if table is not None:
+        trained_codes.note(folder / CHECKPOINTS, table)
 
 
 def told(result: TrainResult, root: pathlib.Path) -> dict[str, Any]:

@@ -102,6 +102,9 @@ class PreparedRun:
         owner = run.root / OWNER
         if theirs and not owner.exists() and jax.process_index() == 0:
             files.write_json(owner, {'fingerprint': execution.fingerprints(self.system.stages())[TRAIN]})
+        if theirs:
+            [train] = (stage for stage in self.system.stages() if stage.name == TRAIN)
+            processes.from_first(lambda: train.note_codes(run))
 
     @functools.cached_property
     def engine_task(self) -> EngineTask:

@@ -62,9 +62,13 @@ def test_parts_begin_with_alike_products_of_variances():
     def products(turned):
         return np.log(np.var(turned, axis=0)).reshape(4, 4).sum(axis=1)
 
-    axes = balanced_axes(vectors, 4)
-    np.testing.assert_allclose(axes.T @ axes, np.eye(16), atol=1e-9)
-    assert np.ptp(products(vectors @ axes)) < 0.2 * np.ptp(products(vectors))
+    # Vectors of unit length have variances far below 1.
+    for scale in (1.0, 0.01):
+        axes = balanced_axes(vectors * scale, 4)
+        np.testing.assert_allclose(axes.T @ axes, np.eye(16), atol=1e-9)
+        assert np.ptp(products(vectors @ axes)) < 0.2 * np.ptp(products(vectors))
+    flat = np.concatenate([vectors, np.zeros((len(vectors), 16))], axis=1)
+    assert (np.ptp((flat @ balanced_axes(flat, 4)).reshape(-1, 4, 8), axis=0).max(axis=1) > 0.1).all()
 
 
 def test_codebooks_code_another_domain_but_not_another_width(vectors, fitted):

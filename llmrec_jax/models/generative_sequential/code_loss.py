@@ -2,10 +2,11 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
+from llmrec_jax.models.dropout import kept, kept_of
 from llmrec_jax.models.generative_sequential.coded_catalogue import CodedCatalogue
-from llmrec_jax.models.generative_sequential.heads import Heads, drawn_masks, moved_states, queries
+from llmrec_jax.models.generative_sequential.head_parts import Heads, drawn_masks, moved_states, queries
 from llmrec_jax.semantic_ids.trie import Trie
 
 # Positions that choose among the children of one node read these together, so many at once.
@@ -20,6 +21,8 @@ def code_losses(
     items: Int[Array, 'positions'],
     dropout_rate: float,
     key: Key[Array, ''] | None,
+    label_smoothing: float = 0.0,
+    code_masking: float = 0.0,
 ) -> Float[Array, 'levels positions']:
     """`-log p` of each code of the items that come next, in nats; their sum is that of the item.
 
@@ -30,19 +33,49 @@ def code_losses(
       states: of the positions.
       items: what comes next.
       dropout_rate: of the heads.
-      key: of dropout; None for none.
+      key: of dropout and masking; None for none, and for no smoothing.
+      label_smoothing: share of the target that is spread evenly over the children of its node's parent.
+      code_masking: share of the codes above that a level does not see.
     """
     trie, path = catalogue.trie, catalogue.trie.item_nodes[items]
     codes = [of_level[items] for of_level in jnp.asarray(catalogue.codes.T)]
-    moved = [moved_states(heads, level, states, codes[:level]) for level in range(catalogue.levels)]
+    shown = _shown(catalogue.levels, len(items), code_masking, key)
+    moved = [
+        moved_states(heads, level, states, codes[:level], None if shown is None else shown[level])
+        for level in range(catalogue.levels)
+    ]
     masks = drawn_masks(heads, len(items), dropout_rate, key)
     asked = queries(heads, jnp.stack(moved), masks)
     losses = []
     for level, vectors in enumerate(node_vectors):
         nodes = path[:, level - 1] if level else jnp.zeros_like(items)
-        of_target = jnp.sum(asked[level] * vectors[path[:, level]], axis=-1)
+        wanted = vectors[path[:, level]]
+        if key is not None and label_smoothing:
+            # Logits are linear in the vectors: the mean of siblings' logits is the logit of their mean.
+            mean = _means_of_children(trie, level, vectors)[nodes]
+            wanted = (1 - label_smoothing) * wanted + label_smoothing * mean
+        of_target = jnp.sum(asked[level] * wanted, axis=-1)
         losses.append(_normalisers(trie, level, vectors, asked[level], nodes) - of_target)
     return jnp.stack(losses)
+
+
+def _shown(
+    levels: int, positions: int, masking: float, key: Key[Array, ''] | None
+) -> Bool[Array, 'levels levels positions'] | None:
+    if key is None or not masking:
+        return None
+    # Dropout draws from the key itself.
+    return kept(jax.random.fold_in(key, 1), kept_of(masking), (levels, levels, positions))
+
+
+def _means_of_children(
+    trie: Trie, level: int, vectors: Float[Array, 'children out']
+) -> Float[Array, 'nodes out']:
+    offsets = trie.row_offsets[level]
+    n_nodes = len(offsets) - 1
+    parents = jnp.searchsorted(offsets, jnp.arange(len(vectors)), side='right') - 1
+    sums = jax.ops.segment_sum(vectors, parents, n_nodes, indices_are_sorted=True)
+    return sums / jnp.maximum(offsets[1:] - offsets[:-1], 1)[:, None]
 
 
 def _normalisers(

@@ -3,8 +3,10 @@
 import jax.numpy as jnp
 from flax import linen as nn
 from flax.linen import partitioning
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
+from llmrec_jax import marks
+from llmrec_jax.models.dropout import kept, kept_of
 from llmrec_jax.models.generative_sequential.coded_catalogue import CodedCatalogue, coded
 from llmrec_jax.models.sequential.item_encoder import PADDING, ROWS_MULTIPLE, CatalogueFacts
 
@@ -16,6 +18,7 @@ class CodedItems(nn.Module):
       dim: width of a vector.
       own_vectors: whether an item has a vector of its own beside its codes'; without it an item without
         training events is told by its codes alone.
+      code_masking: share of the codes of what is read that are left out in training, each drawn by itself.
       init_stddev: of the normal distribution that the vectors are drawn from.
       n_items: size of the catalogue; 0 until `for_catalogue` says it.
       catalogue: the codes; likewise.
@@ -23,6 +26,7 @@ class CodedItems(nn.Module):
 
     dim: int
     own_vectors: bool = True
+    code_masking: float = marks.silent_default(0.0)
     init_stddev: float = 0.02
     n_items: int = 0
     catalogue: CodedCatalogue | None = None
@@ -31,8 +35,10 @@ class CodedItems(nn.Module):
         """The encoder of this catalogue.
 
         Raises:
-          ValueError: when the catalogue has no codes.
+          ValueError: when the catalogue has no codes, or `code_masking` is not in [0, 1).
         """
+        if not 0 <= self.code_masking < 1:
+            raise ValueError(f'CodedItems.code_masking={self.code_masking} must lie in [0, 1)')
         return self.clone(n_items=facts.n_items, catalogue=coded(facts, 'CodedItems'))
 
     def setup(self):
@@ -53,7 +59,12 @@ class CodedItems(nn.Module):
     def __call__(self, tokens: Int[Array, '*shape']) -> Float[Array, '*shape dim']:
         """The vectors of tokens; zero for padding."""
         items = jnp.clip(tokens - 1, 0, self.n_items - 1)
-        vectors = self._of_codes(jnp.asarray(self.catalogue.codes)[items])
+        shown = None
+        # There is the stream of dropout in training alone.
+        if self.code_masking and self.has_rng('dropout'):
+            shape = (self.catalogue.levels, *tokens.shape)
+            shown = kept(self.make_rng('dropout'), kept_of(self.code_masking), shape)
+        vectors = self._of_codes(jnp.asarray(self.catalogue.codes)[items], shown)
         if self.own_vectors:
             vectors += self.own[items]
         return jnp.where((tokens != PADDING)[..., None], vectors, 0.0)
@@ -65,8 +76,11 @@ class CodedItems(nn.Module):
         vectors = jnp.pad(vectors, ((0, rows - self.n_items), (0, 0)))
         return vectors + self.own if self.own_vectors else vectors
 
-    def _of_codes(self, codes: Int[Array, '*shape levels']) -> Float[Array, '*shape dim']:
-        return sum(
-            table.at[codes[..., level]].get(mode='promise_in_bounds')
-            for level, table in enumerate(self.codes)
-        )
+    def _of_codes(
+        self, codes: Int[Array, '*shape levels'], shown: Bool[Array, 'levels *shape'] | None = None
+    ) -> Float[Array, '*shape dim']:
+        found = 0.0
+        for level, table in enumerate(self.codes):
+            vectors = table.at[codes[..., level]].get(mode='promise_in_bounds')
+            found += vectors if shown is None else jnp.where(shown[level][..., None], vectors, 0.0)
+        return found

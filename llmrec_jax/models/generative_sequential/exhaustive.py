@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from llmrec_jax.models.generative_sequential.coded_catalogue import CodedCatalogue
-from llmrec_jax.models.generative_sequential.heads import Heads, level_of, moved_states, queries
+from llmrec_jax.models.generative_sequential.head_parts import Heads, level_of, moved_states, queries
 
 
 def log_probabilities(

@@ -11,7 +11,7 @@ import numpy as np
 from flax.linen import partitioning
 from jaxtyping import Array, Float, Int
 
-from llmrec_jax.models.generative_sequential.heads import AutoregressiveHeads
+from llmrec_jax.models.generative_sequential.heads import CodeHeads
 from llmrec_jax.models.generative_sequential.network import CodedSequentialNetwork
 from llmrec_jax.models.model_protocol import Batch, Key, Params, Sums, mean_metrics, two_keys
 from llmrec_jax.models.sequential import ITEMS
@@ -44,7 +44,7 @@ class GenerativeSequentialModel(SequentialRecommenderModel):
       ValueError: when the objective does not predict what comes next, or the weight is negative.
     """
 
-    heads: AutoregressiveHeads
+    heads: CodeHeads
     item_loss_weight: float = 0.0
 
     def __post_init__(self):
@@ -176,4 +176,4 @@ def _touch(network: CodedSequentialNetwork, inputs: Int[Array, 'batch length']) 
     """Reaches every parameter."""
     network(inputs)
     network.table()
-    network.decoding_parts()
+    network.heads()

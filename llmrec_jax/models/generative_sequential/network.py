@@ -3,9 +3,8 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from llmrec_jax.models.generative_sequential.code_loss import code_losses
-from llmrec_jax.models.generative_sequential.exhaustive import log_probabilities
-from llmrec_jax.models.generative_sequential.heads import AutoregressiveHeads, Heads
+from llmrec_jax.models.generative_sequential.head_parts import Heads
+from llmrec_jax.models.generative_sequential.heads import CodeHeads
 from llmrec_jax.models.sequential.item_encoder import PADDING
 from llmrec_jax.models.sequential.layers import PackedRows
 from llmrec_jax.models.sequential.losses import Predictions, SequenceLoss, SumAndWeight
@@ -23,7 +22,7 @@ class CodedSequentialNetwork(SequentialNetwork):
       heads: from states to codes.
     """
 
-    heads: AutoregressiveHeads
+    heads: CodeHeads
 
     def code_losses(
         self,
@@ -40,15 +39,8 @@ class CodedSequentialNetwork(SequentialNetwork):
         """
         states = self.encoded(view.inputs, rows, key is not None)
         targets = view.targets.reshape(-1)
-        losses = code_losses(
-            self.heads(),
-            self.heads.catalogue,
-            self.heads.node_vectors(self.item_encoder.table()),
-            states.reshape(len(targets), -1),
-            jnp.maximum(targets - 1, 0),
-            self.heads.dropout_rate,
-            key,
-        )
+        flat, items = states.reshape(len(targets), -1), jnp.maximum(targets - 1, 0)
+        losses = self.heads.losses(self.item_encoder.table(), flat, items, key)
         return jnp.sum(jnp.where(targets != 0, losses, 0.0), axis=-1), states
 
     def item_loss(
@@ -73,10 +65,9 @@ class CodedSequentialNetwork(SequentialNetwork):
         return self.sequence_encoder(embedded, inputs != PADDING, enable_dropout=enable_dropout, **packed)
 
     def decoding_parts(self) -> tuple[Heads, list[Float[Array, '_ out']]]:
-        """The heads' parameters, and the vectors of the nodes under each level's."""
+        """The parameters of heads that are searched, and the vectors of the nodes under each level's."""
         return self.heads(), self.heads.node_vectors(self.item_encoder.table())
 
     def catalogue_log_probabilities(self, states: Float[Array, 'batch dim']) -> Float[Array, 'batch items']:
         """The log-probability of every item after each state."""
-        heads, vectors = self.decoding_parts()
-        return log_probabilities(heads, self.heads.catalogue, vectors, states)
+        return self.heads.log_probabilities(self.item_encoder.table(), states)

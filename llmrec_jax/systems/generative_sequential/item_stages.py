@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from llmrec_jax.runs.artifact import Artifact, array_artifact
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
 from llmrec_jax.semantic_ids.co_occurrence import CoOccurrence, joined
+from llmrec_jax.semantic_ids.code_table import CodeTable
 from llmrec_jax.semantic_ids.quantization import Quantizer
 from llmrec_jax.stages.catalogue_network import CatalogueNetwork
 from llmrec_jax.stages.corpus import CATALOGUE, SPLITS
@@ -23,6 +24,22 @@ from llmrec_jax.stages.semantic_ids import CODE_TABLE, LearnSemanticIds
 CO_OCCURRENCE_VECTORS: Artifact[np.ndarray] = array_artifact('co_occurrence_vectors.npy')
 # A level has at most so many codewords as leave this many items to each.
 ITEMS_A_CODEWORD = 4
+
+
+@runtime_checkable
+class FittingQuantizer(Quantizer, Protocol):
+    """A quantizer whose codebooks can be made smaller."""
+
+    @property
+    def codebook_sizes(self) -> Sequence[int]:
+        """Codewords of each level."""
+
+    @property
+    def width_multiple(self) -> int:
+        """What the vectors' width must be a multiple of."""
+
+    def at_most(self, codewords: int) -> 'FittingQuantizer':
+        """The same with at most so many codewords a level."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,25 +68,27 @@ class LearnItemCodes(LearnSemanticIds):
     """Codes of items by their text and by what they occur with; attributes as in `LearnSemanticIds`, and
 
     Attributes:
+      quantizer: likewise; its codebooks are made to fit the catalogue.
       text_weight: of the texts' vectors.
       co_occurrence_weight: of the co-occurrence's.
     """
 
+    quantizer: FittingQuantizer
     text_weight: float
     co_occurrence_weight: float
     reads: ClassVar = (ITEM_VECTORS, CO_OCCURRENCE_VECTORS, CATALOGUE)
 
     def vectors(self, run: Run) -> Float[np.ndarray, 'items dim']:
         """See `LearnSemanticIds`."""
-        return joined(
+        found = joined(
             (self.text_weight, run[ITEM_VECTORS]), (self.co_occurrence_weight, run[CO_OCCURRENCE_VECTORS])
         )
+        # Columns of zeros change no distance; a small corpus has vectors of any width.
+        return np.pad(found, ((0, 0), (0, -found.shape[1] % self.quantizer.width_multiple)))
 
-    def fitting_quantizer(self, n_items: int) -> Quantizer:
+    def fitting_quantizer(self, n_items: int) -> FittingQuantizer:
         """The quantizer, with smaller codebooks where the catalogue is small."""
-        largest = max(1, n_items // ITEMS_A_CODEWORD)
-        sizes = tuple(min(size, largest) for size in self.quantizer.codebook_sizes)
-        return dataclasses.replace(self.quantizer, codebook_sizes=sizes)
+        return self.quantizer.at_most(max(1, n_items // ITEMS_A_CODEWORD))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,3 +108,7 @@ class CodedCatalogueNetwork(CatalogueNetwork):
         coded = run.once(('coded', table.fingerprint), lambda: CodedCatalogue.of(table))
         facts = CodedCatalogueFacts(**vars(self.facts(run)), coded=coded)
         return self.recipe.for_catalogue(facts)
+
+    def code_table(self, run: Run) -> CodeTable:
+        """See `networks.Network`."""
+        return run[CODE_TABLE]

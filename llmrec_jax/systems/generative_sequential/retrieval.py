@@ -21,7 +21,7 @@ from llmrec_jax.evaluation.protocol import SEEN_ITEMS, one_position
 from llmrec_jax.evaluation.recommendations import Recommendations, from_beams
 from llmrec_jax.evaluation.recommender import DenseRecommender
 from llmrec_jax.models.generative_sequential.coded_catalogue import children_of
-from llmrec_jax.models.generative_sequential.heads import level_of, moved_states, queries
+from llmrec_jax.models.generative_sequential.head_parts import level_of, moved_states, queries
 from llmrec_jax.models.generative_sequential.model import GenerativeSequentialModel
 from llmrec_jax.models.sequential.recommender_model import padded_left
 from llmrec_jax.planning.shapes import placed, sharded_params

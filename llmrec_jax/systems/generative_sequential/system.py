@@ -24,14 +24,13 @@ from llmrec_jax.models.generative_sequential.coded_catalogue import CodedCatalog
 from llmrec_jax.models.generative_sequential.item_level import ItemLevelModel
 from llmrec_jax.models.generative_sequential.model import TARGETS, GenerativeSequentialModel
 from llmrec_jax.models.sequential import ITEMS
-from llmrec_jax.planning.decoding_programs import distinct_codes
+from llmrec_jax.planning.decoding_programs import CatalogueScores, distinct_codes
 from llmrec_jax.planning.workload import DecodingSizes, Workload
 from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Stage
 from llmrec_jax.semantic_ids.co_occurrence import CoOccurrence
 from llmrec_jax.semantic_ids.code_table import CodeTable
-from llmrec_jax.semantic_ids.residual_kmeans import ResidualKMeans
 from llmrec_jax.stages.baselines import MeasureContent, against
 from llmrec_jax.stages.catalogue_ranking import CatalogueRetrieval
 from llmrec_jax.stages.catalogue_system import CatalogueSystem, WriteHistories
@@ -41,13 +40,16 @@ from llmrec_jax.stages.hybrid import MeasureHybrid
 from llmrec_jax.stages.item_vectors import EmbedItems
 from llmrec_jax.stages.learning_curves import learning_curves
 from llmrec_jax.stages.networks import Parameters
+from llmrec_jax.stages.rank import Retrieval
 from llmrec_jax.stages.ranking_report import RankingReport
 from llmrec_jax.stages.semantic_ids import pictures
 from llmrec_jax.stages.train import Train
 from llmrec_jax.stages.unseen_items import UnseenItems
+from llmrec_jax.systems.generative_sequential.augmentation import CropAndShuffle
 from llmrec_jax.systems.generative_sequential.item_stages import (
     CodedCatalogueNetwork,
     EmbedCoOccurrence,
+    FittingQuantizer,
     LearnItemCodes,
 )
 from llmrec_jax.systems.generative_sequential.retrieval import (
@@ -82,6 +84,7 @@ class GenerativeSequential(CatalogueSystem):
       quantizer: from both to codes; codebooks are smaller where the catalogue is small.
       semantic_id_seed: randomness of the quantizer.
       teacher: an item-level model that is trained first; None for none.
+      augmentation: makes further training histories of the users' own; None for none.
       beam_size: prefixes that the search keeps at each level; at least as many as a list has items.
       unseen_items: what is asked about items without training events; None for nothing.
       diversity: what is asked about temperatures of the search; None for nothing.
@@ -94,13 +97,14 @@ class GenerativeSequential(CatalogueSystem):
 
     network: GenerativeSequentialModel
     text_encoder: TextEncoder
-    quantizer: ResidualKMeans
+    quantizer: FittingQuantizer
     item_fields: tuple[str, ...] = ('title', 'brand', 'categories')
     co_occurrence: CoOccurrence = dataclasses.field(default_factory=CoOccurrence)
     text_weight: float = 0.5
     co_occurrence_weight: float = 1.0
     semantic_id_seed: int = 0
     teacher: Teacher | None = None
+    augmentation: CropAndShuffle | None = None
     beam_size: int = 20
     unseen_items: UnseenItems | None = None
     diversity: Diversity | None = None
@@ -117,10 +121,15 @@ class GenerativeSequential(CatalogueSystem):
                 f'Teacher.trainer.feature_lengths={self.teacher.trainer.feature_lengths} must be those of '
                 f'GenerativeSequential.trainer, {self.trainer.feature_lengths}'
             )
-        if self.network.heads.dim != self.network.item_encoder.dim:
+        heads, width = self.network.heads, self.network.item_encoder.dim
+        if heads.dim != width:
             raise ValueError(
-                f'AutoregressiveHeads.dim={self.network.heads.dim} must be the width of the items, '
-                f'{self.network.item_encoder.dim}'
+                f'{type(heads).__name__}.dim={heads.dim} must be the width of the items, {width}'
+            )
+        if not heads.by_search and (self.unseen_items or self.diversity):
+            raise ValueError(
+                'GenerativeSequential.unseen_items and diversity ask a search of prefixes, which '
+                f'{type(heads).__name__} has not: set both to None, or take AutoregressiveHeads'
             )
 
     def packed(self, trainer: Trainer) -> Trainer:
@@ -141,8 +150,10 @@ class GenerativeSequential(CatalogueSystem):
         )
 
     @property
-    def served(self) -> CodeBeamRetrieval:
-        """See `CatalogueSystem`."""
+    def served(self) -> Retrieval:
+        """See `CatalogueSystem`; heads that write all codes at once score every item."""
+        if not self.network.heads.by_search:
+            return self.retrieval
         return CodeBeamRetrieval(
             self.parameters,
             self.task.max_items,
@@ -175,7 +186,7 @@ class GenerativeSequential(CatalogueSystem):
                 co_occurrence_weight=self.co_occurrence_weight,
             ),
             WriteHistories(task=self.task),
-            PackHistories(self.trainer.feature_lengths[ITEMS] - 1, self.trainer.seed),
+            PackHistories(self.trainer.feature_lengths[ITEMS] - 1, self.trainer.seed, self.augmentation),
             *self._teaching(),
             Train(
                 network=self.parameters.network,
@@ -237,6 +248,8 @@ class GenerativeSequential(CatalogueSystem):
                     seen_items=ranking.seen_items,
                 )
             )
+        if not self.network.heads.by_search:
+            return found
         return [*found, *studies(self.name, self.served, ranking, self.unseen_items, self.diversity)]
 
     def engine_trainer(self, run: Run) -> Trainer:
@@ -258,7 +271,11 @@ class GenerativeSequential(CatalogueSystem):
         )
         users = parts['ranking_batch_size'] if sizes.users is None else sizes.users
         [length] = trainer.feature_lengths.values()
-        decoding = CodeBeams(sizes.items, users, length - 1, parts['beam_size'], parts['ranking'].seen_items)
+        ranking = parts['ranking']
+        if parts['network'].heads.by_search:
+            decoding = CodeBeams(sizes.items, users, length - 1, parts['beam_size'], ranking.seen_items)
+        else:
+            decoding = CatalogueScores(sizes.items, users, length - 1, ranking.list_length)
         return Workload(parts['network'].for_catalogue(facts), trainer, decoding)
 
     def report(self, run: Run, records: Sequence[StageRecord]) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import jax
@@ -20,7 +20,8 @@ from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
 from llmrec_jax.stages import tasks
 from llmrec_jax.stages.networks import Parameters
-from llmrec_jax.stages.train import Validation, claim, told
+from llmrec_jax.stages.train import Validation, claim, note_codes, told
+from llmrec_jax.systems.generative_sequential.augmentation import CropAndShuffle
 from llmrec_jax.systems.generative_sequential.item_stages import CodedCatalogueNetwork
 from llmrec_jax.training import processes
 from llmrec_jax.training.column_writer import Block, ColumnWriter
@@ -84,11 +85,13 @@ class PackHistories(Stage):
 
     Attributes:
       row_length: items of a row; at least those of the longest history.
-      seed: of the order in which histories are packed.
+      seed: of the order in which histories are packed, and of the copies.
+      augmentation: makes copies of histories, which are packed with them; None for none.
     """
 
     row_length: int
     seed: int = 0
+    augmentation: CropAndShuffle | None = marks.silent_default(None)
     name: ClassVar[str] = 'packing'
     phase: ClassVar[Phase] = 'prepare'
     reads: ClassVar = (tasks.examples('train'),)
@@ -98,7 +101,7 @@ class PackHistories(Stage):
         """See `Stage.run`."""
         store = run[tasks.examples('train')]
         order = np.random.default_rng(self.seed).permutation(len(store))
-        histories = (store[row][ITEMS] for row in order.tolist())
+        histories = self._with_copies(store, order)
         lengths = {ITEMS: self.row_length, TARGETS: self.row_length}
         rows = list(pack((_shifted(tokens) for tokens in histories if len(tokens) > 1), lengths))
         packed = write_columns(
@@ -112,6 +115,19 @@ class PackHistories(Stage):
             'predictions': targets,
             'filled': targets / (len(packed) * self.row_length),
         }
+
+    def _with_copies(
+        self, store: ColumnStore, order: Int[np.ndarray, 'histories']
+    ) -> Iterator[Int[np.ndarray, '_']]:
+        for row in order.tolist():
+            yield store[row][ITEMS]
+        if self.augmentation is None:
+            return
+        for number in range(self.augmentation.copies):
+            for row in order.tolist():
+                # Each copy by a key of its own, whatever the order.
+                rng = np.random.default_rng([self.seed, number, row])
+                yield self.augmentation.copy(store[row][ITEMS], rng)
 
 
 def _shifted(tokens: np.ndarray) -> Mapping[str, np.ndarray]:
@@ -150,6 +166,7 @@ class TrainTeacher(Stage):
         """See `Stage.run`."""
         folder = run.root / TEACHER
         processes.from_first(lambda: claim(folder, run.fingerprint))
+        processes.from_first(lambda: note_codes(self.network, run, folder))
         validate = self.validation.validate(run)
         result = self.trainer.fit(self.network.model(run), run[PACKED_EXAMPLES], folder, validate=validate)
         facts = told(result, run.root)

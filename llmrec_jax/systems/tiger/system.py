@@ -33,11 +33,15 @@ from llmrec_jax.stages import rank, tasks
 from llmrec_jax.stages.baselines import MeasureContent, against
 from llmrec_jax.stages.corpus import SPLITS, PrepareCorpus
 from llmrec_jax.stages.diversity import Diversity
-from llmrec_jax.stages.generative_retrieval import GenerativeRecommender, GenerativeRetrieval
+from llmrec_jax.stages.generative_retrieval import (
+    GenerativeRecommender,
+    GenerativeRetrieval,
+    SemanticIdNetwork,
+)
 from llmrec_jax.stages.generative_studies import studies
 from llmrec_jax.stages.item_vectors import EmbedItems
 from llmrec_jax.stages.learning_curves import learning_curves
-from llmrec_jax.stages.networks import GenerativeNetwork, Parameters
+from llmrec_jax.stages.networks import Parameters
 from llmrec_jax.stages.rank import Evaluate, Ranking
 from llmrec_jax.stages.ranking_report import RankingReport
 from llmrec_jax.stages.semantic_ids import CODE_TABLE, SEMANTIC_ID_FACTS, LearnSemanticIds, pictures, trie_of
@@ -129,7 +133,7 @@ class Tiger(System):
     def retrieval(self) -> GenerativeRetrieval:
         """How it answers histories."""
         return GenerativeRetrieval(
-            Parameters(GenerativeNetwork(self.network), self.trainer, self.checkpoint),
+            Parameters(SemanticIdNetwork(self.network), self.trainer, self.checkpoint),
             self.layout,
             self.task.max_items,
             self.task.feature_lengths['inputs'],
