@@ -20,7 +20,7 @@ RUNTIME = [
     'jaxtyping>=0.3.11,<0.4',
     'beartype>=0.20',
     'numpy>=2.1',
-    'pyarrow>=26,<27',
+    'pyarrow>=25,<27',
     'scipy>=1.14',
     'scikit-learn>=1.6',
     'gin-config==0.5.0',
@@ -64,6 +64,7 @@ EXTRAS = {
     # T5X, AirIO and JEstimator themselves are not on PyPI: t5x_requirements.txt says how they are installed.
     't5x': ['fiddle', 'cached-property', 'chex'],
     'docs': ['sphinx>=9.0,<10', 'myst-parser>=5.2,<6', 'furo>=2025.12', 'sphinx-copybutton>=0.5.2'],
+    'beam': ['apache-beam[tfrecord]==2.77.*'],
     'gpu': ['jax[cuda13]>=0.10.2,<0.12'],
     'tpu': ['jax[tpu]>=0.10.2,<0.12'],
 }

@@ -1,18 +1,23 @@
 """The two tables in which TFDS keeps a corpus: `items`, and `users` with their events nested."""
 
-from collections.abc import Iterator
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_datasets as tfds
 from jaxtyping import Int
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
 from tensorflow_datasets.core.hashing import Hasher
 
+from llmrec_jax.corpora.corpus import Corpus, Items
 from llmrec_jax.corpora.records import item_records, user_records
 from llmrec_jax.corpora.source import About
 from llmrec_jax.corpora.splits import training_pairs
-from llmrec_jax.corpora.tfds_configs import CorpusConfig, with_settings
+from llmrec_jax.corpora.tfds_configs import CorpusConfig, with_files, with_settings
 
 # TFDS's own convention for data that is not split on disk: leave_last_out splits within each user.
 SPLIT = 'train'
@@ -85,37 +90,64 @@ class CorpusBuilder(FileReaderBuilder, skip_registration=True):
     def _download_and_prepare(
         self, dl_manager: tfds.download.DownloadManager, download_config: tfds.download.DownloadConfig
     ) -> None:
-        config = self.builder_config
-        corpus = config.corpus(dl_manager)
-        lengths = np.diff(corpus.user_offsets)
-        self.info.metadata.update(
-            corpus=corpus.name,
-            table=config.table,
-            fingerprint=corpus.fingerprint(),
-            identity=config.identity,
-            provenance=dict(corpus.provenance),
-            longest_history=int(lengths.max()),
-            training_pairs=training_pairs(lengths),
+        if download_config.beam_options is None and download_config.beam_runner is None:
+            self._write(_in_memory(self.builder_config.corpus(dl_manager)), download_config)
+        else:
+            self._write_by_beam(dl_manager, download_config)
+
+    def _write_by_beam(
+        self, dl_manager: tfds.download.DownloadManager, download_config: tfds.download.DownloadConfig
+    ) -> None:
+        # Beam is an extra.
+        import apache_beam as beam
+
+        from llmrec_jax.corpora.beam import pipelined, user_shards
+        from llmrec_jax.corpora.beam.workspace import Workspace
+
+        pipelines = functools.partial(
+            beam.Pipeline, runner=download_config.beam_runner, options=download_config.beam_options
         )
-        records, rows = {'items': (item_records, corpus.items), 'users': (user_records, corpus.users)}[
-            config.table
-        ]
-        order = _record_order(len(rows))[: download_config.max_examples_per_split]
+        source = with_files(self.builder_config.source, dl_manager)
+        space = Workspace(os.path.join(self.data_dir, 'pipeline'))
+        made = pipelined.pipelined_corpus(source, space, pipelines)
+        self._write(
+            _Made(
+                made.name,
+                made.items,
+                made.lengths,
+                made.fingerprint,
+                made.provenance,
+                functools.partial(user_shards.write_shards, pipelines, space),
+            ),
+            download_config,
+        )
+        tf.io.gfile.rmtree(space.folder)
+
+    def _write(self, made: '_Made', download_config: tfds.download.DownloadConfig) -> None:
+        config = self.builder_config
+        self.info.metadata.update(
+            corpus=made.name,
+            table=config.table,
+            fingerprint=made.fingerprint,
+            identity=config.identity,
+            provenance=dict(made.provenance),
+            longest_history=int(made.lengths.max()),
+            training_pairs=training_pairs(made.lengths),
+        )
+        rows = len(made.items if config.table == 'items' else made.lengths)
+        order = _record_order(rows)[: download_config.max_examples_per_split]
         n_shards = download_config.num_shards or min(MAX_SHARDS, len(order))
         # The bounds that TFDS sets.
         shards = np.split(order, [round(len(order) * shard / n_shards) for shard in range(1, n_shards)])
         template = self._get_filename_template(split_name=SPLIT)
-        size = 0
-
-        def counted(shard: np.ndarray) -> Iterator[tuple[int, bytes]]:
-            nonlocal size
-            for row, record in zip(shard.tolist(), records(corpus, shard)):
-                size += len(record)
-                yield row, record
-
-        for index, shard in enumerate(shards):
-            path = template.sharded_filepath(shard_index=index, num_shards=len(shards))
-            tfds.core.ExampleWriter(self.info.file_format).write(path, counted(shard))
+        paths = [
+            template.sharded_filepath(shard_index=index, num_shards=len(shards))
+            for index in range(len(shards))
+        ]
+        write = made.write_users
+        if config.table == 'items':
+            write = functools.partial(_write_shards, functools.partial(item_records, made.items))
+        size = write(shards, paths, self.info.file_format)
         split = tfds.core.SplitInfo(
             name=SPLIT,
             shard_lengths=[len(shard) for shard in shards],
@@ -123,6 +155,59 @@ class CorpusBuilder(FileReaderBuilder, skip_registration=True):
             filename_template=template,
         )
         self.info.set_splits(tfds.core.SplitDict([split]))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Made:
+    """A corpus, in memory or not.
+
+    Attributes:
+      name: as `Corpus.name`.
+      items: the catalogue.
+      lengths: how many events each user has.
+      fingerprint: as `Corpus.fingerprint`.
+      provenance: as `Corpus.provenance`.
+      write_users: writes shards of users' records, given the rows, paths and form of the files; tells
+        the bytes of all records.
+    """
+
+    name: str
+    items: Items
+    lengths: Int[np.ndarray, 'users']
+    fingerprint: str
+    provenance: Mapping[str, Any]
+    write_users: Callable[[Sequence[np.ndarray], Sequence[os.PathLike], tfds.core.FileFormat], int]
+
+
+def _in_memory(corpus: Corpus) -> _Made:
+    return _Made(
+        corpus.name,
+        corpus.items,
+        np.diff(corpus.user_offsets),
+        corpus.fingerprint(),
+        corpus.provenance,
+        functools.partial(_write_shards, functools.partial(user_records, corpus)),
+    )
+
+
+def _write_shards(
+    records: Callable[[np.ndarray], Iterator[bytes]],
+    shards: Sequence[np.ndarray],
+    paths: Sequence[os.PathLike],
+    file_format: tfds.core.FileFormat,
+) -> int:
+    """Writes the records of the rows of each shard, and tells how many bytes they have."""
+    size = 0
+
+    def counted(shard: np.ndarray) -> Iterator[tuple[int, bytes]]:
+        nonlocal size
+        for row, record in zip(shard.tolist(), records(shard)):
+            size += len(record)
+            yield row, record
+
+    for shard, path in zip(shards, paths):
+        tfds.core.ExampleWriter(file_format).write(path, counted(shard))
+    return size
 
 
 def _record_order(rows: int) -> Int[np.ndarray, 'rows']:

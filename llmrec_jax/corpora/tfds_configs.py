@@ -43,6 +43,7 @@ class CorpusConfig(tfds.core.BuilderConfig):
       name: of the config; '' for the name under which recipes look for the table of a source with `settings`.
       table: 'items' or 'users'.
       settings: the fields of the source, for a config that is not listed.
+      source: of the corpus, with `MANUAL_DIR` for a place that TFDS knows.
       corpus: gives the corpus, once the download manager is at hand.
       about: what the kind of corpora is.
       identity: what the corpus was made from, kept with the data.
@@ -51,6 +52,7 @@ class CorpusConfig(tfds.core.BuilderConfig):
     name: str = ''
     table: str = 'users'
     settings: dict[str, Any] | None = None
+    source: CorpusSource | None = dataclasses.field(default=None, repr=False)
     corpus: Callable[[tfds.download.DownloadManager], Corpus] | None = dataclasses.field(
         default=None, repr=False
     )
@@ -70,6 +72,7 @@ def table_configs(sources: Sequence[CorpusSource], name: str | None = None) -> l
             name=f'{name or variant(source)}-{table}',
             description=f'{name or source.name}: the {table}',
             table=table,
+            source=source,
             corpus=functools.partial(_built, source),
             about=about(source),
         )
@@ -102,6 +105,7 @@ def identified_config(
         name=f'{variant(source)}-{digest}-{table}',
         description=f'{source.name}: the {table}',
         table=table,
+        source=source,
         corpus=corpus or functools.partial(_built, source),
         about=about(source),
         identity=made_from,
@@ -141,6 +145,7 @@ def with_settings(config: CorpusConfig, source_class: type | None) -> CorpusConf
     return dataclasses.replace(
         config,
         description=f'{source.name}: the {config.table}',
+        source=source,
         corpus=functools.partial(_built, source),
         about=about(source),
     )

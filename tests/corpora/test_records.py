@@ -35,7 +35,7 @@ def test_items_are_the_records_that_tfds_makes_of_them(tmp_path):
         }
         for row in rows
     ]
-    made = [tf.train.Example.FromString(one) for one in item_records(CORPUS, np.asarray(rows))]
+    made = [tf.train.Example.FromString(one) for one in item_records(CORPUS.items, np.asarray(rows))]
     assert repr(made) == repr(encoded_by_tfds('items', records, tmp_path))
 
 
