@@ -1,11 +1,12 @@
 VENV ?= .venv
+BEAM_VENV ?= .venv-beam
 PYTHON ?= python3
 BIN := $(VENV)/bin
 RUN := runs/quickstart
 # Tests run in so many processes, a file in one of them.
 JOBS ?= 2
 
-.PHONY: install quickstart test coverage smoke slow parity t5x t5x-test tpu-compile docs lint clean
+.PHONY: install quickstart test coverage smoke slow parity t5x t5x-test beam beam-test tpu-compile docs lint clean
 
 # A stamp, so that a second `make` installs nothing unless what it installs has changed.
 $(VENV)/installed: setup.py constraints.txt
@@ -57,6 +58,19 @@ t5x-test: $(VENV)/t5x
 	$(BIN)/python -m pytest -m 'slow or not slow' tests/t5x \
 		$$(grep --recursive --files-with-matches --include='*.py' "importorskip(.t5x" tests)
 
+# Apache Beam needs older versions of Protobuf, Arrow and others than the rest of the library is pinned to, and so
+# an environment of its own.
+$(BEAM_VENV)/installed: setup.py beam_constraints.txt
+	$(PYTHON) -m venv $(BEAM_VENV)
+	$(BEAM_VENV)/bin/python -m pip install --quiet --constraint beam_constraints.txt --editable '.[test,beam]'
+	@touch $@
+
+beam: $(BEAM_VENV)/installed
+	$(BEAM_VENV)/bin/tfds --version
+
+beam-test: $(BEAM_VENV)/installed
+	$(BEAM_VENV)/bin/python -m pytest tests/corpora/beam tests/corpora/test_tfds_build.py
+
 # Adds libtpu, Google's compiler for TPUs, which compiles without one.
 $(VENV)/plan: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,plan]'
@@ -81,4 +95,4 @@ lint: install
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) runs build dist docs/_build docs/api *.egg-info .pytest_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) $(BEAM_VENV) runs build dist docs/_build docs/api *.egg-info .pytest_cache .ruff_cache .hypothesis .coverage

@@ -9,7 +9,8 @@ ROOT = pathlib.Path(__file__).parent
 VERSION_FILE = (ROOT / 'llmrec_jax' / 'version.py').read_text(encoding='utf-8')
 VERSION = re.search(r"__version__ = '([^']+)'", VERSION_FILE).group(1)
 
-# Lower bounds are what the tests ran on; constraints.txt pins the exact set that `make install` resolves.
+# Lower bounds are what the tests ran on, for pyarrow those of the extra `beam`; constraints.txt pins the
+# exact set that `make install` resolves.
 # jax 0.11 is admitted for GPU images that ship it, and has not been run yet.
 RUNTIME = [
     'jax>=0.10.2,<0.12',
@@ -20,7 +21,7 @@ RUNTIME = [
     'jaxtyping>=0.3.11,<0.4',
     'beartype>=0.20',
     'numpy>=2.1',
-    'pyarrow>=26,<27',
+    'pyarrow>=25,<27',
     'scipy>=1.14',
     'scikit-learn>=1.6',
     'gin-config==0.5.0',
@@ -67,6 +68,8 @@ EXTRAS = {
     # T5X, AirIO and JEstimator themselves are not on PyPI: t5x_requirements.txt says how they are installed.
     't5x': ['fiddle', 'cached-property', 'chex'],
     'docs': ['sphinx>=9.0,<10', 'myst-parser>=5.2,<6', 'furo>=2025.12', 'sphinx-copybutton>=0.5.2'],
+    # Conflicts with constraints.txt; beam_constraints.txt is its own, and `make beam` installs it.
+    'beam': ['apache-beam[tfrecord]==2.77.*'],
     'gpu': ['jax[cuda13]>=0.10.2,<0.12'],
     'tpu': ['jax[tpu]>=0.10.2,<0.12'],
 }

@@ -83,7 +83,7 @@ def _built(source: CorpusSource, output: pathlib.Path) -> Corpus:
         # Imports TensorFlow, whose download manager fetches the files.
         import tensorflow_datasets as tfds
 
-        from llmrec_jax.corpora.tfds_builder import with_files
+        from llmrec_jax.corpora.tfds_configs import with_files
 
         source = with_files(source, tfds.download.DownloadManager(download_dir=output / 'downloads'))
     return source.build()

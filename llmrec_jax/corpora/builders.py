@@ -1,7 +1,8 @@
 """The TFDS builders of the sources in the library; importing this module registers them with TFDS.
 
-Then `tfds.load('llmrec_amazon_reviews_2014/beauty-users')` and the like work; `prepare.prepare` uses the same
-builders for sources with other settings. A builder of one's own stands in one's own module:
+Then `tfds.load('llmrec_amazon_reviews_2014/beauty-users')` and the like work, as `tfds build` does with
+`--imports=llmrec_jax.corpora.builders`; `prepare.prepare` uses the same builders for sources with other
+settings. A builder of one's own stands in one's own module:
 
     class MyShopBuilder(CorpusBuilder):
         name = 'my_shop'
@@ -21,13 +22,8 @@ from llmrec_jax.corpora.simulated_shop.source import SimulatedShop
 from llmrec_jax.corpora.source import CorpusSource
 from llmrec_jax.corpora.steam import Steam
 from llmrec_jax.corpora.tables.source import Tables
-from llmrec_jax.corpora.tfds_builder import (
-    MANUAL_DIR,
-    CorpusBuilder,
-    CorpusConfig,
-    table_configs,
-    url_infos,
-)
+from llmrec_jax.corpora.tfds_builder import CorpusBuilder
+from llmrec_jax.corpora.tfds_configs import MANUAL_DIR, CorpusConfig, table_configs, url_infos
 from llmrec_jax.corpora.yelp import Yelp
 
 _CATEGORIES_2018 = (
@@ -136,17 +132,23 @@ class GoodreadsBuilder(CorpusBuilder):
 
 
 class SequenceFilesBuilder(CorpusBuilder):
-    """Directories in the form of S3-Rec and P5; none is published, so TFDS lists no config."""
+    """Directories in the form of S3-Rec and P5, of which TFDS's `manual_dir` is one."""
 
     name = 'llmrec_sequence_files'
     source = SequenceFiles
+    BUILDER_CONFIGS: ClassVar[list[CorpusConfig]] = table_configs([SequenceFiles(MANUAL_DIR)], name='folder')
+    MANUAL_DOWNLOAD_INSTRUCTIONS = 'The directory with sequential.txt and items.jsonl.'
 
 
 class TablesBuilder(CorpusBuilder):
-    """Tables of people's own; none is published, so TFDS lists no config."""
+    """Tables of people's own, of which TFDS's `manual_dir` may be a folder."""
 
     name = 'llmrec_tables'
     source = Tables
+    BUILDER_CONFIGS: ClassVar[list[CorpusConfig]] = table_configs([Tables(MANUAL_DIR)], name='folder')
+    MANUAL_DOWNLOAD_INSTRUCTIONS = (
+        'The folder with the parts of the table of interactions, or with the atomic files of RecBole.'
+    )
 
 
 class OtherCorpusBuilder(CorpusBuilder):

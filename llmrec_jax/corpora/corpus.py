@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -213,25 +213,51 @@ class Corpus:
 
     @functools.cached_property
     def _sha256(self) -> str:
-        digest = hashlib.sha256(self.name.encode())
-        for table in (self.items, self.users, self.events):
-            for field in dataclasses.fields(table):
-                digest.update(field.name.encode())
-                for part in _content(getattr(table, field.name)):
-                    digest.update(part)
-        return digest.hexdigest()
+        return fingerprint(
+            self.name,
+            (
+                (field.name, [getattr(table, field.name)])
+                for table in (self.items, self.users, self.events)
+                for field in dataclasses.fields(table)
+            ),
+        )
 
 
-def _content(column: Any) -> Iterator[bytes | np.ndarray]:
-    """The bytes of a column in parts: an array's own, and of others the JSON of the list of all rows."""
-    if isinstance(column, np.ndarray):
-        yield np.ascontiguousarray(column)
-        return
-    yield b'['
+def fingerprint(name: str, columns: Iterable[tuple[str, Iterable[Any]]]) -> str:
+    """sha256 over a corpus.
+
+    Args:
+      name: of the corpus.
+      columns: of items, users and events, by name; each in parts that stand one after the other.
+    """
+    digest = hashlib.sha256(name.encode())
+    for column, parts in columns:
+        digest.update(column.encode())
+        for content in _content(parts):
+            digest.update(content)
+    return digest.hexdigest()
+
+
+def _content(parts: Iterable[Any]) -> Iterator[bytes | np.ndarray]:
+    """The bytes of a column: an array's own, and of others the JSON of the list of all rows."""
+    before, is_list = b'[', False
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            yield np.ascontiguousarray(part)
+            continue
+        is_list = True
+        for content in _listed(part):
+            yield before + content
+            before = b', '
+    if is_list:
+        yield b']' if before == b', ' else b'[]'
+
+
+def _listed(column: Any) -> Iterator[bytes]:
+    """The rows of a part of a column as JSON, without the brackets of the list."""
     rows, known = len(column), ''
     for start in range(0, rows, CHUNK):
         stop = min(start + CHUNK, rows)
         if not (known and stop - start == CHUNK and isinstance(column, TextColumn) and column.is_constant):
             known = json.dumps(list(column[start:stop]))[1:-1]
-        yield ((', ' if start else '') + known).encode()
-    yield b']'
+        yield known.encode()

@@ -53,10 +53,11 @@ def follows_ids(
     if not len(ties):
         return False
     pair = item[order[ties]], item[order[ties + 1]]
-    return any(_follows(rank, pair, user, item) for rank in _ranks(item_ids))
+    return any(_follows(rank, pair, user, item) for rank in ranks(item_ids))
 
 
-def _ranks(item_ids: Sequence[str]) -> list[Int[np.ndarray, 'items']]:
+def ranks(item_ids: Sequence[str]) -> list[Int[np.ndarray, 'items']]:
+    """The place of each id among all: as texts, and if all are numbers also as numbers."""
     ids = list(item_ids)
     sorts = [sorted(range(len(ids)), key=ids.__getitem__)]
     if all(value.isascii() and value.isdigit() and len(value) < 19 for value in ids):
@@ -70,11 +71,23 @@ def _follows(
     before, after = pair
     steps = rank[after] - rank[before]
     steps = steps[steps != 0]
-    # Of n fair coins the share of heads deviates from 1/2 by 1 / (2 sqrt(n)).
-    if len(steps) and abs(np.mean(steps > 0) - 0.5) > _DEVIATIONS * 0.5 / np.sqrt(len(steps)):
-        return True
+    up = int(np.sum(steps > 0))
     if len(steps) >= _FEW:
-        return False
+        return is_no_chance(up, len(steps), one_way=False)
     by_user = np.argsort(user, kind='stable')
     listed = np.diff(rank[item[by_user]])[np.diff(user[by_user]) == 0]
-    return bool(np.all(listed >= 0) or np.all(listed <= 0))
+    return is_no_chance(up, len(steps), bool(np.all(listed >= 0) or np.all(listed <= 0)))
+
+
+def is_no_chance(up: int, steps: int, one_way: bool) -> bool:
+    """Whether neighbours that tie go up in ids, or down, far more often than by chance.
+
+    Args:
+      up: how many go up.
+      steps: how many go up or down.
+      one_way: whether every user's events go up through the file, or all go down; tells where few tie.
+    """
+    # Of n fair coins the share of heads deviates from 1/2 by 1 / (2 sqrt(n)).
+    if steps and abs(up / steps - 0.5) > _DEVIATIONS * 0.5 / np.sqrt(steps):
+        return True
+    return steps < _FEW and one_way

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import io
 import json
 import logging
@@ -18,14 +17,13 @@ import tensorflow_datasets as tfds
 from llmrec_jax.corpora.builders import builder_class
 from llmrec_jax.corpora.corpus import Corpus
 from llmrec_jax.corpora.records import read_items, read_users
-from llmrec_jax.corpora.source import CorpusSource, about, identity
-from llmrec_jax.corpora.tfds_builder import (
-    SPLIT,
+from llmrec_jax.corpora.source import CorpusSource
+from llmrec_jax.corpora.tfds_builder import SPLIT
+from llmrec_jax.corpora.tfds_configs import (
     TABLES,
-    CorpusConfig,
+    identified_config,
     needs_download,
     url_infos,
-    variant,
     with_files,
 )
 
@@ -90,19 +88,10 @@ def _prepare(source: CorpusSource, data_dir: str | os.PathLike) -> tuple[Prepare
             download_dir=os.path.join(data_dir, 'downloads'), url_infos=url_infos([source])
         )
         source = with_files(source, downloads)
-    made_from = identity(source)
     build = functools.cache(source.build)
-    digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:12]
     names = {}
     for table in TABLES:
-        config = CorpusConfig(
-            name=f'{variant(source)}-{digest}-{table}',
-            description=f'{source.name}: the {table}',
-            table=table,
-            corpus=lambda _: build(),
-            about=about(source),
-            identity=made_from,
-        )
+        config = identified_config(source, table, lambda _: build())
         builder = builder_class(source)(data_dir=data_dir, config=config)
         if not builder.is_prepared():
             _write(builder, build())

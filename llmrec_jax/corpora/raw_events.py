@@ -87,7 +87,7 @@ def relabel(corpus: Corpus, seed: int | None) -> Corpus:
     provenance = {**corpus.provenance, 'relabel_seed': seed}
     if seed is None:
         return dataclasses.replace(corpus, provenance=provenance)
-    item_order, user_order = _drawn_rows(len(corpus.items), len(corpus.users), seed)
+    item_order, user_order = drawn_rows(len(corpus.items), len(corpus.users), seed)
     offsets = corpus.user_offsets
     lengths = np.diff(offsets)[user_order]
     moved = corpus.events.take(runs(offsets[:-1][user_order], lengths))
@@ -96,13 +96,13 @@ def relabel(corpus: Corpus, seed: int | None) -> Corpus:
         items=corpus.items.take(item_order),
         users=corpus.users.take(user_order),
         events=dataclasses.replace(
-            moved, user=np.repeat(np.arange(len(lengths)), lengths), item=_inverse(item_order)[moved.item]
+            moved, user=np.repeat(np.arange(len(lengths)), lengths), item=inverse(item_order)[moved.item]
         ),
         provenance=provenance,
     )
 
 
-def _drawn_rows(
+def drawn_rows(
     n_items: int, n_users: int, seed: int | None
 ) -> tuple[Int[np.ndarray, 'items'], Int[np.ndarray, 'users']]:
     """Which item and which user go to each row."""
@@ -226,22 +226,20 @@ def assemble(
       provenance: what is to be kept beside the rules of this function.
     """
     (user_ids, user), (item_ids, item) = raw.user_id.encode(), raw.item_id.encode()
-    item_order, user_order = _drawn_rows(len(item_ids), len(user_ids), relabel_seed)
-    user = _inverse(user_order)[user]
+    item_order, user_order = drawn_rows(len(item_ids), len(user_ids), relabel_seed)
+    user = inverse(user_order)[user]
     order = time_order(user, raw.timestamp, raw.item_id, ties, tie_seed)
     neighbours = tied_neighbours(user[order], raw.timestamp[order])
     by_id = ties == 'file_order' and follows_ids(user, item, item_ids, order, neighbours)
     if by_id:
         order = time_order(user, raw.timestamp, raw.item_id, 'shuffled', tie_seed)
-    records = [catalogue.get(item_id, ItemRecord()) for item_id in item_ids]
-    columns = [list(column) for column in zip(*records)]
     return Corpus(
         name=name,
-        items=Items(item_ids, *columns[:4], np.asarray(columns[4], np.float32)).take(item_order),
+        items=items_of(item_ids, catalogue).take(item_order),
         users=Users(user_ids, [profiles.get(user_id, '') for user_id in user_ids]).take(user_order),
         events=Events(
             np.repeat(np.arange(len(user_ids)), np.bincount(user)),
-            _inverse(item_order)[item[order]],
+            inverse(item_order)[item[order]],
             raw.timestamp[order],
             raw.rating[order],
             raw.summary.take(order),
@@ -249,16 +247,37 @@ def assemble(
         ),
         provenance={
             **provenance,
-            'ties': 'shuffled' if by_id else ties,
-            'tie_seed': tie_seed if by_id or ties == 'shuffled' else None,
-            'ties_listed_by_id': by_id,
-            'tied_events_share': tied_share(neighbours),
+            **order_facts(ties, tie_seed, by_id, tied_share(neighbours)),
             'relabel_seed': relabel_seed,
         },
     )
 
 
-def _inverse(order: Int[np.ndarray, 'rows']) -> Int[np.ndarray, 'rows']:
+def items_of(item_ids: Sequence[str], catalogue: Mapping[str, ItemRecord]) -> Items:
+    """The table of the items of these ids; those that the catalogue does not have are without text."""
+    records = [catalogue.get(item_id, ItemRecord()) for item_id in item_ids]
+    columns = [list(column) for column in zip(*records)]
+    return Items(item_ids, *columns[:4], np.asarray(columns[4], np.float32))
+
+
+def order_facts(ties: str, tie_seed: int, by_id: bool, share: float) -> dict[str, Any]:
+    """What the provenance says of the order of ties.
+
+    Args:
+      ties: see `time_order`.
+      tie_seed: of the shuffle.
+      by_id: whether the file lists them by the ids of their items.
+      share: of events that tie.
+    """
+    return {
+        'ties': 'shuffled' if by_id else ties,
+        'tie_seed': tie_seed if by_id or ties == 'shuffled' else None,
+        'ties_listed_by_id': by_id,
+        'tied_events_share': share,
+    }
+
+
+def inverse(order: Int[np.ndarray, 'rows']) -> Int[np.ndarray, 'rows']:
     """The row to which each one goes; as int32, because there are many events of few of them."""
     places = np.empty(len(order), np.int32)
     places[order] = np.arange(len(order), dtype=np.int32)

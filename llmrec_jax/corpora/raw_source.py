@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from jaxtyping import Bool
 
 from llmrec_jax.corpora import unnamed_items
 from llmrec_jax.corpora.corpus import Corpus
@@ -120,18 +121,7 @@ class RawSource:
         catalogue = tables.items(_distinct(core.item_id))
         core, catalogue, told = self._with_text(core, catalogue)
         profiles = tables.profiles(_distinct(core.user_id))
-        provenance = {
-            'source': self.kind,
-            'files': {name: file_sha256(path) for name, path in files.items()},
-            'events_read': len(tables.events),
-            'duplicates': len(tables.events) - len(once),
-            'duplicates_rule': self.duplicates,
-            'k_core': self.k_core,
-            'scraps_removed': tables.scraps.total(),
-            'scraps_by_field': {field: count for field, count in sorted(tables.scraps.items()) if count},
-            **told,
-            **tables.facts,
-        }
+        provenance = self.provenance(files, tables.facts, tables.scraps, len(tables.events), len(once), told)
         corpus = assemble(
             self.name,
             core,
@@ -147,19 +137,58 @@ class RawSource:
         seconds = corpus.events.timestamp // tables.ticks_per_second
         return dataclasses.replace(corpus, events=dataclasses.replace(corpus.events, timestamp=seconds))
 
+    def provenance(
+        self,
+        files: Mapping[str, Path],
+        facts: Mapping[str, Any],
+        scraps: Scraps,
+        events_read: int,
+        events_once: int,
+        told: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """What the corpus was made from.
+
+        Args:
+          files: that were read.
+          facts: of the source.
+          scraps: what was taken out of texts.
+          events_read: how many events the files hold.
+          events_once: how many are left where each counts once.
+          told: of items without text.
+        """
+        return {
+            'source': self.kind,
+            'files': {name: file_sha256(path) for name, path in files.items()},
+            'events_read': events_read,
+            'duplicates': events_read - events_once,
+            'duplicates_rule': self.duplicates,
+            'k_core': self.k_core,
+            'scraps_removed': scraps.total(),
+            'scraps_by_field': {field: count for field, count in sorted(scraps.items()) if count},
+            **told,
+            **facts,
+        }
+
+    def named_items(
+        self, ids: Sequence[str], catalogue: Mapping[str, ItemRecord]
+    ) -> tuple[Mapping[str, ItemRecord], Bool[np.ndarray, 'items']]:
+        """The catalogue, with names where the rule gives them; and which of the items have no text."""
+        records = [catalogue.get(item_id, ItemRecord()) for item_id in ids]
+        silent = unnamed_items.without_text(*list(zip(*records))[:4])
+        if self.items_without_text == unnamed_items.NAMED:
+            named = [(ids[row], records[row]) for row in np.flatnonzero(silent)]
+            titles = {item_id: self.name_without_text.format(item_id=item_id) for item_id, _ in named}
+            catalogue = {**catalogue, **{key: record._replace(title=titles[key]) for key, record in named}}
+        return catalogue, silent
+
     def _with_text(
         self, core: RawEvents, catalogue: Mapping[str, ItemRecord]
     ) -> tuple[RawEvents, Mapping[str, ItemRecord], Mapping[str, Any]]:
         """Applies the rule for items without text; also gives what the provenance says of it."""
         ids, item = TextColumn.of(core.item_id).encode()
-        records = [catalogue.get(item_id, ItemRecord()) for item_id in ids]
-        silent = unnamed_items.without_text(*list(zip(*records))[:4])
+        catalogue, silent = self.named_items(ids, catalogue)
         left = core
-        if self.items_without_text == unnamed_items.NAMED:
-            named = [(ids[row], records[row]) for row in np.flatnonzero(silent)]
-            titles = {item_id: self.name_without_text.format(item_id=item_id) for item_id, _ in named}
-            catalogue = {**catalogue, **{key: record._replace(title=titles[key]) for key, record in named}}
-        elif self.items_without_text == unnamed_items.DROPPED and silent.any():
+        if self.items_without_text == unnamed_items.DROPPED and silent.any():
             left = core_events(core.take(np.flatnonzero(~silent[item])), self.k_core, self.name)
         told = unnamed_items.told(
             self.items_without_text,

@@ -32,11 +32,11 @@ USER_LISTS = {
 }  # fmt: skip
 
 
-def item_records(corpus: Corpus, rows: Int[np.ndarray, 'items']) -> Iterator[bytes]:
+def item_records(catalogue: Items, rows: Int[np.ndarray, 'items']) -> Iterator[bytes]:
     """The serialized records of the items at `rows`, in that order."""
     for start in range(0, len(rows), _RECORDS_AT_ONCE):
         part = rows[start : start + _RECORDS_AT_ONCE]
-        items = corpus.items.take(part)
+        items = catalogue.take(part)
         texts = zip(items.item_id, items.title, items.brand, items.description)
         for row, price, path, (item_id, title, brand, description) in zip(
             part.tolist(), items.price.tolist(), items.categories, texts
@@ -62,21 +62,44 @@ def user_records(corpus: Corpus, rows: Int[np.ndarray, 'users']) -> Iterator[byt
         users = corpus.users.take(part)
         for row, user_id, profile in zip(part.tolist(), users.user_id, users.profile):
             own = slice(int(offsets[row]), int(offsets[row + 1]))
-            yield _serialized(
-                whole={
-                    'user': [row],
-                    'user_hash': [user_hash(user_id)],
-                    'events/item': events.item[own].tolist(),
-                    'events/timestamp': events.timestamp[own].tolist(),
-                },
-                real={'events/rating': events.rating[own].tolist()},
-                texts={
-                    'user_id': [user_id],
-                    'profile': [profile],
-                    'events/summary': events.summary[own],
-                    'events/review': events.review[own],
-                },
+            yield user_record(
+                row,
+                user_id,
+                profile,
+                events.item[own].tolist(),
+                events.timestamp[own].tolist(),
+                events.rating[own].tolist(),
+                events.summary[own],
+                events.review[own],
             )
+
+
+def user_record(
+    row: int,
+    user_id: str,
+    profile: str,
+    item: list[int],
+    timestamp: list[int],
+    rating: list[float],
+    summary: Sequence[str],
+    review: Sequence[str],
+) -> bytes:
+    """The serialized record of one user, with the columns of the events."""
+    return _serialized(
+        whole={
+            'user': [row],
+            'user_hash': [user_hash(user_id)],
+            'events/item': item,
+            'events/timestamp': timestamp,
+        },
+        real={'events/rating': rating},
+        texts={
+            'user_id': [user_id],
+            'profile': [profile],
+            'events/summary': summary,
+            'events/review': review,
+        },
+    )
 
 
 def _serialized(

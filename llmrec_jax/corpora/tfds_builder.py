@@ -1,81 +1,28 @@
 """The two tables in which TFDS keeps a corpus: `items`, and `users` with their events nested."""
 
 import dataclasses
+import functools
 import os
-import re
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_datasets as tfds
 from jaxtyping import Int
 from tensorflow_datasets.core.dataset_builder import FileReaderBuilder
-from tensorflow_datasets.core.download.checksums import UrlInfo
 from tensorflow_datasets.core.hashing import Hasher
 
-from llmrec_jax.corpora.corpus import Corpus
+from llmrec_jax.corpora.corpus import Corpus, Items
 from llmrec_jax.corpora.records import item_records, user_records
-from llmrec_jax.corpora.source import (
-    About,
-    CorpusSource,
-    DownloadableSource,
-    FileSource,
-    about,
-    known_files,
-)
+from llmrec_jax.corpora.source import About
 from llmrec_jax.corpora.splits import training_pairs
+from llmrec_jax.corpora.tfds_configs import CorpusConfig, with_files, with_settings
 
-TABLES = ('items', 'users')
-# The `manual_dir` of a source whose files lie where TFDS looks for what people fetch by hand.
-MANUAL_DIR = '<manual_dir>'
 # TFDS's own convention for data that is not split on disk: leave_last_out splits within each user.
 SPLIT = 'train'
 # SeqIO deals whole files out to hosts, so there must be at least as many as data-parallel hosts.
 MAX_SHARDS = 16
-
-
-@dataclasses.dataclass(eq=False)
-class CorpusConfig(tfds.core.BuilderConfig):
-    """One table of one corpus.
-
-    Attributes:
-      table: 'items' or 'users'.
-      corpus: gives the corpus, once the download manager is at hand.
-      about: what the kind of corpora is.
-      identity: what the corpus was made from, kept with the data.
-    """
-
-    table: str = 'users'
-    corpus: Callable[[tfds.download.DownloadManager], Corpus] | None = dataclasses.field(
-        default=None, repr=False
-    )
-    about: About | None = dataclasses.field(default=None, repr=False)
-    identity: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False)
-
-
-def table_configs(sources: Sequence[CorpusSource]) -> list[CorpusConfig]:
-    """The configs `<variant>-items` and `<variant>-users` of every source, which TFDS users find by name.
-
-    A source whose files cannot be downloaded finds them in TFDS's `manual_dir`.
-    """
-    return [
-        CorpusConfig(
-            name=f'{variant(source)}-{table}',
-            description=f'{source.name}: the {table}',
-            table=table,
-            corpus=lambda manager, source=source: with_files(source, manager).build(),
-            about=about(source),
-        )
-        for source in sources
-        for table in TABLES
-    ]
-
-
-def variant(source: CorpusSource) -> str:
-    """What follows the slash in the source's name, in letters that a TFDS config may have."""
-    return re.sub(r'[^A-Za-z0-9_.-]', '_', source.name.partition('/')[2] or source.name)
 
 
 class CorpusBuilder(FileReaderBuilder, skip_registration=True):
@@ -90,11 +37,20 @@ class CorpusBuilder(FileReaderBuilder, skip_registration=True):
 
     # The class of the sources that the builder is of; None for whatever has no builder of its own.
     source: ClassVar[type | None] = None
+    # TFDS tells these where there is no such folder.
+    MANUAL_DOWNLOAD_INSTRUCTIONS = (
+        'The published files may lie there under their published names; they are downloaded otherwise.'
+    )
     VERSION = tfds.core.Version('1.1.0')
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
         '1.0.0': 'Items; users with nested events.',
         '1.1.0': 'Users with the hash of their id; metadata of histories.',
     }
+
+    def __init__(self, *, config: CorpusConfig | str | None = None, **kwargs: Any):
+        if isinstance(config, CorpusConfig) and config.settings is not None:
+            config = with_settings(config, self.source)
+        super().__init__(config=config, **kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
         if self.builder_config.table == 'items':
@@ -134,37 +90,64 @@ class CorpusBuilder(FileReaderBuilder, skip_registration=True):
     def _download_and_prepare(
         self, dl_manager: tfds.download.DownloadManager, download_config: tfds.download.DownloadConfig
     ) -> None:
-        config = self.builder_config
-        corpus = config.corpus(dl_manager)
-        lengths = np.diff(corpus.user_offsets)
-        self.info.metadata.update(
-            corpus=corpus.name,
-            table=config.table,
-            fingerprint=corpus.fingerprint(),
-            identity=config.identity,
-            provenance=dict(corpus.provenance),
-            longest_history=int(lengths.max()),
-            training_pairs=training_pairs(lengths),
+        if download_config.beam_options is None and download_config.beam_runner is None:
+            self._write(_in_memory(self.builder_config.corpus(dl_manager)), download_config)
+        else:
+            self._write_by_beam(dl_manager, download_config)
+
+    def _write_by_beam(
+        self, dl_manager: tfds.download.DownloadManager, download_config: tfds.download.DownloadConfig
+    ) -> None:
+        # Beam is an extra.
+        import apache_beam as beam
+
+        from llmrec_jax.corpora.beam import pipelined, user_shards
+        from llmrec_jax.corpora.beam.workspace import Workspace
+
+        pipelines = functools.partial(
+            beam.Pipeline, runner=download_config.beam_runner, options=download_config.beam_options
         )
-        records, rows = {'items': (item_records, corpus.items), 'users': (user_records, corpus.users)}[
-            config.table
-        ]
-        order = _record_order(len(rows))[: download_config.max_examples_per_split]
+        source = with_files(self.builder_config.source, dl_manager)
+        space = Workspace(os.path.join(self.data_dir, 'pipeline'))
+        made = pipelined.pipelined_corpus(source, space, pipelines)
+        self._write(
+            _Made(
+                made.name,
+                made.items,
+                made.lengths,
+                made.fingerprint,
+                made.provenance,
+                functools.partial(user_shards.write_shards, pipelines, space),
+            ),
+            download_config,
+        )
+        tf.io.gfile.rmtree(space.folder)
+
+    def _write(self, made: '_Made', download_config: tfds.download.DownloadConfig) -> None:
+        config = self.builder_config
+        self.info.metadata.update(
+            corpus=made.name,
+            table=config.table,
+            fingerprint=made.fingerprint,
+            identity=config.identity,
+            provenance=dict(made.provenance),
+            longest_history=int(made.lengths.max()),
+            training_pairs=training_pairs(made.lengths),
+        )
+        rows = len(made.items if config.table == 'items' else made.lengths)
+        order = _record_order(rows)[: download_config.max_examples_per_split]
         n_shards = download_config.num_shards or min(MAX_SHARDS, len(order))
         # The bounds that TFDS sets.
         shards = np.split(order, [round(len(order) * shard / n_shards) for shard in range(1, n_shards)])
         template = self._get_filename_template(split_name=SPLIT)
-        size = 0
-
-        def counted(shard: np.ndarray) -> Iterator[tuple[int, bytes]]:
-            nonlocal size
-            for row, record in zip(shard.tolist(), records(corpus, shard)):
-                size += len(record)
-                yield row, record
-
-        for index, shard in enumerate(shards):
-            path = template.sharded_filepath(shard_index=index, num_shards=len(shards))
-            tfds.core.ExampleWriter(self.info.file_format).write(path, counted(shard))
+        paths = [
+            template.sharded_filepath(shard_index=index, num_shards=len(shards))
+            for index in range(len(shards))
+        ]
+        write = made.write_users
+        if config.table == 'items':
+            write = functools.partial(_write_shards, functools.partial(item_records, made.items))
+        size = write(shards, paths, self.info.file_format)
         split = tfds.core.SplitInfo(
             name=SPLIT,
             shard_lengths=[len(shard) for shard in shards],
@@ -174,43 +157,61 @@ class CorpusBuilder(FileReaderBuilder, skip_registration=True):
         self.info.set_splits(tfds.core.SplitDict([split]))
 
 
+@dataclasses.dataclass(frozen=True)
+class _Made:
+    """A corpus, in memory or not.
+
+    Attributes:
+      name: as `Corpus.name`.
+      items: the catalogue.
+      lengths: how many events each user has.
+      fingerprint: as `Corpus.fingerprint`.
+      provenance: as `Corpus.provenance`.
+      write_users: writes shards of users' records, given the rows, paths and form of the files; tells
+        the bytes of all records.
+    """
+
+    name: str
+    items: Items
+    lengths: Int[np.ndarray, 'users']
+    fingerprint: str
+    provenance: Mapping[str, Any]
+    write_users: Callable[[Sequence[np.ndarray], Sequence[os.PathLike], tfds.core.FileFormat], int]
+
+
+def _in_memory(corpus: Corpus) -> _Made:
+    return _Made(
+        corpus.name,
+        corpus.items,
+        np.diff(corpus.user_offsets),
+        corpus.fingerprint(),
+        corpus.provenance,
+        functools.partial(_write_shards, functools.partial(user_records, corpus)),
+    )
+
+
+def _write_shards(
+    records: Callable[[np.ndarray], Iterator[bytes]],
+    shards: Sequence[np.ndarray],
+    paths: Sequence[os.PathLike],
+    file_format: tfds.core.FileFormat,
+) -> int:
+    """Writes the records of the rows of each shard, and tells how many bytes they have."""
+    size = 0
+
+    def counted(shard: np.ndarray) -> Iterator[tuple[int, bytes]]:
+        nonlocal size
+        for row, record in zip(shard.tolist(), records(shard)):
+            size += len(record)
+            yield row, record
+
+    for shard, path in zip(shards, paths):
+        tfds.core.ExampleWriter(file_format).write(path, counted(shard))
+    return size
+
+
 def _record_order(rows: int) -> Int[np.ndarray, 'rows']:
     """The order in which TFDS lays down records that have these numbers for keys."""
     hasher = Hasher(SPLIT)
     hashed = [hasher.hash_key(row) for row in range(rows)]
     return np.asarray(sorted(range(rows), key=hashed.__getitem__), np.int64)
-
-
-def url_infos(sources: Sequence[CorpusSource]) -> dict[str, UrlInfo]:
-    """The sizes and checksums by which TFDS tells a damaged download, of the files that are known."""
-    found = {}
-    for source in sources:
-        urls = source.urls() if isinstance(source, DownloadableSource) else {}
-        for name, known in known_files(source).items():
-            found[urls[name]] = UrlInfo(size=known.size, checksum=known.sha256, filename=name)
-    return found
-
-
-def needs_download(source: CorpusSource) -> bool:
-    """Whether the source reads published files and names no directory that holds them."""
-    return isinstance(source, DownloadableSource) and source.manual_dir is None
-
-
-def with_files(source: CorpusSource, manager: tfds.download.DownloadManager) -> CorpusSource:
-    """`source` with its files at hand: itself, unless it needs a download or TFDS's `manual_dir`.
-
-    Downloads are kept under their published names in `<download_dir>/<kind of source>/`, where the next call
-    finds them; a download that breaks off leaves nothing there.
-    """
-    if isinstance(source, FileSource) and getattr(source, 'manual_dir', '') == MANUAL_DIR:
-        return dataclasses.replace(source, manual_dir=str(manager.manual_dir))
-    if not needs_download(source):
-        return source
-    directory = Path(manager.download_dir) / source.name.split('/')[0]
-    directory.mkdir(parents=True, exist_ok=True)
-    missing = {name: url for name, url in source.urls().items() if not (directory / name).is_file()}
-    for name, path in manager.download(missing).items():
-        beside = directory / f'{name}.{os.getpid()}.part'
-        shutil.copyfile(path, beside)
-        os.replace(beside, directory / name)
-    return dataclasses.replace(source, manual_dir=str(directory))

@@ -6,7 +6,8 @@ from tensorflow_datasets.core.shuffle import Shuffler
 from llmrec_jax.corpora.builders import OtherCorpusBuilder
 from llmrec_jax.corpora.records import item_records, user_records
 from llmrec_jax.corpora.splits import user_hash
-from llmrec_jax.corpora.tfds_builder import SPLIT, CorpusConfig, _record_order
+from llmrec_jax.corpora.tfds_builder import SPLIT, _record_order
+from llmrec_jax.corpora.tfds_configs import CorpusConfig
 from tests.corpora.test_prepare import Oddities
 
 CORPUS = Oddities().build()
@@ -34,7 +35,7 @@ def test_items_are_the_records_that_tfds_makes_of_them(tmp_path):
         }
         for row in rows
     ]
-    made = [tf.train.Example.FromString(one) for one in item_records(CORPUS, np.asarray(rows))]
+    made = [tf.train.Example.FromString(one) for one in item_records(CORPUS.items, np.asarray(rows))]
     assert repr(made) == repr(encoded_by_tfds('items', records, tmp_path))
 
 

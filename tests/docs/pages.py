@@ -42,7 +42,7 @@ def prose(page: pathlib.Path) -> str:
 
 
 def commands(page: pathlib.Path) -> list[str]:
-    """Commands of the page's `sh` blocks that start a launcher, T5X, make or a benchmark.
+    """Commands of the page's `sh` blocks that start a launcher, T5X, TFDS, make or a benchmark.
 
     What a command is piped into is a command, and so is what one of our scripts is told to start. Each is
     in one normal form: `python`, and its words as the shell parts them.
@@ -56,7 +56,7 @@ def _started(words: Sequence[str]) -> Iterator[list[str]]:
     for place, word in enumerate(words):
         is_first = place == 0 or words[place - 1] == '|'
         is_python = pathlib.PurePath(word).name == 'python' and len(words) > place + 1
-        if is_first and word == 'make':
+        if is_first and word in ('make', 'tfds'):
             yield list(words[place:])
         elif is_python and (words[place + 1].startswith('benchmarks/') or _is_launcher(words[place + 1 :])):
             yield ['python', *words[place + 1 :]]

@@ -1,6 +1,7 @@
 """Every command that a page shows is known in commands.txt, and is checked in the way that stands there."""
 
 import importlib.util
+import json
 import pathlib
 import re
 import shlex
@@ -90,6 +91,25 @@ def test_t5x_has_the_gin_files_and_macros(command):
 def test_make_has_the_target(command):
     (target,) = shlex.split(command)[1:]
     assert re.search(rf'^{target}:', (ROOT / 'Makefile').read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize('command', checked('tfds'))
+def test_tfds_has_the_flags_and_the_data_set(command):
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core import naming
+    from tensorflow_datasets.scripts.cli import build, cli_utils
+
+    _, subcommand, *arguments = shlex.split(command)
+    assert subcommand == 'build'
+    parsed = cli_utils.make_flags_parser(build.Args, description='')([subcommand, *arguments])
+    importlib.import_module(parsed.generation.imports)
+    name, config = naming.parse_builder_name_kwargs(parsed.positional_datasets[0])
+    builder = tfds.builder_cls(str(name))
+    if config:
+        assert config['config'] in builder.builder_configs
+    if own := json.loads(parsed.generation.config or '{}'):
+        builder.source(**own.pop('settings'))
+        builder.builder_config_cls(**own)
 
 
 @pytest.mark.parametrize('command', checked('benchmark'))

@@ -79,10 +79,12 @@ class Ids:
     Attributes:
       values: the distinct ids.
       codes: of each row, the place of its id in `values`; -1 where there is none.
+      like_floats: whether all that were known were texts like '12.0'; None where none was known.
     """
 
     values: pa.Array
     codes: Int[np.ndarray, 'rows']
+    like_floats: bool | None
 
     @property
     def missing(self) -> Bool[np.ndarray, 'rows']:
@@ -94,11 +96,15 @@ class Ids:
         return TextColumn.from_arrow(pa.DictionaryArray.from_arrays(self.codes[rows], self.values))
 
 
-def ids(column: pa.ChunkedArray) -> Ids:
+def ids(column: pa.ChunkedArray, like_floats: bool | None = None) -> Ids:
     """The ids of a plain column, whatever they are written as: 12, '12', ' 12' and 12.0 are one.
 
     Texts like '12.0' are read so where the whole column is of them, as it is when a table's holes made floats
     of its integers.
+
+    Args:
+      column: of one part of a table, or of all.
+      like_floats: whether the whole column is of such texts, where this is a part of it; None to look.
     """
     encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
     if isinstance(encoded, pa.ChunkedArray):
@@ -106,13 +112,14 @@ def ids(column: pa.ChunkedArray) -> Ids:
     written = texts(pa.chunked_array([encoded.dictionary])).combine_chunks()
     known = pc.not_equal(written, '')
     floats = pc.match_substring_regex(written, r'^-?\d+\.0$')
-    if pc.any(known).as_py() and pc.all(pc.or_(floats, pc.invert(known))).as_py():
+    found = pc.all(pc.or_(floats, pc.invert(known))).as_py() if pc.any(known).as_py() else None
+    if found if like_floats is None else like_floats:
         written = pc.replace_substring_regex(written, r'\.0$', '')
     distinct = pc.if_else(known, written, None).dictionary_encode()
     place = pc.fill_null(distinct.indices, -1).to_numpy(zero_copy_only=False)
     code = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
     # The last place is that of rows without anything.
-    return Ids(distinct.dictionary, np.append(place, -1).astype(np.int32)[code])
+    return Ids(distinct.dictionary, np.append(place, -1).astype(np.int32)[code], found)
 
 
 def numbers(column: pa.ChunkedArray) -> tuple[Float[np.ndarray, 'rows'], Bool[np.ndarray, 'rows']]:

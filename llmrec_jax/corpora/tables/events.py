@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,12 +33,14 @@ class TableEvents:
       raw: the events; `timestamp` counts ticks, `line` the rows of `table`.
       table: the columns that were read along, and where each row stands.
       times: the column of times; None where events are counted in the order of the file.
+      like_floats: of 'user' and 'item', see `columns.Ids`.
       facts: how many rows were read and left out, for the provenance.
     """
 
     raw: RawEvents
     table: ReadTable
     times: Times | None
+    like_floats: Mapping[str, bool | None]
     facts: Mapping[str, Any]
 
 
@@ -67,8 +70,9 @@ def read_events(
     min_rating: float | int | None,
     duplicates: str,
     scraps: scraped_text.Scraps,
+    like_floats: Mapping[str, bool | None] | None = None,
 ) -> TableEvents:
-    """Reads the events of a table.
+    """Reads the events of a table, or of some parts of one; there may be none.
 
     Args:
       parts: of the table.
@@ -79,13 +83,16 @@ def read_events(
       min_rating: leave out events with fewer stars, or none.
       duplicates: 'error' refuses events that come again; they are left as they are otherwise.
       scraps: counts what was taken out of reviews.
+      like_floats: of 'user' and 'item', what all parts are; see `columns.ids`.
 
     Raises:
-      ValueError: naming file, line and column, when a row cannot be read; and when no event is left.
+      ValueError: naming file, line and column, when a row cannot be read.
     """
     used = {role: found[role].column for role in ROLES if found[role].column is not None}
     table = read_parts(parts, [*used.values(), *more_columns])
-    user, item = (columns.ids(table.columns[used[role]]) for role in ('user', 'item'))
+    user, item = (
+        columns.ids(table.columns[used[role]], (like_floats or {}).get(role)) for role in ('user', 'item')
+    )
     when = _times(table, used.get('time'), time_format)
     stars, unread_stars = _ratings(table, used.get('rating'), min_rating)
     bad = {'user': user.missing, 'item': item.missing, 'rating': unread_stars}
@@ -97,9 +104,6 @@ def read_events(
     if min_rating is not None:
         kept &= stars >= min_rating
     rows = np.flatnonzero(kept)
-    if not len(rows):
-        least = '' if min_rating is None else f' with at least {min_rating} stars (Tables.min_rating)'
-        raise ValueError(f'{parts[0].path}: none of its {len(table)} rows is an event{least}')
     users = user.column(rows)
     raw = RawEvents(
         line=rows,
@@ -120,7 +124,15 @@ def read_events(
     }
     # Texts that have become events are not kept.
     left = {name: table.columns[name] for name in more_columns}
-    return TableEvents(raw, dataclasses.replace(table, columns=left), when, facts)
+    like = {'user': user.like_floats, 'item': item.like_floats}
+    return TableEvents(raw, dataclasses.replace(table, columns=left), when, like, facts)
+
+
+def check_any(path: Path, events: int, rows: int, min_rating: float | int | None) -> None:
+    """Raises a ValueError that names the file, when none of a table's rows is an event."""
+    if not events:
+        least = '' if min_rating is None else f' with at least {min_rating} stars (Tables.min_rating)'
+        raise ValueError(f'{path}: none of its {rows} rows is an event{least}')
 
 
 def _times(table: ReadTable, name: str | None, form: str | None) -> Times | None:

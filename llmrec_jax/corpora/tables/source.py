@@ -4,7 +4,7 @@ import codecs
 import dataclasses
 import logging
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,9 +24,9 @@ from llmrec_jax.corpora.tables.assembly import (
     users_of_table,
 )
 from llmrec_jax.corpora.tables.delimited import Dialect
-from llmrec_jax.corpora.tables.events import ROLES, event_roles, read_events
+from llmrec_jax.corpora.tables.events import ROLES, TableEvents, check_any, event_roles, read_events
 from llmrec_jax.corpora.tables.parts import Part, names_of, open_part, part_paths
-from llmrec_jax.corpora.tables.roles import in_words, told
+from llmrec_jax.corpora.tables.roles import Role, in_words, told
 from llmrec_jax.corpora.tables.times import ISO, UNITS
 
 LOG = logging.getLogger(__name__)
@@ -34,6 +34,25 @@ BAD_ROWS = ('error', 'drop')
 _SUFFIXES = re.compile(
     r'(\.(csv|tsv|tab|txt|dat|data|parquet|pq|json|jsonl|ndjson|inter|item|user|gz|gzip|zst|zstd|snappy))+$'
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenedTables:
+    """Tables whose first lines were looked at.
+
+    Attributes:
+      parts: the files of each table.
+      found: the columns of the events.
+      beside: the columns of items that stand beside events, where there is no table of items.
+      wanted: how items are told of.
+      further: columns of the interactions that tell of items.
+    """
+
+    parts: Mapping[str, Sequence[Part]]
+    found: Mapping[str, Role]
+    beside: Mapping[str, Role]
+    wanted: ItemColumns
+    further: Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,16 +184,18 @@ class Tables(RawSource):
         """See `RawSource.build`."""
         return super().build() if self.sequences is None else self.sequences.build()
 
-    def read(self, files: Mapping[str, Path]) -> RawTables:
-        """See `RawSource.read`."""
-        dialect = Dialect(self.delimiter, self.quote, self.encoding, drop_bad_rows=self.bad_rows == 'drop')
-        headed = dataclasses.replace(dialect, header=self.header)
+    def opened(self, files: Mapping[str, Path]) -> OpenedTables:
+        """The tables in these files, and which of their columns are what; reads the first lines of each.
+
+        Raises:
+          ValueError: when a file is empty or damaged, or has no column that is needed.
+        """
         parts: dict[str, list[Part]] = {}
         for name, path in files.items():
             what = name.partition('/')[0]
-            part = open_part(path, headed if what == 'interactions' else dialect)
+            part = self.open_interactions(path) if what == 'interactions' else open_part(path, self._dialect)
             parts.setdefault(what, []).append(part)
-        interactions, scraps = parts['interactions'], Scraps()
+        interactions = parts['interactions']
         found = event_roles(interactions, self._named(ROLES))
         wanted = ItemColumns(
             self._named(ITEM_ROLES),
@@ -185,8 +206,39 @@ class Tables(RawSource):
         beside = {} if 'items' in parts else items_beside_events(names_of(interactions), found, wanted)
         more = [role.column for role in beside.values() if role.column is not None]
         further = [*more, *(() if 'items' in parts else self.description_fields)]
-        events = read_events(
-            interactions,
+        return OpenedTables(parts, found, beside, wanted, further)
+
+    def read(self, files: Mapping[str, Path]) -> RawTables:
+        """See `RawSource.read`."""
+        tables, scraps = self.opened(files), Scraps()
+        events = self.events_of(tables.parts['interactions'], tables.found, tables.further, scraps)
+        path = tables.parts['interactions'][0].path
+        check_any(path, len(events.raw), len(events.table), self.min_rating)
+        told_times = None if events.times is None else events.times.told
+        facts = self.facts(tables, events.facts, told_times)
+        ticks = 1 if events.times is None else events.times.per_second
+        items, profiles = self.readers(tables, events, facts, scraps)
+        return RawTables(events.raw, path, items, profiles, scraps, facts, ticks)
+
+    def open_interactions(self, path: Path) -> Part:
+        """The reader of one file of the table of interactions."""
+        return open_part(path, dataclasses.replace(self._dialect, header=self.header))
+
+    @property
+    def _dialect(self) -> Dialect:
+        return Dialect(self.delimiter, self.quote, self.encoding, drop_bad_rows=self.bad_rows == 'drop')
+
+    def events_of(
+        self,
+        parts: Sequence[Part],
+        found: Mapping[str, Role],
+        further: Sequence[str],
+        scraps: Scraps,
+        like_floats: Mapping[str, bool | None] | None = None,
+    ) -> TableEvents:
+        """The events of some parts of the table of interactions; see `events.read_events`."""
+        return read_events(
+            parts,
             found,
             more_columns=further,
             time_format=self.time_format,
@@ -194,15 +246,47 @@ class Tables(RawSource):
             min_rating=self.min_rating,
             duplicates=self.duplicates,
             scraps=scraps,
+            like_floats=like_floats,
         )
+
+    def facts(
+        self, tables: OpenedTables, counted: Mapping[str, Any], told_times: str | None
+    ) -> dict[str, Any]:
+        """What the provenance says of the table of interactions, which is told to the log too.
+
+        Args:
+          tables: that were opened.
+          counted: how many rows were read and left out.
+          told_times: the form of the times; None where the table has none.
+        """
+        found = tables.found
         facts = {
-            **events.facts,
-            'timestamps': 'position in the history' if events.times is None else events.times.told,
+            **counted,
+            'timestamps': told_times or 'position in the history',
             'min_rating': self.min_rating,
             'columns': {'interactions': told(found)},
         }
-        LOG.info('%s: interactions have %s', self.name, in_words(found, names_of(interactions), further))
+        names = names_of(tables.parts['interactions'])
+        LOG.info('%s: interactions have %s', self.name, in_words(found, names, tables.further))
         LOG.info('%s: times are %s', self.name, facts['timestamps'])
+        return facts
+
+    def readers(
+        self,
+        tables: OpenedTables,
+        events: TableEvents | None,
+        facts: dict[str, Any],
+        scraps: Scraps,
+    ) -> tuple[Callable[[Set[str]], Mapping[str, ItemRecord]], Callable[[Set[str]], Mapping[str, str]]]:
+        """What reads the tables of items and users, once it is known which are wanted.
+
+        Args:
+          tables: that were opened.
+          events: whose rows tell of items, where there is no table of them; None where none does.
+          facts: for the provenance, which are added to.
+          scraps: counts what was taken out of texts.
+        """
+        parts, wanted = tables.parts, tables.wanted
 
         def heard(what: str, said: Told) -> Mapping[str, Any]:
             facts.update(said.facts)
@@ -215,7 +299,9 @@ class Tables(RawSource):
         def items(ids: Set[str]) -> Mapping[str, ItemRecord]:
             if 'items' in parts:
                 return heard('items', items_of_table(parts['items'], ids, wanted, scraps))
-            return heard('items', items_of_events(events, beside, ids, wanted, scraps))
+            if events is None:
+                return heard('items', Told({}, tables.beside, {}))
+            return heard('items', items_of_events(events, tables.beside, ids, wanted, scraps))
 
         def profiles(ids: Set[str]) -> Mapping[str, str]:
             if 'users' not in parts:
@@ -223,8 +309,7 @@ class Tables(RawSource):
             named = (self.user_id_column, self.user_column)
             return heard('users', users_of_table(parts['users'], ids, named, self.profile_fields))
 
-        ticks = 1 if events.times is None else events.times.per_second
-        return RawTables(events.raw, interactions[0].path, items, profiles, scraps, facts, ticks)
+        return items, profiles
 
     def _named(self, roles: Sequence[str]) -> dict[str, str | None]:
         return {role: getattr(self, f'{role}_column') for role in roles}

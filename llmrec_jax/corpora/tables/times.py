@@ -63,17 +63,28 @@ class Times:
     @property
     def told(self) -> str:
         """The form in words, and the first and the last day where the numbers are of a clock."""
-        words = {
-            's': 'seconds',
-            'ms': 'milliseconds',
-            'us': 'microseconds',
-            'ns': 'nanoseconds',
-            ISO: 'dates as in ISO 8601',
-        }.get(self.form, f'dates in the form {self.form}')
         seconds = self.seconds(self.ticks[~self.bad])
-        if not len(seconds) or (self.form in UNITS and seconds.max() < _LEAST_CLOCK):
-            return words
-        return f'{words}, from {_day(int(seconds.min()))} to {_day(int(seconds.max()))}'
+        return (
+            told(self.form, int(seconds.min()), int(seconds.max())) if len(seconds) else words_of(self.form)
+        )
+
+
+def words_of(form: str) -> str:
+    """What the form of times is called."""
+    return {
+        's': 'seconds',
+        'ms': 'milliseconds',
+        'us': 'microseconds',
+        'ns': 'nanoseconds',
+        ISO: 'dates as in ISO 8601',
+    }.get(form, f'dates in the form {form}')
+
+
+def told(form: str, first: int, last: int) -> str:
+    """The form in words, and the first and the last second's days where the numbers are of a clock."""
+    if form in UNITS and last < _LEAST_CLOCK:
+        return words_of(form)
+    return f'{words_of(form)}, from {_day(first)} to {_day(last)}'
 
 
 def times(column: pa.ChunkedArray, form: str | None) -> Times:
@@ -104,6 +115,8 @@ def times(column: pa.ChunkedArray, form: str | None) -> Times:
         return _of_floats(column, form, np.zeros(len(column), bool))
     if not pa.types.is_integer(column.type):
         raise UnknownForm(0, f'it holds a {column.type}; expected numbers or texts')
+    if form is not None and form not in UNITS:
+        return _of_dates(column.cast(pa.string()), form)
     return _of_integers(column, form)
 
 

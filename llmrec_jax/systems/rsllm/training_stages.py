@@ -282,6 +282,10 @@ class InjectedNetwork:
         """See `networks.Network`."""
         return self
 
+    def code_table(self, run: Run) -> None:
+        """See `networks.Network`."""
+        del run
+
 
 @dataclasses.dataclass(frozen=True)
 class WriteInjectedStart(Stage):

@@ -14,6 +14,12 @@ def read(values, form=None, kind=None):
     return found.seconds(found.ticks), found
 
 
+def test_days_that_are_numbers_are_read_by_their_pattern():
+    seconds, found = read([20200102, 20200103], '%Y%m%d')
+    assert np.diff(seconds).tolist() == [86_400]
+    assert not found.bad.any()
+
+
 @pytest.mark.parametrize(
     ('value', 'form'),
     [
