@@ -1,4 +1,4 @@
-r"""Makes a Hugging Face folder of a trained T5, so that it serves wherever transformers reads.
+r"""Makes a Hugging Face folder of a trained T5, LLaMA, Qwen or Gemma, for wherever transformers reads.
 
     python -m llmrec_jax.export_weights --gin_file=runs/my_task/config.gin --output=exported/my_task
     python -m llmrec_jax.export_weights --gin_file=gin_configs/models/flan_t5_base.gin \
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from llmrec_jax.runs import owned
 
 if TYPE_CHECKING:
-    from llmrec_jax.models.t5.config import T5Config
+    from llmrec_jax.models.hf_weights.layout import Config
     from llmrec_jax.runs.system import System
     from llmrec_jax.text.text_vocabulary import TextVocabulary
 
@@ -33,18 +33,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _export_weights(arguments: Sequence[str] | None) -> None:
     from llmrec_jax.inference.weights_exchange import export_folder
+    from llmrec_jax.models.decoder_only.config import DecoderConfig
     from llmrec_jax.models.t5.config import T5Config
     from llmrec_jax.runs import command_line
+    from llmrec_jax.runs.system import System
     from llmrec_jax.text.text_vocabulary import TextVocabulary
 
-    flags, found = command_line.parse(__doc__, arguments, _add_flags, otherwise=T5Config)
+    flags, found = command_line.parse(__doc__, arguments, _add_flags, otherwise=(T5Config, DecoderConfig))
     with command_line.errors_as_messages(PROGRAM), command_line.owning_output(PROGRAM, flags):
-        if isinstance(found, T5Config):
-            if flags.checkpoint is None:
-                raise ValueError('the gin files configure a network and no run: name its --checkpoint')
-            exported = (found, flags.checkpoint, None)
-        else:
+        if isinstance(found, System):
             exported = of_system(found, own_vocabulary=flags.vocabulary is None)
+        elif flags.checkpoint is None:
+            raise ValueError('the gin files configure a network and no run: name its --checkpoint')
+        else:
+            exported = (found, flags.checkpoint, None)
         config, checkpoint, vocabulary = exported
         if flags.vocabulary is not None:
             vocabulary = TextVocabulary.load(flags.vocabulary, flags.extra_ids)
@@ -76,14 +78,14 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
     add(
         '--leave_out_extra',
         action='store_true',
-        help="write a network without the parameters that Hugging Face's T5 lacks: without whole-word "
+        help="write a network without the parameters that Hugging Face's lacks: a T5 without whole-word "
         'embeddings it answers as it does here without whole-word ids',
     )
 
 
 def of_system(
     system: 'System', *, own_vocabulary: bool = True
-) -> tuple['T5Config', Any, 'TextVocabulary | None']:
+) -> tuple['Config', Any, 'TextVocabulary | None']:
     """The network of a system's run, its checkpoint, and the vocabulary of its texts.
 
     Args:
@@ -91,18 +93,18 @@ def of_system(
       own_vocabulary: whether the run's vocabulary is wanted.
 
     Raises:
-      ValueError: when the model is no T5.
+      ValueError: when the model does not write token by token.
       FileNotFoundError: when the run has not made what is asked for.
     """
-    from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+    from llmrec_jax.models.generative_model import GenerativeModel
 
     run = system.run
     model = system.model(run)
-    if not isinstance(model, EncoderDecoderModel):
+    if not isinstance(model, GenerativeModel):
         kind = 'no model' if model is None else f'a {type(model).__name__}'
         raise ValueError(
-            f"{system.name} trains {kind}: there is nothing to export, for Hugging Face's T5 can hold an "
-            'EncoderDecoderModel alone'
+            f'{system.name} trains {kind}: there is nothing to export, for a folder of Hugging Face holds an '
+            'EncoderDecoderModel or a DecoderOnlyModel'
         )
     vocabulary = system.vocabulary(run) if own_vocabulary else None
     return model.module.config, system.trained_checkpoint(run), vocabulary

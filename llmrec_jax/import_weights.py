@@ -1,4 +1,4 @@
-r"""Makes a checkpoint of T5 weights in a Hugging Face folder: T5, T5 1.1 or Flan-T5.
+r"""Makes a checkpoint of weights in a Hugging Face folder: T5, T5 1.1, Flan-T5, LLaMA, Qwen or Gemma.
 
     python -m llmrec_jax.import_weights --source=flan-t5-base --output=checkpoints/flan_t5_base
     python -m llmrec_jax.train --gin_file=gin_configs/flan_t5/finetune.gin \
@@ -6,7 +6,8 @@ r"""Makes a checkpoint of T5 weights in a Hugging Face folder: T5, T5 1.1 or Fla
         --gin.EXAMPLES=data/my_task/train --gin.INITIAL_CHECKPOINT=checkpoints/flan_t5_base/checkpoint_0
 
 The source holds config.json and model.safetensors, or several safetensors and their index; neither torch nor
-transformers is needed. Parameters are float32 in the checkpoint, and all are held in memory meanwhile.
+transformers is needed. It may be a GGUF file of a LLaMA, Qwen or Gemma too, which the package gguf reads.
+Parameters are float32 in the checkpoint, and all are held in memory meanwhile.
 """
 
 import argparse
@@ -32,7 +33,13 @@ def _import_weights(arguments: Sequence[str] | None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add('--source', required=True, type=pathlib.Path, metavar='DIR', help='a Hugging Face folder')
+    add(
+        '--source',
+        required=True,
+        type=pathlib.Path,
+        metavar='DIR',
+        help='a Hugging Face folder, or a GGUF file',
+    )
     add('--output', required=True, type=pathlib.Path, metavar='DIR', help='for checkpoint_0 and network.gin')
     command_line.add_takeover_flag(parser)
     flags = parser.parse_args(arguments)

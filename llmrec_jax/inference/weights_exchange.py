@@ -1,4 +1,4 @@
-"""T5 weights brought from Hugging Face's layout into a checkpoint, and back."""
+"""Weights brought from Hugging Face's layout or a GGUF file into a checkpoint, and back to the former."""
 
 import dataclasses
 import functools
@@ -6,16 +6,15 @@ import logging
 import pathlib
 import shutil
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import numpy as np
 
 from llmrec_jax import files
+from llmrec_jax.models.gguf_weights import load_gguf
 from llmrec_jax.models.hf_weights import load_hf, write_hf
-from llmrec_jax.models.hf_weights.names import parameter_shapes
+from llmrec_jax.models.hf_weights.layout import Config, layout_of
 from llmrec_jax.models.hf_weights.writing import check_exportable
-from llmrec_jax.models.t5.config import T5Config
 from llmrec_jax.text.hf_tokenizer import SPIECE, tokenizer_files
 from llmrec_jax.text.text_vocabulary import TextVocabulary
 from llmrec_jax.training.checkpoints import Checkpoints, saved_steps
@@ -25,26 +24,45 @@ from llmrec_jax.training.train_state import TrainState
 
 LOG = logging.getLogger(__name__)
 NETWORK = 'network.gin'
+# Of T5; of LLaMA 2 and Gemma; of all others.
+VOCABULARY_FILES = (
+    SPIECE,
+    'tokenizer.model',
+    'tokenizer.json',
+    'tokenizer_config.json',
+    'chat_template.jinja',
+)
+# Fields of a configuration that say how a network is computed, not which it is.
+COMPUTED = (
+    'whole_word_embeddings',
+    'dtype',
+    'float32_attention_logits',
+    'attention',
+    'one_hot_embedding',
+    'remat_policy',
+    'scan_layers',
+)
 
 
 def import_folder(source: pathlib.Path, output: pathlib.Path) -> pathlib.Path:
-    """Makes a checkpoint of a Hugging Face folder, and a gin file that configures its network.
+    """Makes a checkpoint of a Hugging Face folder or a GGUF file, and a gin file that configures its network.
 
     Args:
-      source: holds config.json and model.safetensors, or several files and their index.
-      output: receives `checkpoint_0`, `network.gin`, and spiece.model where `source` has one.
+      source: holds config.json and model.safetensors, or several files and their index; or is a GGUF file.
+      output: receives `checkpoint_0`, `network.gin`, and of a folder the vocabulary's files.
 
     Returns:
       The checkpoint, which `Trainer.initial_checkpoint` and `--checkpoint` take, and T5X too.
 
     Raises:
-      FileNotFoundError, ValueError: as `models.hf_weights.load_hf`.
+      FileNotFoundError, ValueError, RuntimeError: as `models.hf_weights.load_hf` and
+        `models.gguf_weights.load_gguf`.
       FileExistsError: when `output` holds a checkpoint already.
       CheckpointError: when the checkpoint cannot be written.
     """
     if found := saved_steps(output):
         raise FileExistsError(f'{output} holds checkpoint_{found[0]} already; give another folder')
-    config, params = load_hf(source, dropout_rate=None)
+    config, params = load_gguf(source) if source.is_file() else load_hf(source, dropout_rate=None)
     checkpoints = Checkpoints(output, keep=1)
     try:
         checkpoints.save(0, TrainState(step=np.zeros((), np.int32), params=params, opt_state=()))
@@ -52,16 +70,17 @@ def import_folder(source: pathlib.Path, output: pathlib.Path) -> pathlib.Path:
     finally:
         checkpoints.close()
     files.write_text(output / NETWORK, network_gin(config, source))
-    if (source / SPIECE).is_file():
-        with files.written_whole(output / SPIECE) as copy, (source / SPIECE).open('rb') as original:
-            shutil.copyfileobj(original, copy)
+    for name in VOCABULARY_FILES:
+        if (source / name).is_file():
+            with files.written_whole(output / name) as copy, (source / name).open('rb') as original:
+                shutil.copyfileobj(original, copy)
     count = sum(leaf.size for leaf in jax.tree.leaves(params))
     LOG.info('%d parameters: %s; their network: %s', count, checkpoints.path(0), output / NETWORK)
     return checkpoints.path(0)
 
 
 def export_folder(
-    config: T5Config,
+    config: Config,
     checkpoint: str | pathlib.Path,
     output: pathlib.Path,
     *,
@@ -78,7 +97,7 @@ def export_folder(
       dtype: that weights are stored in.
       vocabulary: of inputs and targets, written so that transformers' `AutoTokenizer` gives the same ids;
         None for none.
-      leave_out_extra: whether parameters that Hugging Face's T5 lacks may be left out.
+      leave_out_extra: whether parameters that Hugging Face's lacks may be left out.
 
     Raises:
       CheckpointError: when the checkpoint is not there, is damaged, or is of another network.
@@ -92,7 +111,7 @@ def export_folder(
             f'the network has room for {config.vocab_size}: it is of another network'
         )
     beside = {} if vocabulary is None else tokenizer_files(vocabulary)
-    found = open_params(checkpoint, parameter_shapes(config))
+    found = open_params(checkpoint, layout_of(config).parameter_shapes(config))
     readers = {path: _reader(array) for path, array in found.items()}
     write_hf(
         output,
@@ -108,25 +127,27 @@ def export_folder(
     return output
 
 
-def network_gin(config: T5Config, source: pathlib.Path) -> str:
-    """A gin file for a network, in the manner of gin_configs/models."""
+def network_gin(config: Config, source: pathlib.Path) -> str:
+    """A gin file for a network, in the manner of gin_configs/models; how it is computed is the recipe's."""
+    package, _, module = type(config).__module__.rpartition('.')
     lines = [
         f'# The network of {source.name}; give it after a recipe with another --gin_file.',
         'from __gin__ import dynamic_registration',
         '',
-        'from llmrec_jax.models.t5 import config',
+        f'from {package} import {module}',
         '',
-        *(f'config.T5Config.{name} = {value!r}' for name, value in _shape(config).items()),
     ]
+    for field in dataclasses.fields(config):
+        value, name = getattr(config, field.name), f'{module}.{type(config).__name__}.{field.name}'
+        if field.name in COMPUTED:
+            continue
+        if not dataclasses.is_dataclass(value):
+            lines.append(f'{name} = {value!r}')
+            continue
+        kind = f'{module}.{type(value).__name__}'
+        lines.append(f'{name} = @{kind}()')
+        lines += [f'{kind}.{part} = {setting!r}' for part, setting in dataclasses.asdict(value).items()]
     return '\n'.join(lines) + '\n'
-
-
-def _shape(config: T5Config) -> dict[str, Any]:
-    """What config.json says of a network; how it is computed is the recipe's."""
-    names = ('vocab_size', 'emb_dim', 'num_heads', 'head_dim', 'mlp_dim', 'num_encoder_layers')
-    names += ('num_decoder_layers', 'mlp_activations', 'dropout_rate', 'logits_via_embedding')
-    values = dataclasses.asdict(config)
-    return {name: values[name] for name in names}
 
 
 def _reader(array: ReadableArray) -> Callable[[], np.ndarray]:

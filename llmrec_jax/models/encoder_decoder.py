@@ -9,21 +9,18 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from llmrec_jax import marks
-from llmrec_jax.models.inference import (
-    DecodeFn,
-    EncoderDecoderInference,
-    TextDecoder,
-    network_variables,
+from llmrec_jax.models.encoder_decoder_inference import EncoderDecoderInference
+from llmrec_jax.models.generative_model import GenerativeModel, check_generative, check_tokens
+from llmrec_jax.models.inference import DecodeFn, network_variables
+from llmrec_jax.models.model_protocol import Batch, Key, Params, as_arrays
+from llmrec_jax.models.ranked_catalogue import KEPT, REMOVED, SEEN
+from llmrec_jax.models.t5.flops import (
+    cross_keys_values_flops,
+    decoder_token_flops,
+    encoder_flops,
+    train_flops,
+    weights_met,
 )
-from llmrec_jax.models.losses import (
-    LOSS_NORMALIZING_FACTORS,
-    loss_normalizer,
-    token_cross_entropy,
-    token_weights,
-)
-from llmrec_jax.models.model_protocol import Batch, Key, Params, SummedLossModel, as_arrays
-from llmrec_jax.models.ranked_catalogue import KEPT, REMOVED, SEEN, check_seen_items
-from llmrec_jax.models.t5.flops import train_flops
 from llmrec_jax.models.t5.transformer import Transformer
 from llmrec_jax.models.whole_words import WHOLE_WORD_IDS, WholeWords
 
@@ -31,7 +28,7 @@ PACKING_FEATURES = ('encoder_segment_ids', 'decoder_segment_ids', 'encoder_posit
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class EncoderDecoderModel(EncoderDecoderInference, SummedLossModel):
+class EncoderDecoderModel(EncoderDecoderInference, GenerativeModel):
     """A `Transformer` with its loss and its search.
 
     Has what T5X's trainer, evaluator and inference touch on a model, and imports nothing of T5X.
@@ -68,20 +65,13 @@ class EncoderDecoderModel(EncoderDecoderInference, SummedLossModel):
     seen_items: str = marks.without_effect(KEPT)
 
     def __post_init__(self):
-        factor = self.loss_normalizing_factor
-        if isinstance(factor, str) and factor not in LOSS_NORMALIZING_FACTORS:
-            raise ValueError(
-                f'loss_normalizing_factor must be a number or one of {LOSS_NORMALIZING_FACTORS}, '
-                f'not {factor!r}'
-            )
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(f'label_smoothing must be in [0, 1), not {self.label_smoothing}')
-        check_seen_items('EncoderDecoderModel', self.seen_items)
-        if self.seen_items == REMOVED and isinstance(self.decode_fn, TextDecoder):
-            raise ValueError(
-                f'EncoderDecoderModel.seen_items={REMOVED!r} acts on a search over the catalogue; '
-                f'{type(self.decode_fn).__name__} writes texts'
-            )
+        check_generative(
+            'EncoderDecoderModel',
+            self.decode_fn,
+            self.label_smoothing,
+            self.seen_items,
+            self.loss_normalizing_factor,
+        )
         rows = self.module.config.whole_word_embeddings
         if (self.whole_words is None) != (rows == 0):
             raise ValueError(
@@ -134,13 +124,7 @@ class EncoderDecoderModel(EncoderDecoderInference, SummedLossModel):
           OSError, ValueError: of `WholeWords.word_starts`, when words cannot be told.
         """
         vocab_size = self.module.config.vocab_size
-        for feature in ('inputs', 'targets'):
-            tokens = task_batch.get(feature, np.zeros(0))
-            if tokens.size and not 0 <= tokens.min() <= tokens.max() < vocab_size:
-                raise ValueError(
-                    f'{feature!r} holds tokens from {tokens.min()} to {tokens.max()}, but the model has a '
-                    f'vocabulary of {vocab_size}: was it made with another token layout?'
-                )
+        check_tokens(task_batch, vocab_size)
         model_batch = {'encoder_input_tokens': np.asarray(task_batch['inputs'], np.int32)}
         if 'targets' in task_batch:
             targets = np.asarray(task_batch['targets'], np.int32)
@@ -213,43 +197,29 @@ class EncoderDecoderModel(EncoderDecoderInference, SummedLossModel):
             rngs=None if dropout_rng is None else {'dropout': dropout_rng},
         )
 
-    def loss_sums(
-        self, params: Params, batch: Batch, dropout_rng: Key | None = None
-    ) -> tuple[Float[Array, ''], Float[Array, ''], dict[str, Float[Array, '']]]:
-        """Sums over the batch's target tokens: adding those of microbatches gives those of the batch.
-
-        Returns:
-          The weighted loss in nats, z-loss included; the sum of weights; and further weighted sums
-          ('accuracy', 'cross_entropy', 'z_loss'), each to be divided by the sum of weights.
-        """
-        batch = as_arrays(batch)
-        logits = self.compute_logits(params, batch, dropout_rng)
-        targets = batch['decoder_target_tokens']
-        weights = token_weights(batch, self.loss_normalizing_factor)
-        cross_entropy, z_loss = token_cross_entropy(logits, targets, self.label_smoothing, self.z_loss)
-        correct = jnp.argmax(logits, axis=-1) == targets
-        sums = {
-            'accuracy': jnp.sum(correct * weights),
-            'cross_entropy': jnp.sum(cross_entropy * weights),
-            'z_loss': jnp.sum(z_loss * weights),
-        }
-        return sums['cross_entropy'] + sums['z_loss'], jnp.sum(weights), sums
-
     def train_flops(self, features: Mapping[str, Any]) -> int:
         """Model FLOPs of a training step on features of these shapes (see `t5.flops.train_flops`)."""
         examples, input_length = features['encoder_input_tokens'].shape
         target_length = features['decoder_target_tokens'].shape[1]
         return train_flops(self.module.config, examples, input_length, target_length)
 
-    def loss_normalizer(self, batch: Batch, weight: Float[Array, '']) -> Float[Array, ''] | float:
-        """What `loss_fn` divides a batch's summed loss by."""
-        del weight
-        weights = token_weights(as_arrays(batch), self.loss_normalizing_factor)
-        return loss_normalizer(weights, self.loss_normalizing_factor)
+    def read_flops(self, rows: int, input_length: int) -> int:
+        """See `GenerativeModel`."""
+        config = self.module.config
+        return encoder_flops(config, rows, input_length) + cross_keys_values_flops(config, rows, input_length)
 
-    def score_batch(self, params: Params, batch: Batch) -> Float[Array, 'batch']:
-        """Log-probability of each row's targets, in nats; neither smoothing nor z-loss enters."""
-        batch = as_arrays(batch)
-        logits = self.compute_logits(params, batch, inference=True)
-        cross_entropy, _ = token_cross_entropy(logits, batch['decoder_target_tokens'])
-        return -jnp.sum(cross_entropy * token_weights(batch, None), axis=-1)
+    def step_flops(self, input_length: int, steps: int) -> int:
+        """See `GenerativeModel`."""
+        return decoder_token_flops(self.module.config, input_length, steps)
+
+    def flops_formula(self) -> str:
+        """See `GenerativeModel`."""
+        by_inputs, by_targets = weights_met(self.module.config)
+        return f'6 x ({by_inputs:,} weights x input tokens + {by_targets:,} x target tokens), and attention'
+
+    def trained_part(self) -> 'EncoderDecoderModel':
+        """See `GenerativeModel`; another beam, or words left out of inference, trains nothing else."""
+        whole_words = self.whole_words
+        if whole_words is not None:
+            whole_words = dataclasses.replace(whole_words, omitted_at_inference=False)
+        return dataclasses.replace(self, decode_fn=None, whole_words=whole_words)

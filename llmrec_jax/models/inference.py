@@ -1,5 +1,6 @@
-"""What a trained encoder-decoder is asked for: items, texts, and scores of candidates."""
+"""What a trained generative model is asked for: items, texts, and scores of candidates."""
 
+import abc
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
@@ -8,14 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from llmrec_jax.models.losses import token_cross_entropy
 from llmrec_jax.models.model_protocol import Batch, Key, Params
 from llmrec_jax.models.ranked_catalogue import seen_tokens
-from llmrec_jax.models.t5.transformer import Transformer
-from llmrec_jax.models.whole_words import WHOLE_WORD_IDS, WholeWords
 
 # (newest token of each beam, its position, the beams' cache) to (logits of the next token, the cache).
 Step = Callable[[Int[Array, 'batch beam'], int | Int[Array, ''], Any], tuple[Float[Array, '...'], Any]]
+# Candidates of each row, [batch, candidates, length], to the log-probability of each.
+Scorer = Callable[[Int[Array, 'batch candidates length']], Float[Array, 'batch candidates']]
 
 
 @runtime_checkable
@@ -56,26 +56,75 @@ class TextDecoder(DecodeFn, Protocol):
         ...
 
 
-class EncoderDecoderInference:
-    """The part of `EncoderDecoderModel` that needs parameters and no targets.
+class GenerativeInference(abc.ABC):
+    """The part of a generative model that needs parameters and no targets.
 
-    The encoder, and the keys and values that its output gives, run once a row of the batch, whatever is then
-    decoded or scored.
+    What a row is given (an encoder's inputs, a prompt) runs once a row of the batch, whatever is then decoded
+    or scored.
     """
 
-    module: Transformer
+    module: Any
     decode_fn: DecodeFn | None
     trie: Any
     return_all_decodes: bool
-    whole_words: WholeWords | None
     seen_items: str
+
+    @abc.abstractmethod
+    def rows(self, batch: Batch) -> int:
+        """Rows of a batch for inference."""
+
+    @abc.abstractmethod
+    def read(self, params: Params, batch: Batch) -> Any:
+        """What all continuations of a row share, once it is read: arrays, e.g. keys and values."""
+
+    @abc.abstractmethod
+    def decode(
+        self,
+        params: Params,
+        read: Any,
+        newest: Int[Array, 'batch beam'],
+        position: int | Int[Array, ''],
+        cache: Any,
+    ) -> tuple[Float[Array, 'batch beam vocab'], Any]:
+        """One token more of each beam.
+
+        Args:
+          params: the network's parameters.
+          read: from `read`.
+          newest: the token that each beam ends in; at position 0 the decoder's start token, which a network
+            without one of its own does not read.
+          position: how many tokens of the continuations were read before.
+          cache: the beams' own, from `module.init_self_cache` or from the call before.
+
+        Returns:
+          Logits of the next token, and the cache with the newest one.
+        """
+
+    @abc.abstractmethod
+    def read_axes(self, ndim: int) -> tuple[str | None, ...]:
+        """Logical names of the axes of those arrays of `read` that have so many."""
+
+    def decoding_step(self, params: Params, batch: Batch) -> Step:
+        """Reads what the rows are given; what is returned decodes one token more of each of their beams."""
+        read = self.read(params, batch)
+
+        def step(
+            newest: Int[Array, 'batch beam'], position: int | Int[Array, ''], cache: Any
+        ) -> tuple[Float[Array, 'batch beam vocab'], Any]:
+            return self.decode(params, read, newest, position, cache)
+
+        return step
+
+    @abc.abstractmethod
+    def candidate_scorer(self, params: Params, batch: Batch) -> Scorer:
+        """Reads what the rows are given; what is returned scores candidates that continue it."""
 
     def recommend(self, params: Params, batch: Batch, trie: Any, **filters: Any) -> RankedItems:
         """The best items of each user, best first.
 
         Args:
           params: the network's parameters.
-          batch: needs the encoder's features only.
+          batch: needs the features of the inputs only.
           trie: the catalogue's semantic IDs.
           **filters: handed to the search (seen items, allowed subsets).
 
@@ -87,10 +136,10 @@ class EncoderDecoderInference:
         """
         if self.decode_fn is None or trie is None:
             raise ValueError('recommending needs a decode_fn in the model and the trie of a catalogue')
-        users = batch['encoder_input_tokens'].shape[0]
+        users = self.rows(batch)
         # One beam a user: at position 0 all prefixes are the same empty one, and the search widens the state.
         state = self.module.init_self_cache(users, 1, trie.levels)
-        step = self._decoding_step(params, batch)
+        step = self.decoding_step(params, batch)
         return self.decode_fn(step, state, batch_size=users, trie=trie, **filters)
 
     def generate(
@@ -100,16 +149,16 @@ class EncoderDecoderInference:
 
         Args:
           params: the network's parameters.
-          batch: needs the encoder's features only.
+          batch: needs the features of the inputs only.
           decoder: e.g. `Greedy`, `Beam` or `Sampling` of `decoding`.
           key: for a decoder that draws: one key, or one a row.
 
         Returns:
           What `decoder` returns, e.g. `decoding.Generated`.
         """
-        rows = batch['encoder_input_tokens'].shape[0]
+        rows = self.rows(batch)
         state = self.module.init_self_cache(rows, 1, decoder.max_length)
-        return decoder(self._decoding_step(params, batch), state, batch_size=rows, key=key)
+        return decoder(self.decoding_step(params, batch), state, batch_size=rows, key=key)
 
     def score_candidates(
         self,
@@ -123,7 +172,7 @@ class EncoderDecoderInference:
 
         Args:
           params: the network's parameters.
-          batch: needs the encoder's features only.
+          batch: needs the features of the inputs only.
           candidate_tokens: of each row's own candidates, padded with 0; the end token counts where it is
             given.
           chunk_size: candidates of a row scored at once, whose logits, [batch, chunk, vocab], bound the
@@ -142,26 +191,12 @@ class EncoderDecoderInference:
                 f'candidates, their length and chunk_size must be positive, got {candidates}, {length}, '
                 f'{chunk_size}'
             )
-        step = self._decoding_step(params, batch)
+        score = self.candidate_scorer(params, batch)
         size = min(chunk_size, candidates)
         chunks = -(-candidates // size)
         filled = jnp.pad(candidate_tokens, ((0, 0), (0, chunks * size - candidates), (0, 0)))
-        # Positions lead within a chunk, as a scan over them wants it.
-        by_chunk = jnp.transpose(filled.reshape(rows, chunks, size, length), (1, 3, 0, 2))
-
-        def score_chunk(tokens: Int[Array, 'length batch chunk']) -> Float[Array, 'batch chunk']:
-            def add_position(carried, at):
-                newest, state, scores = carried
-                position, targets = at
-                logits, state = step(newest, position, state)
-                cross_entropy, _ = token_cross_entropy(logits, targets)
-                return (targets, state, scores - jnp.where(targets != 0, cross_entropy, 0.0)), None
-
-            start = jnp.zeros((rows, size), tokens.dtype)
-            carried = (start, self.module.init_self_cache(rows, size, length), jnp.zeros((rows, size)))
-            return jax.lax.scan(add_position, carried, (jnp.arange(length), tokens))[0][-1]
-
-        scores = jnp.moveaxis(jax.lax.map(score_chunk, by_chunk), 0, 1).reshape(rows, -1)[:, :candidates]
+        by_chunk = jnp.moveaxis(filled.reshape(rows, chunks, size, length), 1, 0)
+        scores = jnp.moveaxis(jax.lax.map(score, by_chunk), 0, 1).reshape(rows, -1)[:, :candidates]
         return jnp.where((candidate_tokens != 0).any(axis=-1), scores, -jnp.inf)
 
     def first_step_log_probs(
@@ -172,9 +207,9 @@ class EncoderDecoderInference:
         Of the first pieces of 'yes' and 'no' it gives P5's ranking of candidates asked about one by one: by
         P(yes) / (P(yes) + P(no)), the sigmoid of the difference.
         """
-        rows = batch['encoder_input_tokens'].shape[0]
+        rows = self.rows(batch)
         start = jnp.zeros((rows, 1), jnp.int32)
-        step = self._decoding_step(params, batch)
+        step = self.decoding_step(params, batch)
         logits, _ = step(start, 0, self.module.init_self_cache(rows, 1, 1))
         return jax.nn.log_softmax(logits[:, 0], axis=-1)[:, jnp.asarray(token_ids)]
 
@@ -188,7 +223,7 @@ class EncoderDecoderInference:
 
         Args:
           params: the network's parameters.
-          batch: needs the encoder's features, and 'seen' where the model removes seen items.
+          batch: needs the features of the inputs, and 'seen' where the model removes seen items.
           rng: what a decoder that draws draws from; a search reads none.
 
         Returns:
@@ -211,38 +246,6 @@ class EncoderDecoderInference:
         if not self.return_all_decodes:
             fields = jax.tree.map(lambda leaf: leaf[:, -1], fields)
         return fields.pop('tokens'), fields
-
-    def whole_word_features(self, batch: Batch, *, inference: bool) -> dict[str, Int[Array, 'batch inputs']]:
-        """The word numbers that the encoder is given with this batch: those of the batch, or nothing.
-
-        Raises:
-          ValueError: when the network adds whole-word embeddings and the batch does not number its words.
-        """
-        if self.whole_words is None or (inference and self.whole_words.omitted_at_inference):
-            return {}
-        if WHOLE_WORD_IDS not in batch:
-            raise ValueError(
-                f'the network adds whole-word embeddings, but the batch has no {WHOLE_WORD_IDS!r}: make it '
-                'with convert_features, or with the FEATURE_CONVERTER_CLS of the model'
-            )
-        return {WHOLE_WORD_IDS: jnp.asarray(batch[WHOLE_WORD_IDS])}
-
-    def _decoding_step(self, params: Params, batch: Batch) -> Step:
-        """Encodes the batch; what is returned decodes one token more of each of its beams."""
-        variables = network_variables(params)
-        tokens = jnp.asarray(batch['encoder_input_tokens'])
-        whole_words = self.whole_word_features(batch, inference=True)
-        encoded = self.module.apply(variables, tokens, **whole_words, method='encode')
-        cross_kv = self.module.apply(variables, encoded, method='cross_keys_values')
-
-        def step(
-            newest: Int[Array, 'batch beam'], position: int | Int[Array, ''], self_cache: Any
-        ) -> tuple[Float[Array, 'batch beam vocab'], Any]:
-            return self.module.apply(
-                variables, newest, position, self_cache, cross_kv, tokens > 0, method='decode_beams'
-            )
-
-        return step
 
 
 def network_variables(params: Params) -> dict[str, Params]:

@@ -11,8 +11,7 @@ from flax.linen import partitioning
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, PyTree
 
-from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
-from llmrec_jax.models.t5.flops import cross_keys_values_flops, decoder_token_flops, encoder_flops
+from llmrec_jax.models.generative_model import GenerativeModel
 from llmrec_jax.planning.shapes import placed, sharded_params
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
 from llmrec_jax.semantic_ids.trie import Trie, build_trie
@@ -67,7 +66,7 @@ class CatalogueSearch:
         """See `DecodingProgram`."""
         return mesh[0] * mesh[1]
 
-    def lower(self, model: EncoderDecoderModel, trainer: Trainer, mesh: Mesh) -> tuple[Any, Any]:
+    def lower(self, model: GenerativeModel, trainer: Trainer, mesh: Mesh) -> tuple[Any, Any]:
         """See `DecodingProgram`."""
         params, length = sharded_params(model, trainer, mesh), trainer.feature_lengths['inputs']
         features = model.convert_features({'inputs': np.zeros((self.users, length), np.int32)})
@@ -83,15 +82,13 @@ class CatalogueSearch:
         over_devices = NamedSharding(mesh, PartitionSpec((DATA, MODEL)))
         return params, jax.jit(search).lower(params, trie, **placed(inputs, over_devices))
 
-    def model_flops(self, model: EncoderDecoderModel, trainer: Trainer) -> int:
+    def model_flops(self, model: GenerativeModel, trainer: Trainer) -> int:
         """See `DecodingProgram`."""
-        config, length = model.module.config, trainer.feature_lengths['inputs']
+        length = trainer.feature_lengths['inputs']
         tokens = self.users * sum(beams_at(self, model.decode_fn.beam_size))
-        once = encoder_flops(config, self.users, length)
-        once += cross_keys_values_flops(config, self.users, length)
-        return once + tokens * decoder_token_flops(config, length, self.layout.n_levels)
+        return model.read_flops(self.users, length) + tokens * model.step_flops(length, self.layout.n_levels)
 
-    def title(self, model: EncoderDecoderModel, trainer: Trainer) -> str:
+    def title(self, model: GenerativeModel, trainer: Trainer) -> str:
         """See `DecodingProgram`."""
         beam, length = model.decode_fn.beam_size, trainer.feature_lengths['inputs']
         return f'Decoding: the search of {self.items:,} items, beam {beam}, {length} input tokens'
@@ -113,50 +110,46 @@ class TextStep:
         """See `DecodingProgram`."""
         return mesh[0]
 
-    def lower(self, model: EncoderDecoderModel, trainer: Trainer, mesh: Mesh) -> tuple[Any, Any]:
+    def lower(self, model: GenerativeModel, trainer: Trainer, mesh: Mesh) -> tuple[Any, Any]:
         """See `DecodingProgram`."""
-        params, module, config = sharded_params(model, trainer, mesh), model.module, model.module.config
+        params = sharded_params(model, trainer, mesh)
         inputs, targets = trainer.feature_lengths['inputs'], trainer.feature_lengths['targets']
-        encoded = jax.ShapeDtypeStruct((self.users, inputs, config.emb_dim), config.dtype)
-        cross = jax.eval_shape(
-            lambda params, encoded: module.apply({'params': params}, encoded, method='cross_keys_values'),
-            params,
-            encoded,
+        blank = model.convert_features({'inputs': np.zeros((self.users, inputs), np.int32)})
+        features = {name: jax.ShapeDtypeStruct(array.shape, array.dtype) for name, array in blank.items()}
+        read = jax.eval_shape(model.read, params, features)
+        cache = jax.eval_shape(lambda: model.module.init_self_cache(self.users, self.beams, targets))
+
+        def spread(leaf: Any, axes: Sequence[str | None]) -> jax.ShapeDtypeStruct:
+            shared = {'batch': DATA}
+            if 'heads' in axes and leaf.shape[axes.index('heads')] % mesh.shape[MODEL] == 0:
+                shared['heads'] = MODEL
+            spec = PartitionSpec(*map(shared.get, axes))
+            return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=NamedSharding(mesh, spec))
+
+        read = jax.tree.map(lambda leaf: spread(leaf, model.read_axes(leaf.ndim)), read)
+        cache = jax.tree.map(
+            lambda leaf: spread(leaf, ('batch', *(None,) * (leaf.ndim - 3), 'heads', 'kv')), cache
         )
-        cache = jax.eval_shape(lambda: module.init_self_cache(self.users, self.beams, targets))
-        heads = MODEL if config.num_heads % mesh.shape[MODEL] == 0 else None
-
-        def with_heads(tree: Any) -> Any:
-            def spread(leaf: Any) -> jax.ShapeDtypeStruct:
-                spec = PartitionSpec(DATA, *(None,) * (len(leaf.shape) - 3), heads, None)
-                return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=NamedSharding(mesh, spec))
-
-            return jax.tree.map(spread, tree)
-
         by_user = NamedSharding(mesh, PartitionSpec(DATA))
         newest = jax.ShapeDtypeStruct((self.users, self.beams), jnp.int32, sharding=by_user)
-        mask = jax.ShapeDtypeStruct((self.users, inputs), jnp.bool_, sharding=by_user)
         position = jax.ShapeDtypeStruct((), jnp.int32, sharding=replicated(mesh))
 
-        def step(params: Any, cache: Any, cross: Any, newest: Any, position: Any, mask: Any) -> Any:
-            return module.apply(
-                {'params': params}, newest, position, cache, cross, mask, method='decode_beams'
-            )
+        def step(params: Any, cache: Any, read: Any, newest: Any, position: Any) -> Any:
+            return model.decode(params, read, newest, position, cache)
 
-        cache = with_heads(cache)
         outputs = (by_user, jax.tree.map(lambda leaf: leaf.sharding, cache))
         with jax.set_mesh(mesh), partitioning.axis_rules(trainer.logical_axis_rules):
             lowered = jax.jit(step, donate_argnums=1, out_shardings=outputs).lower(
-                params, cache, with_heads(cross), newest, position, mask
+                params, cache, read, newest, position
             )
         return params, lowered
 
-    def model_flops(self, model: EncoderDecoderModel, trainer: Trainer) -> int:
+    def model_flops(self, model: GenerativeModel, trainer: Trainer) -> int:
         """See `DecodingProgram`."""
         lengths = (trainer.feature_lengths['inputs'], trainer.feature_lengths['targets'])
-        return self.users * self.beams * decoder_token_flops(model.module.config, *lengths)
+        return self.users * self.beams * model.step_flops(*lengths)
 
-    def title(self, model: EncoderDecoderModel, trainer: Trainer) -> str:
+    def title(self, model: GenerativeModel, trainer: Trainer) -> str:
         """See `DecodingProgram`."""
         del model
         length = trainer.feature_lengths['inputs']

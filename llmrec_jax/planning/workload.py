@@ -5,10 +5,9 @@ import dataclasses
 import jax
 import numpy as np
 
-from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.models.generative_model import GenerativeModel
 from llmrec_jax.models.sequential.item_encoder import CatalogueFacts
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
-from llmrec_jax.models.t5.flops import weights_met
 from llmrec_jax.planning.decoding_programs import CatalogueScores, CatalogueSearch, DecodingProgram, TextStep
 from llmrec_jax.planning.shapes import full_features, parameter_count
 from llmrec_jax.semantic_ids.token_layout import TokenLayout
@@ -108,10 +107,10 @@ class Workload:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class EncoderDecoderWorkload(Workload):
-    """A workload whose network is a T5; attributes as in `Workload`."""
+class GenerativeWorkload(Workload):
+    """A workload whose network writes token by token; attributes as in `Workload`."""
 
-    model: EncoderDecoderModel
+    model: GenerativeModel
 
     @property
     def remat(self) -> str:
@@ -123,7 +122,7 @@ class EncoderDecoderWorkload(Workload):
         """See `Workload`."""
         return self.model.module.config.dtype.name
 
-    def with_network(self, *, remat: str, dtype: str) -> 'EncoderDecoderWorkload':
+    def with_network(self, *, remat: str, dtype: str) -> 'GenerativeWorkload':
         """See `Workload`."""
         module = self.model.module
         config = dataclasses.replace(module.config, remat_policy=remat, dtype=dtype)
@@ -132,23 +131,19 @@ class EncoderDecoderWorkload(Workload):
 
     def flops_told(self) -> str:
         """See `Workload`."""
-        by_inputs, by_targets = weights_met(self.model.module.config)
-        return (
-            f'Model FLOPs: 6 x ({by_inputs:,} weights x input tokens + {by_targets:,} x target tokens), and '
-            'attention'
-        )
+        return f'Model FLOPs: {self.model.flops_formula()}'
 
 
 def search_workload(
-    model: EncoderDecoderModel,
+    model: GenerativeModel,
     trainer: Trainer,
     sizes: DecodingSizes,
     *,
     layout: TokenLayout,
     users: int = USERS,
     remove_seen: bool = False,
-) -> EncoderDecoderWorkload:
-    """An encoder-decoder that answers by searching the trie of a catalogue's semantic IDs.
+) -> GenerativeWorkload:
+    """A generative model that answers by searching the trie of a catalogue's semantic IDs.
 
     Args:
       model: the model; its `decode_fn` is the search.
@@ -159,13 +154,13 @@ def search_workload(
       remove_seen: whether items of the history are closed to the search.
     """
     decoding = CatalogueSearch(layout, sizes.items, _users(sizes, users), remove_seen)
-    return EncoderDecoderWorkload(model, trainer, decoding)
+    return GenerativeWorkload(model, trainer, decoding)
 
 
 def text_workload(
-    model: EncoderDecoderModel, trainer: Trainer, sizes: DecodingSizes, *, users: int = USERS
-) -> EncoderDecoderWorkload:
-    """An encoder-decoder that answers in words.
+    model: GenerativeModel, trainer: Trainer, sizes: DecodingSizes, *, users: int = USERS
+) -> GenerativeWorkload:
+    """A generative model that answers in words.
 
     Args:
       model: the model.
@@ -173,7 +168,7 @@ def text_workload(
       sizes: what the command line says; its users come before the recipe's.
       users: decoded at once, by the recipe.
     """
-    return EncoderDecoderWorkload(model, trainer, TextStep(_users(sizes, users), sizes.beams))
+    return GenerativeWorkload(model, trainer, TextStep(_users(sizes, users), sizes.beams))
 
 
 def sequential_workload(

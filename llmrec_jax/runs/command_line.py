@@ -39,7 +39,7 @@ def parse(
     arguments: Sequence[str] | None = None,
     add_flags: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
     base: type = System,
-    otherwise: type | None = None,
+    otherwise: Sequence[type] = (),
 ) -> tuple[argparse.Namespace, Any]:
     """Reads the command line and the gin files it names.
 
@@ -48,7 +48,7 @@ def parse(
       arguments: instead of the command line's.
       add_flags: adds the launcher's own flags.
       base: the class that the gin files are to configure, or one derived from it.
-      otherwise: what they may configure without any such class.
+      otherwise: what they may configure without any such class; the first where they configure none.
 
     Returns:
       The flags, and the system; its `checkpoint` is the flag's, where the launcher has one.
@@ -75,7 +75,7 @@ def parse(
     logging.getLogger().setLevel(logging.INFO if processes.is_first() else logging.WARNING)
     with shutdown.guarded(parser.prog, code=2):
         loaded = gin_config.load(gin_arguments)
-        wanted = base if otherwise is None or gin_config.configures(base) else otherwise
+        wanted = next(filter(gin_config.configures, (base, *otherwise)), (*otherwise, base)[0])
         system = gin_config.instantiate(gin_config.configured(wanted), loaded)
         if wanted is base and getattr(flags, 'checkpoint', None) is not None:
             system = dataclasses.replace(system, checkpoint=flags.checkpoint)

@@ -15,7 +15,7 @@ from llmrec_jax import marks
 from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.decoding.beam_search import Beams, invalid_rate
 from llmrec_jax.evaluation.recommendations import Recommendations, from_beams, from_ranked_lists
-from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.models.generative_model import GenerativeModel
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run
 from llmrec_jax.semantic_ids.code_table import CodeTable
@@ -48,7 +48,7 @@ class GenerativeRecommender:
       batch_size: users decoded at once; a multiple of the devices.
     """
 
-    model: EncoderDecoderModel
+    model: GenerativeModel
     params: PyTree[Array]
     trie: Trie
     table: CodeTable
@@ -204,7 +204,7 @@ def _on_every_process(beams: Beams) -> Beams:
 
 @functools.partial(jax.jit, static_argnames='model')
 def _search(
-    model: EncoderDecoderModel,
+    model: GenerativeModel,
     params: PyTree[Array],
     batch: dict[str, Int[Array, 'batch length']],
     trie: Trie,

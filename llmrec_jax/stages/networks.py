@@ -4,14 +4,14 @@ import dataclasses
 import math
 import pathlib
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import jax
 import numpy as np
 from jaxtyping import Array, PyTree
 
 from llmrec_jax import marks
-from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.models.generative_model import GenerativeModel
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.record import facts_of
 from llmrec_jax.runs.run import Run
@@ -42,31 +42,31 @@ class Network(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class EncoderDecoderNetwork:
-    """An encoder-decoder whose recipe says all of it.
+class GenerativeNetwork:
+    """A generative model, an encoder-decoder or a decoder alone, whose recipe says all of it.
 
     Attributes:
       recipe: the model.
     """
 
-    recipe: EncoderDecoderModel
+    # Results know it by its first name.
+    FINGERPRINT_TAG: ClassVar = 'EncoderDecoderNetwork'
+
+    recipe: GenerativeModel
 
     @property
     def reads(self) -> Sequence[Artifact[Any]]:
         """See `Network`."""
         return ()
 
-    def model(self, run: Run) -> EncoderDecoderModel:
+    def model(self, run: Run) -> GenerativeModel:
         """See `Network`."""
         del run
         return self.recipe
 
     def trained_part(self) -> Any:
-        """See `Network`; another beam, or words left out of inference, trains nothing else."""
-        whole_words = self.recipe.whole_words
-        if whole_words is not None:
-            whole_words = dataclasses.replace(whole_words, omitted_at_inference=False)
-        return dataclasses.replace(self.recipe, decode_fn=None, whole_words=whole_words)
+        """See `Network`."""
+        return self.recipe.trained_part()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from llmrec_jax import marks
-from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.models.generative_model import GenerativeModel
 from llmrec_jax.planning.workload import DecodingSizes, Workload, text_workload
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Stage
 from llmrec_jax.runs.system import EngineTask, System
 from llmrec_jax.stages.corpus import PrepareCorpus
-from llmrec_jax.stages.networks import EncoderDecoderNetwork, Network, Parameters
+from llmrec_jax.stages.networks import GenerativeNetwork, Network, Parameters
 from llmrec_jax.stages.prompt_evaluation.decoding_config import DecodingConfig
 from llmrec_jax.stages.prompt_evaluation.evaluate import EvaluatePrompts
 from llmrec_jax.stages.prompt_evaluation.placed_model import PlacedModel
@@ -41,8 +41,8 @@ METRICS = (('loss', 'min'), ('accuracy', 'max'))
 
 
 @dataclasses.dataclass(frozen=True)
-class TextNetwork(EncoderDecoderNetwork):
-    """An encoder-decoder whose whole words, where it tells any, are told by the run's vocabulary.
+class TextNetwork(GenerativeNetwork):
+    """A generative model whose whole words, where it tells any, are told by the run's vocabulary.
 
     Attributes:
       recipe: the model.
@@ -56,7 +56,7 @@ class TextNetwork(EncoderDecoderNetwork):
         """See `Network`."""
         return () if self.recipe.whole_words is None else (vocabulary(self.source),)
 
-    def model(self, run: Run) -> EncoderDecoderModel:
+    def model(self, run: Run) -> GenerativeModel:
         """See `Network`."""
         if self.recipe.whole_words is None:
             return self.recipe
@@ -109,7 +109,7 @@ class TextSystem(System):
 
     Attributes:
       tasks: what is trained on and evaluated.
-      network: the encoder-decoder and its loss.
+      network: the generative model and its loss.
       trainer: the embedded engine; its `initial_checkpoint` is what is fine-tuned.
       decoding: how the trained model is asked.
       mixture_or_task_name: what is evaluated: a mixture of tasks that evaluate, or one task; None becomes the
@@ -125,7 +125,7 @@ class TextSystem(System):
     PLANNED: ClassVar = ('network', 'trainer')
 
     tasks: TextTasks
-    network: EncoderDecoderModel
+    network: GenerativeModel
     trainer: Trainer
     decoding: DecodingConfig
     mixture_or_task_name: str | None = None
@@ -224,7 +224,7 @@ class TextSystem(System):
             **more,
         )
 
-    def model(self, run: Run) -> EncoderDecoderModel:
+    def model(self, run: Run) -> GenerativeModel:
         """See `System.model`."""
         return self.parameters.network.model(run)
 

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 
-from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.models.generative_model import GenerativeModel
 from llmrec_jax.models.model_protocol import SummedLossModel
 from llmrec_jax.t5x import optimizer
 from llmrec_jax.training.train_state import PARAMETERS
@@ -12,7 +12,7 @@ from llmrec_jax.training.trainer import Trainer
 LOG = logging.getLogger(__name__)
 
 
-def trainable(model: EncoderDecoderModel, trainer: Trainer) -> EncoderDecoderModel:
+def trainable(model: GenerativeModel, trainer: Trainer) -> GenerativeModel:
     """The model with the trainer's optimizer, and with the loss that the embedded engine minimises.
 
     T5X's default is the sum over a batch's tokens, which makes the step depend on the batch's size; the

@@ -17,7 +17,13 @@ from llmrec_jax.planning.tables import report_text
 from llmrec_jax.planning.topology import HERE, Topology, open_topology
 from llmrec_jax.planning.training_plan import check_training, lower_training, plan_training
 from llmrec_jax.training.chips import TPUS
-from tests.planning.sample_workload import LAYOUT, scores_workload, search_workload, text_workload
+from tests.planning.sample_workload import (
+    LAYOUT,
+    decoder_workload,
+    scores_workload,
+    search_workload,
+    text_workload,
+)
 
 
 @pytest.fixture(scope='module')
@@ -153,6 +159,15 @@ def test_a_text_step_and_the_tables_of_both(here, planned):
     assert figures['training'][0]['collectives']['all-reduce']['times'] > 0
     assert figures['decoding'][0]['users'] == 8
     json.dumps(figures)
+
+
+def test_a_decoder_alone_is_planned_by_its_own_formulas(here):
+    workload = decoder_workload()
+    [setting] = Grid(meshes=((4, 2),), remats=('minimal',)).settings(workload, here)
+    training, decoding = plan_training(workload, setting, here), plan_decoding(workload, setting, here)
+    assert training.matrix_flops * 8 == pytest.approx(training.model_flops, rel=0.1)
+    assert decoding.matrix_flops * 8 == pytest.approx(decoding.model_flops, rel=0.1)
+    assert '110,592 weights x tokens' in report_text(Report(workload, here, [training], [decoding]))
 
 
 def test_of_what_fits_the_fastest_is_best(here, planned):

@@ -1,14 +1,11 @@
 """A T5's `config.json` as our configuration, and our configuration as a `config.json`."""
 
-import json
-import pathlib
+from collections.abc import Mapping
 from typing import Any
 
-from llmrec_jax.files import read_text
 from llmrec_jax.models.t5.config import T5Config
 from llmrec_jax.models.t5.layers import BUCKETS, MAX_DISTANCE
 
-CONFIG = 'config.json'
 # What this network has no choice of.
 FIXED = {
     'relative_attention_num_buckets': BUCKETS,
@@ -25,50 +22,41 @@ ACTIVATIONS = {
 TOKENS = {'pad_token_id': 0, 'eos_token_id': 1, 'decoder_start_token_id': 0}
 
 
-def read_config(
-    directory: str | pathlib.Path, dtype: Any = 'float32', dropout_rate: float | None = 0.0
+def t5_config(
+    hf: Mapping[str, Any], path: Any, dtype: Any = 'float32', dropout_rate: float | None = 0.0
 ) -> T5Config:
-    """The `T5Config` that a folder's config.json describes.
+    """The network that a `config.json` describes.
 
     Args:
-      directory: the folder.
+      hf: content of the file.
+      path: of the file, for messages.
       dtype: of activations.
       dropout_rate: of the network; None for what the file says.
 
     Raises:
-      FileNotFoundError: if there is no config.json.
-      ValueError: if the file is not JSON, a key is missing, or the network is one that ours is not.
+      KeyError: if an entry is missing.
+      ValueError: if the network is one that ours is not.
     """
-    path = pathlib.Path(directory) / CONFIG
-    if not path.is_file():
-        raise FileNotFoundError(f'{path} does not exist: a Hugging Face folder has one')
-    try:
-        hf = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise ValueError(f'{path} is not JSON: {error}') from error
     for key, value in FIXED.items():
         if hf.get(key, value) != value:
             raise ValueError(f'{path}: {key} is {hf[key]}, this network has {value}')
     activation = hf.get('feed_forward_proj', 'relu')
     if activation not in ACTIVATIONS:
         raise ValueError(f'{path}: feed_forward_proj is {activation!r}, known are {sorted(ACTIVATIONS)}')
-    try:
-        return T5Config(
-            vocab_size=hf['vocab_size'],
-            emb_dim=hf['d_model'],
-            num_heads=hf['num_heads'],
-            head_dim=hf['d_kv'],
-            mlp_dim=hf['d_ff'],
-            num_encoder_layers=hf['num_layers'],
-            num_decoder_layers=hf.get('num_decoder_layers') or hf['num_layers'],
-            mlp_activations=ACTIVATIONS[activation],
-            dropout_rate=hf.get('dropout_rate', 0.1) if dropout_rate is None else dropout_rate,
-            # transformers 5 calls every T5 tied and tells 1.0 from 1.1 by the scale.
-            logits_via_embedding=hf.get('scale_decoder_outputs', hf.get('tie_word_embeddings', True)),
-            dtype=dtype,
-        )
-    except KeyError as error:
-        raise ValueError(f'{path} has no {error}') from error
+    return T5Config(
+        vocab_size=hf['vocab_size'],
+        emb_dim=hf['d_model'],
+        num_heads=hf['num_heads'],
+        head_dim=hf['d_kv'],
+        mlp_dim=hf['d_ff'],
+        num_encoder_layers=hf['num_layers'],
+        num_decoder_layers=hf.get('num_decoder_layers') or hf['num_layers'],
+        mlp_activations=ACTIVATIONS[activation],
+        dropout_rate=hf.get('dropout_rate', 0.1) if dropout_rate is None else dropout_rate,
+        # transformers 5 calls every T5 tied and tells 1.0 from 1.1 by the scale.
+        logits_via_embedding=hf.get('scale_decoder_outputs', hf.get('tie_word_embeddings', True)),
+        dtype=dtype,
+    )
 
 
 def config_content(config: T5Config, dtype: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Reads a folder that `T5ForConditionalGeneration.save_pretrained` wrote."""
+"""Reads a folder that `save_pretrained` of a T5, LLaMA, Qwen or Gemma wrote."""
 
 import json
 import pathlib
@@ -10,25 +10,13 @@ from flax import traverse_util
 from jaxtyping import Float, Float32
 
 from llmrec_jax.files import read_text
-from llmrec_jax.models.hf_weights.config_file import read_config
-from llmrec_jax.models.hf_weights.names import (
-    COPIES,
-    EMBEDDING,
-    HEAD,
-    UNREAD,
-    hf_name,
-    is_transposed,
-    parameter_shapes,
-)
-from llmrec_jax.models.t5.config import T5Config
+from llmrec_jax.models.hf_weights.layout import Config, Layout, layout_of
+from llmrec_jax.models.hf_weights.reading_config import read_config
 
 WEIGHTS, INDEX = 'model.safetensors', 'model.safetensors.index.json'
-# A tensor with several names is stored once, under whichever of them its writer kept: the embedding of both
-# stacks, and a head that is the embedding (in T5 1.1 too, where it is not scaled).
-STORED_ONCE = {HEAD: (EMBEDDING, *COPIES), EMBEDDING: (*COPIES, HEAD)}
 
 
-def load_hf(directory: str | pathlib.Path, **config: Any) -> tuple[T5Config, dict[str, Any]]:
+def load_hf(directory: str | pathlib.Path, **config: Any) -> tuple[Config, dict[str, Any]]:
     """Config and parameters of a folder, the latter float32 with one subtree a layer.
 
     `config` is handed to `read_config`; raises what `read_config`, `read_tensors` and `params_from_hf` raise.
@@ -56,49 +44,52 @@ def read_tensors(directory: str | pathlib.Path) -> dict[str, Float32[np.ndarray,
 
 
 def params_from_hf(
-    tensors: Mapping[str, Float[np.ndarray, '...']], config: T5Config, encoder_only: bool = False
+    tensors: Mapping[str, Float[np.ndarray, '...']], config: Config, encoder_only: bool = False
 ) -> dict[str, Any]:
-    """The tensors of a `T5ForConditionalGeneration` (or a `T5EncoderModel`) as parameters of a `Transformer`.
+    """The tensors of a network of Hugging Face's (or of a `T5EncoderModel`) as parameters of ours.
 
     Args:
       tensors: by Hugging Face's names.
       config: of the same network; layers are not stacked, whatever it says.
-      encoder_only: whether to read what `Transformer.encode` needs and no more.
+      encoder_only: whether to read what `Transformer.encode` of a T5 needs and no more.
 
     Raises:
       ValueError: if a tensor is missing, has another shape than `config` says, or has no place in the
         network, which then computes something else than the one the tensors are of.
     """
+    layout = layout_of(config)
     params, taken = {}, set()
-    for path, shape in parameter_shapes(config).items():
-        name = hf_name(path)
+    for path, shape in layout.parameter_shapes(config).items():
+        name = layout.hf_name(path)
         if encoder_only and path.startswith('decoder/'):
             continue
         if name is None:
-            raise ValueError(f"{path} has no place in Hugging Face's T5, so its tensors do not give it")
-        name = next((other for other in (name, *STORED_ONCE.get(name, ())) if other in tensors), name)
+            raise ValueError(f'{path} has no place in {layout.kind}, so its tensors do not give it')
+        named = (name, *layout.stored_once.get(name, ()))
+        name = next((other for other in named if other in tensors), name)
         if name not in tensors:
             raise ValueError(f'there is no tensor {name!r} for {path}')
-        tensor = tensors[name].T if is_transposed(path) else tensors[name]
+        tensor = tensors[name].T if layout.is_transposed(path) else tensors[name]
         if tensor.shape != shape:
             raise ValueError(f'{name!r} has shape {tensor.shape} where {path} needs {shape}')
         params[path] = tensor
         taken.add(name)
     if not encoder_only:
-        _check_rest({name: tensor for name, tensor in tensors.items() if name not in taken}, params)
+        rest = {name: tensor for name, tensor in tensors.items() if name not in taken}
+        _check_rest(rest, params, layout)
     return traverse_util.unflatten_dict(params, sep='/')
 
 
-def _check_rest(rest: Mapping[str, np.ndarray], params: Mapping[str, np.ndarray]) -> None:
+def _check_rest(rest: Mapping[str, np.ndarray], params: Mapping[str, np.ndarray], layout: Layout) -> None:
     embedding = params['token_embedder/embedding']
     for name, tensor in rest.items():
-        if name in (EMBEDDING, HEAD, *COPIES):
+        if name in (layout.embedding, *layout.copies):
             if not np.array_equal(tensor, embedding):
                 raise ValueError(
                     f'{name!r} differs from the embedding, which it is in the network that config.json '
                     'describes (see tie_word_embeddings there)'
                 )
-        elif name not in UNREAD:
+        elif not layout.is_unread(name):
             raise ValueError(
                 f'{name!r} has no place in the network that config.json describes, so without it the network '
                 'would compute something else'

@@ -58,6 +58,7 @@ def run_layers(
     return scanned(layers, inputs, *context)[0]
 
 
+# A decoder-only network has the latter alone.
 STACKS = ('encoder', 'decoder')
 
 
@@ -67,7 +68,7 @@ def stack_layers(params: dict[str, Any]) -> dict[str, Any]:
     `encoder/layers_0/…`, `encoder/layers_1/…` become `encoder/layers/…` with a leading axis over layers.
     """
     stacked = dict(params)
-    for name in STACKS:
+    for name in filter(params.__contains__, STACKS):
         layers = {
             int(match[1]): layer
             for key, layer in params[name].items()
@@ -82,7 +83,7 @@ def stack_layers(params: dict[str, Any]) -> dict[str, Any]:
 def unstack_layers(params: dict[str, Any]) -> dict[str, Any]:
     """The inverse of `stack_layers`."""
     unstacked = dict(params)
-    for name in STACKS:
+    for name in filter(params.__contains__, STACKS):
         layers = params[name]['layers']
         depth = jax.tree.leaves(layers)[0].shape[0]
         rest = {key: leaf for key, leaf in params[name].items() if key != 'layers'}

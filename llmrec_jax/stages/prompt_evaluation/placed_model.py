@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from llmrec_jax.decoding.beam_search import Beams
 from llmrec_jax.decoding.name_search import NameSearch
-from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.models.generative_model import GenerativeModel
 from llmrec_jax.models.inference import GeneratedText
 from llmrec_jax.semantic_ids.trie import Trie
 from llmrec_jax.text.text_vocabulary import TextVocabulary
@@ -33,7 +33,7 @@ class PlacedModel:
       vocabulary: from texts to its tokens and back; None where nobody reads what it writes here.
     """
 
-    model: EncoderDecoderModel
+    model: GenerativeModel
     params: PyTree[Array]
     vocabulary: TextVocabulary | None = None
 
@@ -86,7 +86,7 @@ def likelihoods(
 
 @functools.partial(jax.jit, static_argnames=('model', 'search'))
 def searched(
-    model: EncoderDecoderModel,
+    model: GenerativeModel,
     search: NameSearch,
     params: Any,
     features: Features,
@@ -109,7 +109,7 @@ def searched(
 
 @functools.partial(jax.jit, static_argnames=('model', 'tokens'))
 def first_steps(
-    model: EncoderDecoderModel, tokens: tuple[int, ...], params: Any, features: Features
+    model: GenerativeModel, tokens: tuple[int, ...], params: Any, features: Features
 ) -> Float[Array, 'batch tokens']:
     """Log-probability of each of the tokens as the first that is written."""
     return model.first_step_log_probs(params, features, np.asarray(tokens, np.int32))

@@ -18,7 +18,7 @@ import tensorflow as tf
 from jaxtyping import Array, Float
 
 from llmrec_jax.files import text_written_whole, write_json
-from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.models.generative_model import GenerativeModel
 from llmrec_jax.models.inference import TextDecoder
 from llmrec_jax.stages.prompt_evaluation.decoding_config import check_batch
 from llmrec_jax.stages.prompt_evaluation.placed_model import Features, PlacedModel, on_every_process, written
@@ -160,5 +160,5 @@ class _AskedBySeqio:
 
 
 @functools.partial(jax.jit, static_argnames='model')
-def _scored(model: EncoderDecoderModel, params: Any, features: Features) -> Float[Array, 'batch']:
+def _scored(model: GenerativeModel, params: Any, features: Features) -> Float[Array, 'batch']:
     return model.score_batch(params, features)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from llmrec_jax import marks
 from llmrec_jax.decoding.sampling import Greedy
-from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
+from llmrec_jax.models.generative_model import GenerativeModel
 from llmrec_jax.models.whole_words import WholeWords
 from llmrec_jax.planning.workload import DecodingSizes, Workload, text_workload
 from llmrec_jax.runs.artifact import Artifact
@@ -16,7 +16,7 @@ from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
 from llmrec_jax.runs.system import EngineTask, System
-from llmrec_jax.stages.networks import TRAIN_FACTS, EncoderDecoderNetwork, Parameters
+from llmrec_jax.stages.networks import TRAIN_FACTS, GenerativeNetwork, Parameters
 from llmrec_jax.stages.prompt_evaluation.placed_model import PlacedModel
 from llmrec_jax.stages.train import Train
 from llmrec_jax.text.text_vocabulary import TextVocabulary
@@ -39,7 +39,7 @@ class FineTuning(System):
 
     Attributes:
       examples: folder of the training examples that `python -m llmrec_jax.materialise` wrote.
-      network: the encoder-decoder and its loss.
+      network: the generative model and its loss.
       trainer: the embedded engine; its `initial_checkpoint` is what is fine-tuned.
       validation_examples: folder of the examples whose loss is taken every `trainer.validate_every` steps;
         None for no validation.
@@ -50,7 +50,7 @@ class FineTuning(System):
 
     name: str = 'fine_tuning'
     examples: str = marks.described_by(_fingerprint)
-    network: EncoderDecoderModel
+    network: GenerativeModel
     trainer: Trainer
     validation_examples: str | None = marks.described_by(_fingerprint, None)
 
@@ -71,14 +71,14 @@ class FineTuning(System):
             validation = HeldOutLoss(self.validation_examples, self.network, self.trainer)
         return [
             FineTune(
-                network=EncoderDecoderNetwork(self.network),
+                network=GenerativeNetwork(self.network),
                 trainer=self.trainer,
                 validation=validation,
                 given=self.examples,
             )
         ]
 
-    def model(self, run: Run) -> EncoderDecoderModel:
+    def model(self, run: Run) -> GenerativeModel:
         """See `System.model`."""
         del run
         return self.network
@@ -108,7 +108,7 @@ class FineTuning(System):
         from llmrec_jax.stages.prompt_evaluation.registered_tasks import evaluate_registered
 
         trainer = self.trainer
-        parameters = Parameters(EncoderDecoderNetwork(self.network), trainer, self.checkpoint)
+        parameters = Parameters(GenerativeNetwork(self.network), trainer, self.checkpoint)
         return evaluate_registered(
             PlacedModel(self.network, parameters.restore(run)),
             name,
@@ -164,7 +164,7 @@ class HeldOutLoss:
     """
 
     examples: str = marks.described_by(_fingerprint)
-    network: EncoderDecoderModel = marks.without_effect()
+    network: GenerativeModel = marks.without_effect()
     trainer: Trainer = marks.without_effect()
     reads: ClassVar = ()
 
@@ -189,7 +189,7 @@ class HeldOutLoss:
         return ValidationLoss(self.network, batches, trainer.mesh.build(), trainer.logical_axis_rules)
 
 
-def open_examples(directory: str, model: EncoderDecoderModel) -> ColumnStore:
+def open_examples(directory: str, model: GenerativeModel) -> ColumnStore:
     """Materialised examples, once their vocabularies are seen to fit the network.
 
     Args:
@@ -208,8 +208,8 @@ def open_examples(directory: str, model: EncoderDecoderModel) -> ColumnStore:
         if vocabulary['size'] > room:
             raise ValueError(
                 f'{directory}: {feature!r} was made with a vocabulary of {vocabulary["size"]} tokens, but '
-                f'the network has room for {room}: raise T5Config.vocab_size, or write them again with the '
-                f"checkpoint's own vocabulary"
+                f'the network has room for {room}: raise {type(model.module.config).__name__}.vocab_size, or '
+                "write them again with the checkpoint's own vocabulary"
             )
     if model.whole_words is not None:
         _check_words(store, model.whole_words)

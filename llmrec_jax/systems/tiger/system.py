@@ -37,7 +37,7 @@ from llmrec_jax.stages.generative_retrieval import GenerativeRecommender, Genera
 from llmrec_jax.stages.generative_studies import studies
 from llmrec_jax.stages.item_vectors import EmbedItems
 from llmrec_jax.stages.learning_curves import learning_curves
-from llmrec_jax.stages.networks import EncoderDecoderNetwork, Parameters
+from llmrec_jax.stages.networks import GenerativeNetwork, Parameters
 from llmrec_jax.stages.rank import Evaluate, Ranking
 from llmrec_jax.stages.ranking_report import RankingReport
 from llmrec_jax.stages.semantic_ids import CODE_TABLE, SEMANTIC_ID_FACTS, LearnSemanticIds, pictures, trie_of
@@ -129,7 +129,7 @@ class Tiger(System):
     def retrieval(self) -> GenerativeRetrieval:
         """How it answers histories."""
         return GenerativeRetrieval(
-            Parameters(EncoderDecoderNetwork(self.network), self.trainer, self.checkpoint),
+            Parameters(GenerativeNetwork(self.network), self.trainer, self.checkpoint),
             self.layout,
             self.task.max_items,
             self.task.feature_lengths['inputs'],
