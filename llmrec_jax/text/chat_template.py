@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-INSTALL = "pip install 'llmrec_jax[decoders]'"
+INSTALL = "pip install 'llmrec_jax[chat]'"
 
 
 @dataclasses.dataclass(frozen=True)

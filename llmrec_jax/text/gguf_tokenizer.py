@@ -5,7 +5,6 @@ A GGUF file names how texts are cut before byte-pair encoding and leaves the pat
 """
 
 import os
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,6 @@ from llmrec_jax.text.tokenizer_files import TokenizerFiles
 if TYPE_CHECKING:
     import gguf
 
-INSTALL = "pip install 'llmrec_jax[decoders]'"
 # Kinds of tokens in a GGUF file.
 CONTROL, USER_DEFINED = 3, 4
 
@@ -25,29 +23,6 @@ _WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
 _SIGNS_AND_SPACES = r'| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+'
 LLAMA_3 = _WORDS + r'\p{N}{1,3}' + _SIGNS_AND_SPACES
 QWEN_2 = _WORDS + r'\p{N}' + _SIGNS_AND_SPACES
-
-
-def open_gguf(path: str | os.PathLike) -> 'gguf.GGUFReader':
-    """A GGUF file, whose tensors are read where they are asked for.
-
-    Raises:
-      FileNotFoundError: there is no such file on a local disk.
-      RuntimeError: the package that reads it is not installed.
-      ValueError: the file is damaged, or is no GGUF file.
-    """
-    if not pathlib.Path(path).is_file():
-        raise FileNotFoundError(f'{path} is no file on a local disk')
-    try:
-        import gguf
-    except ModuleNotFoundError as error:
-        raise RuntimeError(f'{path} is read by the package gguf, which is absent: {INSTALL}') from error
-    try:
-        return gguf.GGUFReader(path)
-    # A file that ends too early shows as one of these, deep in numpy.
-    except (ValueError, IndexError, KeyError, OverflowError) as error:
-        raise ValueError(
-            f'{path} is no GGUF file, or is damaged ({error}): copy it again, or name another file'
-        ) from error
 
 
 def gguf_tokenizer(path: str | os.PathLike, reader: 'gguf.GGUFReader') -> TokenizerFiles:

@@ -9,7 +9,8 @@ from typing import ClassVar
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from llmrec_jax.text.gguf_tokenizer import gguf_tokenizer, open_gguf
+from llmrec_jax.text.gguf_file import open_gguf
+from llmrec_jax.text.gguf_tokenizer import gguf_tokenizer
 from llmrec_jax.text.tokenizer_files import TokenizerFiles, read_tokenizer_files
 from llmrec_jax.text.tokenizer_vocabulary import TokenizerVocabulary
 
