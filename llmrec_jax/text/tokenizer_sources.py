@@ -4,7 +4,7 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
@@ -13,6 +13,19 @@ from llmrec_jax.text.gguf_file import open_gguf
 from llmrec_jax.text.gguf_tokenizer import gguf_tokenizer
 from llmrec_jax.text.tokenizer_files import TokenizerFiles, read_tokenizer_files
 from llmrec_jax.text.tokenizer_vocabulary import TokenizerVocabulary
+
+
+@runtime_checkable
+class TokenizerSource(Protocol):
+    """How a run gets its decoder's tokenizer; a frozen dataclass."""
+
+    def make_at(self, folder: str | os.PathLike, texts: Iterable[str]) -> TokenizerVocabulary:
+        """Puts the tokenizer into `folder`; `texts` are read only where it is trained on them."""
+        ...
+
+    def load_at(self, folder: str | os.PathLike) -> TokenizerVocabulary:
+        """The tokenizer that `make_at` put there."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
