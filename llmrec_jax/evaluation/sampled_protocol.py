@@ -22,7 +22,7 @@ from llmrec_jax.evaluation.bootstrap import Bootstrap
 from llmrec_jax.evaluation.metric_estimates import Measured, MetricEstimates, plain_means
 from llmrec_jax.evaluation.metrics import case_metrics
 from llmrec_jax.evaluation.protocol import SPLITS
-from llmrec_jax.evaluation.recommender import DenseRecommender
+from llmrec_jax.evaluation.recommender import CandidateRecommender
 from llmrec_jax.subsets import draw_rows
 
 DRAWN = ('uniform', 'popularity')
@@ -154,7 +154,7 @@ Ranks = Int[np.ndarray, 'cases']
 
 
 def sampled_ranks(
-    systems: Mapping[str, DenseRecommender],
+    systems: Mapping[str, CandidateRecommender],
     cases: RankingCases,
     sampler: NegativeSampler,
     cases_at_once: int | None = None,
@@ -162,7 +162,7 @@ def sampled_ranks(
     """Rank of each case's target among its negatives, from 1, ties counted against it; by system.
 
     Args:
-      systems: by name; each scores the whole catalogue, and the negatives' scores are picked out.
+      systems: by name.
       cases: who is asked about.
       sampler: draws the negatives, which are the same for every system.
       cases_at_once: whose scores of the whole catalogue are held at once; None for about a million scores.
@@ -199,7 +199,7 @@ def sampled_metrics(ranks: Ranks, protocol: SampledProtocol, bootstrap: Bootstra
 
 def sampled_record(
     protocol: SampledProtocol,
-    systems: Mapping[str, DenseRecommender],
+    systems: Mapping[str, CandidateRecommender],
     splits: Splits,
     train_counts: Float[np.ndarray, 'items'],
     bootstrap: Bootstrap,
@@ -209,7 +209,7 @@ def sampled_record(
 
     Args:
       protocol: of the entry.
-      systems: by name; each scores the whole catalogue.
+      systems: by name.
       splits: of the corpus.
       train_counts: how often each item occurs in training.
       bootstrap: gives the intervals.
@@ -238,14 +238,12 @@ def joined_records(*parts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _ranks(system: DenseRecommender, cases: RankingCases, negatives: Sequence[Int[np.ndarray, '_']]) -> Ranks:
-    scores = system.scores(cases.histories)
-    of_targets = scores[np.arange(len(cases)), cases.target]
-    of_negatives = [scores[row, drawn] for row, drawn in enumerate(negatives)]
-    unknown = np.isnan(of_targets) | [bool(np.isnan(found).any()) for found in of_negatives]
+def _ranks(
+    system: CandidateRecommender, cases: RankingCases, negatives: Sequence[Int[np.ndarray, '_']]
+) -> Ranks:
+    asked = [np.append(drawn, target) for drawn, target in zip(negatives, cases.target, strict=True)]
+    scores = system.candidate_scores(cases.histories, asked)
+    unknown = np.asarray([bool(np.isnan(found).any()) for found in scores])
     if unknown.any():
         raise ValueError(f'a score after the history of user {int(cases.user[unknown.argmax()])} is NaN')
-    return np.array(
-        [1 + np.count_nonzero(found >= of_target) for found, of_target in zip(of_negatives, of_targets)],
-        np.int64,
-    )
+    return np.array([1 + np.count_nonzero(found[:-1] >= found[-1]) for found in scores], np.int64)

@@ -13,6 +13,7 @@ from jaxtyping import Float, Float32
 from llmrec_jax.models.decoder_only.config import DecoderConfig, LinearRope, Llama3Rope
 from llmrec_jax.models.decoder_only.rotary import RopeScaling
 from llmrec_jax.models.hf_weights.decoder_names import is_transposed, parameter_shapes
+from llmrec_jax.text.gguf_file import open_gguf
 
 OUTSIDE_LAYERS = {
     'token_embedder/embedding': 'token_embd.weight',
@@ -68,33 +69,6 @@ ARCHITECTURES = {
         _GEMMA_NORMS,
     ),
 }
-
-
-def open_gguf(path: str | pathlib.Path) -> Any:
-    """A `gguf.GGUFReader` of a file.
-
-    Raises:
-      RuntimeError: without the package `gguf`.
-      FileNotFoundError: if there is no such file.
-      ValueError: if it is no GGUF file, is cut short, or holds a type of tensor that `gguf` does not know.
-    """
-    try:
-        import gguf
-    except ModuleNotFoundError as error:
-        raise RuntimeError(
-            f"{path} is read by the package gguf: pip install 'llmrec_jax[gguf]', or pip install gguf"
-        ) from error
-    if not pathlib.Path(path).is_file():
-        raise FileNotFoundError(f'{path} does not exist')
-    try:
-        return gguf.GGUFReader(path)
-    # A file that ends too early shows as one of these, deep in numpy.
-    except (ValueError, IndexError, KeyError, OverflowError) as error:
-        if 'GGMLQuantizationType' in str(error):
-            raise ValueError(
-                f'{path} has a quantisation that gguf does not know ({error}): install a newer gguf'
-            ) from error
-        raise ValueError(f'{path} is no whole GGUF file, or is cut short ({error}); get it again') from error
 
 
 def load_gguf(path: str | pathlib.Path, dtype: Any = 'float32') -> tuple[DecoderConfig, dict[str, Any]]:

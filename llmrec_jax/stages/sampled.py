@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from llmrec_jax.evaluation.baselines.counted import BASELINES
 from llmrec_jax.evaluation.baselines.counts import item_counts
 from llmrec_jax.evaluation.bootstrap import Bootstrap
-from llmrec_jax.evaluation.recommender import DenseRecommender
+from llmrec_jax.evaluation.recommender import CandidateRecommender, DenseRecommender
 from llmrec_jax.evaluation.sampled_protocol import SampledProtocol, sampled_record
 from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run
@@ -41,7 +41,7 @@ class SampledStage(Stage):
         return None
 
     @abc.abstractmethod
-    def systems(self, run: Run) -> Mapping[str, DenseRecommender]:
+    def systems(self, run: Run) -> Mapping[str, CandidateRecommender]:
         """What is asked, by name."""
 
     def run(self, run: Run) -> dict[str, Any]:
