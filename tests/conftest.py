@@ -9,15 +9,18 @@ from collections.abc import Iterator
 # Eight virtual devices let the sharding tests run in the same process; must precede the first import of jax.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 # Tests compile much and compute little, so the compiler is kept from optimising. Emitting a fusion as a whole
-# takes it more than twice as long as emitting its operations.
+# takes it more than twice as long as emitting its operations, and one module a program less than many.
 os.environ['XLA_FLAGS'] = ' '.join(
     (
         os.environ.get('XLA_FLAGS', ''),
         '--xla_force_host_platform_device_count=8',
         '--xla_backend_optimization_level=0',
         '--xla_cpu_use_fusion_emitters=false',
+        '--xla_cpu_parallel_codegen_split_count=1',
     )
 )
+# Nobody reads where an operation of a test's program was written.
+os.environ.setdefault('JAX_TRACEBACK_IN_LOCATIONS_LIMIT', '0')
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 # torch loads triton, which ends the process with a segmentation fault where TensorFlow was loaded before it.
