@@ -17,24 +17,31 @@ def test_state_follows_its_prefix_and_beams_grow_from_one():
     to."""
     tokens = random_tokens(60, (5, 5, 5, 5))
     model = RecurrentModel(batch_size=2, vocab=32)
+    trie = build_trie(tokens)
     widths = []
 
-    def step(last, position, state):
-        hidden, read = state
-        widths.append(last.shape[1])
-        read = read.at[:, :, position].set(last)
-        logits, hidden = model.step(last, position, hidden)
-        prefixes.append((read, last))
-        return logits, (hidden, read)
+    @jax.jit
+    def search():
+        prefixes = []
 
-    prefixes = []
-    found = beam_search(
-        step,
-        (model.state, jnp.zeros((2, 1, 4), jnp.int32)),
-        trie_continuations(build_trie(tokens), seen=None, allowed=None),
-        batch_size=2,
-        beam_size=8,
-    )
+        def step(last, position, state):
+            hidden, read = state
+            widths.append(last.shape[1])
+            read = read.at[:, :, position].set(last)
+            logits, hidden = model.step(last, position, hidden)
+            prefixes.append((read, last))
+            return logits, (hidden, read)
+
+        found = beam_search(
+            step,
+            (model.state, jnp.zeros((2, 1, 4), jnp.int32)),
+            trie_continuations(trie, seen=None, allowed=None),
+            batch_size=2,
+            beam_size=8,
+        )
+        return found, prefixes
+
+    found, prefixes = search()
     assert widths == [1, 5, 8, 8]
     # Whatever the last step read, the sequences that came out of it begin with one of its prefixes.
     read = np.asarray(prefixes[-1][0])

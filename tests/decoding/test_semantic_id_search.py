@@ -48,7 +48,7 @@ def searches(draw):
 
 
 # Derandomised: a near-tie in single precision would otherwise fail a run in some thousands.
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(searches(), st.integers(0, 3), st.integers(1, 12), st.sampled_from([0.5, 1.0, 2.0]), st.integers(0, 9))
 def test_equals_a_beam_search_in_plain_python(problem, dense_levels, beam_size, temperature, seed):
     tokens, seen, allowed = problem

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
+from tests.drawn_parameters import drawn
+
 
 @pytest.mark.parametrize(
     ('scan_layers', 'one_hot_embedding'), [(True, False), pytest.param(False, True, marks=pytest.mark.slow)]
@@ -20,7 +22,7 @@ def test_no_gradient_of_a_parameter_is_rounded_to_bfloat16(make_model, batch, sc
         mlp_activations=('gelu', 'linear'),
     )
     shapes = {name: feature.shape for name, feature in batch.items()}
-    params = jax.jit(lambda key: model.get_initial_variables(key, shapes)['params'])(jax.random.key(0))
+    params = drawn(model, shapes)
     gradients = jax.jit(jax.grad(lambda params: model.loss_sums(params, batch)[0]))(params)
     for path, gradient in jax.tree_util.tree_leaves_with_path(gradients):
         name = jax.tree_util.keystr(path)

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
 from llmrec_jax.models.losses import token_cross_entropy
 from llmrec_jax.semantic_ids.trie import build_trie
+from tests.drawn_parameters import drawn
 
 
-def catalogue(config, items=30, levels=4):
+def catalogue(config, items=30, levels=3):
     """Distinct token rows, one range of tokens a level."""
     rng = np.random.default_rng(4)
     width = (config.vocab_size - 3) // levels
@@ -102,9 +103,14 @@ def test_sums_of_microbatches_are_those_of_the_batch(make_model, params, batch):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), summed_gradient, whole_gradient)
 
 
-def test_tokens_without_weight_do_not_count(model, params, batch):
+@pytest.fixture(scope='module')
+def loss_sums(model):
+    return jax.jit(model.loss_sums)
+
+
+def test_tokens_without_weight_do_not_count(loss_sums, params, batch):
     weightless = batch | {'decoder_loss_weights': np.zeros_like(batch['decoder_loss_weights'])}
-    loss, weight, _ = jax.jit(model.loss_sums)(params, weightless)
+    loss, weight, _ = loss_sums(params, weightless)
     assert loss == 0 and weight == 0
 
 
@@ -112,12 +118,12 @@ def test_tokens_without_weight_do_not_count(model, params, batch):
     ('factor', 'divisor'),
     [(None, 1), (8.0, 8), ('NUM_REAL_TARGET_TOKENS', 15), ('NUM_TOTAL_TARGET_TOKENS', 20)],
 )
-def test_loss_is_normalized_as_asked(make_model, params, task_batch, factor, divisor):
+def test_loss_is_normalized_as_asked(make_model, params, task_batch, loss_sums, factor, divisor):
     model = make_model(loss_normalizing_factor=factor)
     targets = task_batch['targets'] * (np.arange(4) < np.array([4, 1, 4, 2, 4])[:, None])
     batch = model.convert_features(task_batch | {'targets': targets})
     loss, metrics = jax.jit(model.eval_fn)(params, batch)
-    summed, weight, sums = jax.jit(model.loss_sums)(params, batch)
+    summed, weight, sums = loss_sums(params, batch)
     assert weight == 15
     np.testing.assert_allclose(loss, summed / divisor, rtol=1e-6)
     np.testing.assert_allclose(metrics['loss_per_nonpadding_target_token'].compute(), summed / 15, rtol=1e-6)
@@ -147,8 +153,8 @@ def test_recommended_items_carry_the_score_of_their_tokens(make_model, task_batc
     tokens = catalogue(config)
     model = make_model(decode_fn=SemanticIdSearch(beam_size=6), scan_layers=scan_layers)
     batch = model.convert_features({'inputs': task_batch['inputs']})
-    shapes = {'encoder_input_tokens': (5, 9), 'decoder_input_tokens': (5, 4)}
-    params = jax.jit(lambda key: model.get_initial_variables(key, shapes)['params'])(jax.random.key(5))
+    shapes = {'encoder_input_tokens': (5, 9), 'decoder_input_tokens': (5, 3)}
+    params = drawn(model, shapes)
     beams = jax.jit(model.recommend)(params, batch, build_trie(tokens))
     assert beams.valid.all()
     assert (np.diff(beams.scores, axis=1) <= 0).all()

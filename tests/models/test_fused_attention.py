@@ -52,7 +52,8 @@ def outputs_and_gradients(attention, arrays, visibility, bias):
         attended = attention(*arrays, visibility, bias)
         return jnp.sum(attended.astype(jnp.float32) * weights), attended.astype(jnp.float32) * (weights != 0)
 
-    (_, attended), gradients = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)(arrays, bias)
+    compiled = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))
+    (_, attended), gradients = compiled(arrays, bias)
     return attended, gradients
 
 
@@ -61,7 +62,7 @@ def test_the_tpu_kernel_equals_plain_attention(case):
     arrays, visibility, bias = problem(case, TILE, TILE, jnp.float32)
     expected = outputs_and_gradients(plain, arrays, visibility, bias)
     with pltpu.force_tpu_interpret_mode():
-        actual = outputs_and_gradients(jax.jit(tpu_attention), arrays, visibility, bias)
+        actual = outputs_and_gradients(tpu_attention, arrays, visibility, bias)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), actual, expected)
 
 
@@ -89,7 +90,9 @@ def test_a_backend_or_a_length_without_a_kernel_is_named(make_model, params, bat
     with pytest.raises(ValueError, match="must be one of .*'plain', 'fused'.*, not 'flash'"):
         make_model(attention='flash')
     # Attention this short is plain wherever it runs.
-    fused, plainly = (make_model(attention=kind).compute_logits(params, batch) for kind in ('fused', 'plain'))
+    fused, plainly = (
+        jax.jit(make_model(attention=kind).compute_logits)(params, batch) for kind in ('fused', 'plain')
+    )
     np.testing.assert_array_equal(fused, plainly)
 
 

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from tests.drawn_parameters import drawn
 from tests.t5x.registered_models import REGISTERED, with_tables
 
 # Each way to judge states that draws nothing where dropout is off, and both kinds of pre-training.
@@ -27,7 +28,7 @@ def test_the_loss_of_a_batch_is_that_of_its_halves_unless_the_model_says_otherwi
     model = entry.make()
     batch = model.convert_features(entry.task_batch(0, 8))
     shapes = {feature: array.shape for feature, array in batch.items()}
-    params = with_tables(jax.jit(lambda: model.get_initial_variables(jax.random.key(0), shapes)['params'])())
+    params = with_tables(drawn(model, shapes))
     loss = jax.jit(lambda batch: model.loss_sums(params, batch, None)[0])
     halves = sum(loss({feature: array[half::2] for feature, array in batch.items()}) for half in (0, 1))
     assert model.in_batch_loss == IN_BATCH[name]

@@ -1,5 +1,6 @@
 """Text vectors from a T5X checkpoint; the Hugging Face road is in tests/parity."""
 
+import functools
 import pathlib
 
 import jax
@@ -12,6 +13,7 @@ import sentencepiece
 from llmrec_jax.models.sentence_t5 import SentenceT5, SentenceTransformersFolder, T5xCheckpoint
 from llmrec_jax.models.t5 import T5Config, Transformer
 from llmrec_jax.text.text_encoder import TextEncoder
+from tests.drawn_parameters import drawn_like
 
 CONFIG = T5Config(
     vocab_size=96, emb_dim=16, num_heads=2, head_dim=4, mlp_dim=32, num_encoder_layers=1, num_decoder_layers=1
@@ -34,9 +36,8 @@ def checkpoint(tmp_path_factory):
         minloglevel=2,
     )
     tokens = jnp.ones((1, 2), jnp.int32)
-    params = Transformer(CONFIG).init(jax.random.key(0), tokens, tokens, tokens, enable_dropout=False)[
-        'params'
-    ]
+    shaped = jax.eval_shape(lambda: Transformer(CONFIG).init(jax.random.key(0), tokens, tokens, tokens))
+    params = drawn_like(shaped['params'])
     projection = np.random.default_rng(0).standard_normal((16, 6)).astype(np.float32)
     target = params | {'projection_layer': {'kernel': projection}}
     ocp.PyTreeCheckpointer().save(folder / 'checkpoint_7' / 'state', {'target': target, 'state': {'step': 7}})
@@ -53,10 +54,11 @@ def test_vectors_are_projected_means_of_the_encoder(checkpoint):
     encoder = encoder_of(folder, batch_size=3)
     assert isinstance(encoder, TextEncoder)
     tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(folder / 'vocabulary.model'))
+    encode = jax.jit(functools.partial(Transformer(CONFIG).apply, method='encode'))
     expected = []
     for text in TEXTS:
         tokens = jnp.asarray([[*tokenizer.encode(text), 1]])
-        mean = Transformer(CONFIG).apply({'params': params}, tokens, method='encode')[0].mean(axis=0)
+        mean = encode({'params': params}, tokens)[0].mean(axis=0)
         expected.append(mean @ projection / np.linalg.norm(mean @ projection))
     np.testing.assert_allclose(encoder.encode(TEXTS), np.stack(expected), atol=1e-5)
 

@@ -19,6 +19,7 @@ from llmrec_jax.text.vocabulary_sources import TrainedVocabulary
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape, batch_sharding
 from llmrec_jax.training.packing import companions, pack
 from llmrec_jax.training.train_state import abstract_params, shardings_of
+from tests.drawn_parameters import drawn
 from tests.shared_data import shared_data
 from tests.text.vocabularies import prompt_texts
 
@@ -44,7 +45,7 @@ def model(vocabulary):
 @pytest.fixture(scope='module')
 def params(model):
     shapes = {'encoder_input_tokens': (2, 24), 'decoder_input_tokens': (2, 12)}
-    return jax.jit(lambda: model.get_initial_variables(jax.random.key(0), shapes))()['params']
+    return drawn(model, shapes)
 
 
 def _examples(vocabulary, count=12):
@@ -160,11 +161,11 @@ def test_without_whole_words_the_tree_is_t5_s(model, params):
         Transformer(dataclasses.replace(model.module.config, whole_word_embeddings=0))
     )
     shapes = {'encoder_input_tokens': (2, 24), 'decoder_input_tokens': (2, 12)}
-    drawn = jax.jit(lambda: plain.get_initial_variables(jax.random.key(0), shapes))()['params']
+    found = jax.eval_shape(lambda: plain.get_initial_variables(jax.random.key(0), shapes))['params']
     extra = {'whole_word_embedding': params['encoder']['whole_word_embedding']}
     assert extra['whole_word_embedding']['embedding'].shape == (ROWS, 16)
-    drawn['encoder'] |= extra
-    assert jax.tree.structure(drawn) == jax.tree.structure(params)
+    found['encoder'] |= extra
+    assert jax.tree.structure(found) == jax.tree.structure(params)
 
 
 def test_the_published_omission_leaves_them_out_of_generation_and_scoring(model, params, vocabulary):

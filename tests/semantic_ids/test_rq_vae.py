@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -24,9 +25,13 @@ def batch():
 
 @pytest.fixture(scope='module')
 def params(batch):
-    return NETWORK.init(jax.random.key(0), batch)['params']
+    return jax.jit(NETWORK.init)(jax.random.key(0), batch)['params']
 
 
+apply = jax.jit(NETWORK.apply, static_argnames='method')
+
+
+@functools.partial(jax.jit, static_argnames='beta')
 def loss_of(params, batch, beta=0.25):
     return rq_vae_loss(batch, NETWORK.apply({'params': params}, batch), beta)
 
@@ -44,8 +49,8 @@ def test_the_network_has_the_papers_shape():
 
 
 def test_latent_is_the_sum_of_its_codewords_and_the_remainder(batch, params):
-    quantized = NETWORK.apply({'params': params}, batch).quantized
-    z = NETWORK.apply({'params': params}, batch, method='encode')
+    quantized = apply({'params': params}, batch).quantized
+    z = apply({'params': params}, batch, method='encode')
     np.testing.assert_allclose(quantized.codewords.sum(axis=1) + quantized.remainder, z, atol=1e-6)
     for level in range(3):
         codebook = params[f'codebook_{level}']
@@ -77,10 +82,10 @@ def test_loss_equals_the_formula_summed_over_dimensions(batch, params):
 
 
 def test_the_gradient_passes_the_quantizer_to_the_encoder(batch, params):
-    gradients = jax.grad(lambda p: loss_of(p, batch).reconstruction)(params)
+    gradients = jax.jit(jax.grad(lambda p: loss_of(p, batch).reconstruction))(params)
     assert all(jnp.abs(g).max() > 0 for g in jax.tree.leaves(gradients['encoder']))
     # Straight through: to the encoder, the decoder's input is z itself.
-    z = NETWORK.apply({'params': params}, batch, method='encode')
+    z = apply({'params': params}, batch, method='encode')
     z_hat = residual_codes(z, [params[f'codebook_{n}'] for n in range(3)]).codewords.sum(axis=1)
 
     def decoded(latents):
@@ -88,8 +93,12 @@ def test_the_gradient_passes_the_quantizer_to_the_encoder(batch, params):
             jnp.sum((batch - NETWORK.apply({'params': params}, latents, method='decode')) ** 2, axis=1)
         )
 
-    _, pull = jax.vjp(lambda p: NETWORK.apply({'params': p}, batch, method='encode'), params)
-    (expected,) = pull(jax.grad(decoded)(z_hat))
+    @jax.jit
+    def pulled(params, z_hat):
+        _, pull = jax.vjp(lambda p: NETWORK.apply({'params': p}, batch, method='encode'), params)
+        return pull(jax.grad(decoded)(z_hat))
+
+    (expected,) = pulled(params, z_hat)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5),
         gradients['encoder'],
@@ -98,8 +107,8 @@ def test_the_gradient_passes_the_quantizer_to_the_encoder(batch, params):
 
 
 def test_only_chosen_codewords_have_a_gradient_and_it_pulls_them_to_their_residuals(batch, params):
-    gradients = jax.grad(lambda p: loss_of(p, batch).total)(params)
-    quantized = NETWORK.apply({'params': params}, batch).quantized
+    gradients = jax.jit(jax.grad(lambda p: loss_of(p, batch).total))(params)
+    quantized = apply({'params': params}, batch).quantized
     for level, size in enumerate(NETWORK.codebook_sizes):
         gradient = np.asarray(gradients[f'codebook_{level}'])
         for code in range(size):
@@ -110,7 +119,7 @@ def test_only_chosen_codewords_have_a_gradient_and_it_pulls_them_to_their_residu
 
 def test_commitment_weight_moves_the_encoder_alone(batch, params):
     with_beta, without = (
-        jax.grad(lambda p, b=b: loss_of(p, batch, b).quantization)(params) for b in (0.5, 0.0)
+        jax.jit(jax.grad(lambda p, b=b: loss_of(p, batch, b).quantization))(params) for b in (0.5, 0.0)
     )
     assert all(jnp.abs(g).max() == 0 for g in jax.tree.leaves(without['encoder']))
     assert all(jnp.abs(g).max() > 0 for g in jax.tree.leaves(with_beta['encoder']))
@@ -123,13 +132,14 @@ def test_a_mean_over_dimensions_would_collapse_what_the_sum_keeps():
     plane = rng.standard_normal((512, 6)) @ rng.standard_normal((6, 256))
     vectors = jnp.asarray(plane / np.linalg.norm(plane, axis=1, keepdims=True), jnp.float32)
     network = RqVaeNetwork(256, (32,), 8, (16, 16))
-    start = network.init(jax.random.key(0), vectors)['params']
-    z = np.asarray(network.apply({'params': start}, vectors, method='encode'))
+    start = jax.jit(network.init)(jax.random.key(0), vectors)['params']
+    z = np.asarray(jax.jit(functools.partial(network.apply, method='encode'))({'params': start}, vectors))
     for level, (codebook, _) in enumerate(residual_codebooks(z, (16, 16), jax.random.key(1), 10, 512)):
         start[f'codebook_{level}'] = jnp.asarray(codebook)
     optimizer = optax.adam(3e-3)
 
-    def trained(reconstruction_weight):
+    @jax.jit
+    def run(reconstruction_weight, state):
         def loss_fn(params):
             loss = rq_vae_loss(vectors, network.apply({'params': params}, vectors), 0.25)
             return reconstruction_weight * loss.reconstruction + loss.quantization
@@ -139,8 +149,11 @@ def test_a_mean_over_dimensions_would_collapse_what_the_sum_keeps():
             updates, optimizer_state = optimizer.update(jax.grad(loss_fn)(params), optimizer_state)
             return (optax.apply_updates(params, updates), optimizer_state), None
 
-        (params, _), _ = jax.jit(lambda s: jax.lax.scan(step, s, length=300))((start, optimizer.init(start)))
-        output = network.apply({'params': params}, vectors)
+        (params, _), _ = jax.lax.scan(step, state, length=300)
+        return network.apply({'params': params}, vectors)
+
+    def trained(reconstruction_weight):
+        output = run(reconstruction_weight, (start, optimizer.init(start)))
         unexplained = rq_vae_loss(vectors, output, 0.25).reconstruction / vectors.var(axis=0).sum()
         in_use = len(np.unique(output.quantized.codes[:, 0]))
         return float(unexplained), float(output.quantized.residuals[:, 0].var(axis=0).sum()), in_use

@@ -17,6 +17,7 @@ from llmrec_jax.models.sequential.sasrec import SASRecConfig, SASRecEncoder
 from llmrec_jax.stages.catalogue_ranking import CatalogueRecommender, TowerScores
 from llmrec_jax.stages.rank import TrainedRecommender
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape
+from tests.drawn_parameters import drawn
 
 N_ITEMS, MAX_ITEMS, USERS = 40, 6, 21
 MODEL = SequentialRecommenderModel(
@@ -28,10 +29,10 @@ MODEL = SequentialRecommenderModel(
 
 @pytest.fixture(scope='module')
 def params():
-    drawn = jax.jit(lambda: MODEL.get_initial_variables(jax.random.key(0), {})['params'])()
+    params = drawn(MODEL, {})
     # Two items that score the same.
-    table = drawn['item_encoder']['embedding']
-    return {**drawn, 'item_encoder': {'embedding': table.at[5].set(table[4])}}
+    table = params['item_encoder']['embedding']
+    return {**params, 'item_encoder': {'embedding': table.at[5].set(table[4])}}
 
 
 @pytest.fixture(scope='module')

@@ -1,6 +1,5 @@
 """The two sides of a trained model: what an index finds by them is what ranking the catalogue finds."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from llmrec_jax.retrieval.retriever import Requests
 from llmrec_jax.retrieval.vector_retriever import VectorRetriever
 from llmrec_jax.stages.catalogue_ranking import CatalogueRecommender
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape
+from tests.drawn_parameters import drawn
 
 N_ITEMS, MAX_ITEMS, USERS = 40, 6, 21
 RNG = np.random.default_rng(0)
@@ -31,7 +31,7 @@ MESH = MeshShape(data=4, model=2).build()
 
 @pytest.fixture(scope='module')
 def tower():
-    params = jax.jit(lambda: MODEL.get_initial_variables(jax.random.key(0), {})['params'])()
+    params = drawn(MODEL, {})
     bias = jnp.linspace(0.0, 1.0, params['bias'].size)
     return CatalogueRecommender(MODEL, {**params, 'bias': bias}, MESH, STANDARD_RULES, MAX_ITEMS, 8, (3,))
 

@@ -16,6 +16,7 @@ from llmrec_jax.models.generative_sequential.model import GenerativeSequentialMo
 from llmrec_jax.training.mesh import MeshShape
 from llmrec_jax.training.optimizers import Adafactor, AdamW
 from llmrec_jax.training.schedules import Constant
+from tests.drawn_parameters import drawn
 from tests.t5x.engines import embedded_losses, t5x_losses, t5x_predictions
 from tests.t5x.registered_models import CODES, N_ITEMS, REGISTERED, with_tables
 
@@ -38,11 +39,7 @@ def registered(request):
     model = entry.make()
     batches = [model.convert_features(entry.task_batch(seed, 8)) for seed in range(STEPS)]
     shapes = {name: array.shape for name, array in batches[0].items()}
-    params = jax.device_get(
-        jax.jit(lambda: model.get_initial_variables(jax.random.key(0), shapes))()['params']
-    )
-    params = with_tables(params)
-    return model, entry, batches, params
+    return model, entry, batches, with_tables(jax.device_get(drawn(model, shapes)))
 
 
 def test_the_model_speaks_the_protocol_and_learns(registered):

@@ -33,6 +33,7 @@ from llmrec_jax.t5x.partitioner import MeshPartitioner
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape
 from tasks.sequential import SequentialTask
 from tasks.tiger import TigerTask
+from tests.drawn_parameters import drawn
 
 SHOP = SimulatedShop(size='tiny')
 MAX_ITEMS, KS = 4, (5, 10)
@@ -56,7 +57,7 @@ def by_t5x(model, name, lengths, shapes, **evaluator):
         partitioner,
     )
     initializer = utils.TrainStateInitializer(None, model.get_initial_variables, shapes, partitioner)
-    params = jax.jit(lambda: model.get_initial_variables(jax.random.key(0), shapes)['params'])()
+    params = drawn(model, shapes)
     state = initializer.from_scratch(jax.random.PRNGKey(0)).replace_params(freeze(params))
     metrics = inference.evaluate(state, initializer.train_state_axes).result()
     inference.close()

@@ -18,6 +18,7 @@ from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.t5 import T5Config, Transformer
 from llmrec_jax.t5x.partitioner import MeshPartitioner
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape
+from tests.drawn_parameters import drawn
 
 TASK = 'text_decoders_test'
 LENGTHS = {'inputs': 12, 'targets': 6}
@@ -74,7 +75,7 @@ def test_t5x_evaluates_generated_texts(judged, decoder):
         partitioner,
     )
     initializer = utils.TrainStateInitializer(None, model.get_initial_variables, shapes, partitioner)
-    params = jax.jit(lambda: model.get_initial_variables(jax.random.key(0), shapes)['params'])()
+    params = drawn(model, shapes)
     state = initializer.from_scratch(jax.random.PRNGKey(0)).replace_params(freeze(params))
     metrics = evaluator.evaluate(state, initializer.train_state_axes).result()
     evaluator.close()

@@ -173,6 +173,7 @@ def test_evaluation_tasks_carry_the_columns_that_they_name(registered, answer):
         assert all(example['item'] in example['candidates'] for example in task.examples('test'))
 
 
+@pytest.mark.smoke
 def test_no_training_task_shows_a_held_out_template_or_a_held_out_pair(corpus, registered, training):
     held_out = {template.id for template in groups.TEMPLATES if template.held_out}
     users = {name: row for row, name in enumerate(corpus.users.user_id)}

@@ -22,6 +22,7 @@ from llmrec_jax.stages.materialise import materialise
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape
 from tasks.ranking_metrics import recall_and_ndcg_of_items
 from tasks.sequential import SequentialTask
+from tests.drawn_parameters import drawn
 
 MAX_ITEMS = 4
 
@@ -85,7 +86,7 @@ def test_seqio_s_evaluator_gives_the_library_s_own_numbers(shop, seen_items):
         list_length=11,
         seen_items=seen_items,
     ).for_catalogue(facts)
-    params = jax.jit(lambda: model.get_initial_variables(jax.random.key(0), {})['params'])()
+    params = drawn(model, {})
     mesh = MeshShape(data=8).build()
     placed = jax.device_put(params, NamedSharding(mesh, PartitionSpec()))
     recommender = CatalogueRecommender(model, placed, mesh, STANDARD_RULES, MAX_ITEMS, batch_size=16)

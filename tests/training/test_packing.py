@@ -13,6 +13,7 @@ from llmrec_jax.models.t5.transformer import Transformer
 from llmrec_jax.training.batches import Batches
 from llmrec_jax.training.columns import write_columns
 from llmrec_jax.training.packing import companions, pack
+from tests.drawn_parameters import drawn
 
 LENGTHS = {'inputs': 10, 'targets': 6}
 FEATURES = [name for feature in LENGTHS for name in (feature, *companions(feature))]
@@ -111,9 +112,8 @@ def test_features_of_packed_rows_are_those_of_seqio(examples):
 @pytest.fixture(scope='module')
 def params():
     shapes = {'encoder_input_tokens': (1, 10), 'decoder_input_tokens': (1, 6)}
-    params = jax.jit(lambda key: MODEL.get_initial_variables(key, shapes)['params'])(jax.random.key(0))
-    # The relative bias starts near 0: perturbed, a wrong distance between tokens shows.
-    return jax.tree.map(lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(1), leaf.shape), params)
+    # The relative bias is not near 0, so that a wrong distance between tokens shows.
+    return drawn(MODEL, shapes)
 
 
 @pytest.fixture(scope='module')

@@ -1,4 +1,3 @@
-import jax
 import numpy as np
 import pytest
 
@@ -6,6 +5,7 @@ from llmrec_jax.training.batches import Batches
 from llmrec_jax.training.columns import write_columns
 from llmrec_jax.training.mesh import STANDARD_RULES, MeshShape
 from llmrec_jax.training.validation_loss import ValidationLoss
+from tests.drawn_parameters import drawn
 from tests.training.small_model import SmallModel, examples
 
 LENGTHS = {'inputs': 12, 'targets': 2}
@@ -21,7 +21,7 @@ def columns(tmp_path_factory):
 def test_every_example_counts_once_whatever_the_batch_and_the_mesh(columns, shape):
     whole = MODEL.convert_features(columns.batch(np.arange(45), LENGTHS))
     shapes = {name: array.shape for name, array in whole.items()}
-    params = MODEL.get_initial_variables(jax.random.key(0), shapes)['params']
+    params = drawn(MODEL, shapes)
     loss, weight, metrics = MODEL.loss_sums(params, whole, None)
     batches = Batches(columns, 32, LENGTHS, 2, (4, 8))
     found = ValidationLoss(MODEL, batches, shape.build(), STANDARD_RULES)(params, step=7)

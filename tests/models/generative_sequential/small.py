@@ -10,6 +10,7 @@ from llmrec_jax.models.generative_sequential.model import GenerativeSequentialMo
 from llmrec_jax.models.sequential.losses import FullSoftmax
 from llmrec_jax.models.sequential.sasrec import SASRecConfig, SASRecEncoder
 from llmrec_jax.semantic_ids.code_table import CodeTable
+from tests.drawn_parameters import drawn
 
 LENGTH, DIM = 6, 8
 SIZES = (4, 3, 5, 1)
@@ -41,6 +42,6 @@ def small_model(item_vectors: bool = True, item_loss_weight: float = 0.0) -> Gen
 
 def drawn_params(model: GenerativeSequentialModel) -> dict:
     """Parameters away from where they start, so that no part of the network is without effect."""
-    params = jax.jit(lambda: model.get_initial_variables(jax.random.key(0), {})['params'])()
+    params = drawn(model, {})
     rng = np.random.default_rng(1)
     return jax.tree.map(lambda leaf: leaf + rng.normal(0, 0.5, leaf.shape).astype(np.float32), params)

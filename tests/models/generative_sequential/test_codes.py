@@ -47,7 +47,7 @@ def test_the_loss_is_what_the_scores_say(asked):
     np.testing.assert_allclose(sum(sums.values()), total, rtol=1e-6)
     assert sums.keys() == {'codes_0', 'codes_1', 'codes_2'}
     asked = {'items': np.concatenate([histories, targets[:, None]], axis=1)}
-    np.testing.assert_allclose(model.score_batch(params, asked), -expected, rtol=1e-4)
+    np.testing.assert_allclose(jax.jit(model.score_batch)(params, asked), -expected, rtol=1e-4)
 
 
 def test_histories_of_one_row_do_not_see_one_another():

@@ -14,6 +14,7 @@ from llmrec_jax.models.sequential.item_encoder import CatalogueFacts, ItemTable
 from llmrec_jax.models.sequential.losses import FullSoftmax
 from llmrec_jax.models.sequential.objective import HIDDEN, Cloze
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
+from tests.drawn_parameters import drawn
 
 ITEMS, WIDTH = 9, 6
 
@@ -71,7 +72,7 @@ def model():
 
 @pytest.fixture(scope='module')
 def params(model):
-    return jax.jit(lambda key: model.get_initial_variables(key, {})['params'])(jax.random.key(0))
+    return drawn(model, {})
 
 
 def test_a_model_is_shown_nothing_of_the_item_that_it_is_to_tell(model, params):

@@ -24,6 +24,7 @@ from llmrec_jax.training.parameter_restore import load_params
 from llmrec_jax.training.schedules import Constant
 from llmrec_jax.training.train_state import TrainableModel, abstract_params, shardings_of
 from llmrec_jax.training.trainer import Trainer
+from tests.drawn_parameters import drawn
 
 N_ITEMS = 300
 CONFIG = SASRecConfig(max_length=8, num_layers=1, dropout_rate=0.2)
@@ -33,7 +34,7 @@ MODEL = SequentialRecommenderModel(
 
 
 def initial(model):
-    return jax.jit(lambda: model.get_initial_variables(jax.random.key(0), {})['params'])()
+    return drawn(model, {})
 
 
 @pytest.fixture(scope='module')

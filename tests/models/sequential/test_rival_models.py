@@ -16,6 +16,7 @@ from llmrec_jax.models.sequential.objective import Cloze, NextItem
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
 from llmrec_jax.training.mesh import FSDP_RULES, STANDARD_RULES, MeshShape
 from llmrec_jax.training.train_state import abstract_params
+from tests.drawn_parameters import drawn
 
 ITEMS, DIM, WIDTH = 200, 8, 7
 RIVALS = {
@@ -40,7 +41,7 @@ def test_every_parameter_is_trained(model):
     tokens = np.random.default_rng(0).integers(1, ITEMS + 1, (16, WIDTH)).astype(np.int32)
     tokens[::2, :4] = 0
     batch = {'items': jnp.asarray(tokens)}
-    params = jax.jit(lambda key: model.get_initial_variables(key, {})['params'])(jax.random.key(0))
+    params = drawn(model, {})
 
     @jax.jit
     def gradients(params, key):

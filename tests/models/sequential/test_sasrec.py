@@ -11,6 +11,7 @@ from llmrec_jax.models.sequential.item_encoder import CatalogueFacts, ItemTable
 from llmrec_jax.models.sequential.losses import FullSoftmax
 from llmrec_jax.models.sequential.recommender_model import SequentialRecommenderModel
 from llmrec_jax.models.sequential.sasrec import BLOCK_ORDERS, SASRecConfig, SASRecEncoder
+from tests.drawn_parameters import drawn
 
 ITEMS, LENGTH, DIM = 20, 6, 8
 CONFIG = SASRecConfig(max_length=LENGTH, num_heads=2, dropout_rate=0.0)
@@ -22,7 +23,7 @@ def states(request):
     encoder = SASRecEncoder(dataclasses.replace(CONFIG, block_order=request.param))
     model = SequentialRecommenderModel(ItemTable(DIM), encoder, FullSoftmax())
     model = model.for_catalogue(CatalogueFacts(ITEMS))
-    params = jax.jit(lambda: model.get_initial_variables(jax.random.key(0), {})['params'])()
+    params = drawn(model, {})
     rng = np.random.default_rng(0)
     params = jax.tree.map(lambda leaf: leaf + rng.normal(0, 0.3, leaf.shape).astype(np.float32), params)
     return jax.jit(lambda tokens: model.network.apply({'params': params}, tokens))

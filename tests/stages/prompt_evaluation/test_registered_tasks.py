@@ -12,6 +12,7 @@ from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.t5 import T5Config, Transformer
 from llmrec_jax.stages.prompt_evaluation.placed_model import PlacedModel
 from llmrec_jax.stages.prompt_evaluation.registered_tasks import evaluate_registered
+from tests.drawn_parameters import drawn
 from tests.inference import text_tasks
 
 LENGTHS = {'inputs': 64, 'targets': 16}
@@ -26,7 +27,7 @@ def network():
     model = EncoderDecoderModel(Transformer(CONFIG))
     batch = model.convert_features({name: np.ones((1, 2), np.int32) for name in LENGTHS})
     shapes = {name: array.shape for name, array in batch.items()}
-    params = model.get_initial_variables(jax.random.key(0), shapes)['params']
+    params = drawn(model, shapes)
     return PlacedModel(model, jax.device_put(jax.tree.map(np.asarray, params)))
 
 
