@@ -146,7 +146,8 @@ class Chooser:
             rows = np.arange(start, min(start + self.batch_size, len(cases)))
             filled = np.resize(rows, self.batch_size)
             asked = [
-                self.prompts.prompt(cases.histories[row], shown[row], self.with_vectors) for row in filled
+                self.prompts.prompt(cases.histories[row], shown[row], self.with_vectors)
+                for row in filled.tolist()
             ]
             batch = {
                 'inputs': _padded([row['inputs'] for row in asked], self.input_length),
@@ -247,9 +248,8 @@ class ChooseCandidates(ListStage):
         n_items, wanted = len(prompts.names), self.form.candidates
         shown = shown_candidates(cases, splits, n_items, wanted, self.draw.seed)
         network = PlacedModel(self.parameters.network.model(run), self.parameters.restore(run))
-        chooser = Chooser(
-            network, prompts, self.decoder, self.input_length, self.with_vectors, self.batch_size
-        )
+        asked = (self.decoder, self.input_length, self.with_vectors, self.batch_size)
+        chooser = Chooser(network, prompts, *asked)
         scores, seconds = {}, {}
         of_recommender = TowerScores(trained(self.recommender, run))
 
@@ -270,12 +270,8 @@ class ChooseCandidates(ListStage):
         counts = item_counts(splits.train, n_items).astype(np.float64)
         timed(self.system, lambda: chooser.likelihoods(cases, shown))
         timed(written_by, generated)
-        timed(
-            self.recommender_name,
-            lambda: np.take_along_axis(
-                of_recommender.scores(cases.histories).astype(np.float64), shown, axis=1
-            ),
-        )
+        everything = of_recommender.scores(cases.histories).astype(np.float64)
+        timed(self.recommender_name, lambda: np.take_along_axis(everything, shown, axis=1))
         timed(POPULARITY, lambda: counts[shown])
         timed(RANDOM, lambda: np.broadcast_to(-np.arange(wanted, dtype=np.float64), shown.shape))
         systems = {name: ranked(shown, one, cases.target, self.list_length) for name, one in scores.items()}
