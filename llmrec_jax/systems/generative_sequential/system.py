@@ -57,6 +57,7 @@ from llmrec_jax.systems.generative_sequential.retrieval import (
     CodeBeams,
     MeasureSampledCodes,
 )
+from llmrec_jax.systems.generative_sequential.trained_items import EmbedTrainedItems, TrainedItems
 from llmrec_jax.systems.generative_sequential.training_stages import (
     PACKED_EXAMPLES,
     TAUGHT_EXAMPLES,
@@ -79,6 +80,8 @@ class GenerativeSequential(CatalogueSystem):
       text_encoder: from item text to item vectors.
       item_fields: fields of an item that its sentence shows.
       co_occurrence: from training histories to item vectors.
+      trained_items: item vectors of a trained recommender, taken in place of the co-occurrence's; None for
+        those.
       text_weight: of the texts' vectors in what is quantized.
       co_occurrence_weight: of the co-occurrence's.
       quantizer: from both to codes; codebooks are smaller where the catalogue is small.
@@ -100,6 +103,7 @@ class GenerativeSequential(CatalogueSystem):
     quantizer: FittingQuantizer
     item_fields: tuple[str, ...] = ('title', 'brand', 'categories')
     co_occurrence: CoOccurrence = dataclasses.field(default_factory=CoOccurrence)
+    trained_items: TrainedItems | None = None
     text_weight: float = 0.5
     co_occurrence_weight: float = 1.0
     semantic_id_seed: int = 0
@@ -176,7 +180,9 @@ class GenerativeSequential(CatalogueSystem):
                 item_fields=self.item_fields,
             ),
             MeasureContent(draw=ranking.draw, list_length=ranking.list_length),
-            EmbedCoOccurrence(self.co_occurrence),
+            EmbedCoOccurrence(self.co_occurrence)
+            if self.trained_items is None
+            else EmbedTrainedItems(self.trained_items),
             LearnItemCodes(
                 quantizer=self.quantizer,
                 seed=self.semantic_id_seed,
