@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import jax
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -240,6 +241,11 @@ class ChooseCandidates(ListStage):
     def check(self, run: Run) -> None:
         """See `Stage.check`."""
         self.parameters.check(run)
+        if self.batch_size % jax.device_count():
+            raise ValueError(
+                f'RsllmSystem.answering_batch_size={self.batch_size} does not divide over '
+                f'{jax.device_count()} devices: take a multiple'
+            )
 
     def run(self, run: Run) -> dict[str, Any]:
         """See `Stage.run`."""

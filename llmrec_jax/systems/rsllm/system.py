@@ -63,7 +63,7 @@ from llmrec_jax.systems.rsllm.training_stages import (
     RecommenderParameters,
     TrainRecommender,
     WritePrompts,
-    WriteStart,
+    WriteDecoderStart,
     prompt_examples,
     prompts_of,
 )
@@ -210,7 +210,7 @@ class RsllmSystem(System):
                 draw=CaseDraw(self.validation_users, self.ranking.seed),
                 feature_lengths=trainer.feature_lengths,
             ),
-            WriteStart(network, trainer.seed, self.pretrained, trainer),
+            WriteDecoderStart(network, trainer.seed, self.pretrained, trainer),
             Train(
                 network=network,
                 trainer=trainer,
