@@ -62,8 +62,8 @@ from llmrec_jax.systems.rsllm.training_stages import (
     MakePromptVocabulary,
     RecommenderParameters,
     TrainRecommender,
-    WritePrompts,
     WriteDecoderStart,
+    WritePrompts,
     prompt_examples,
     prompts_of,
 )
