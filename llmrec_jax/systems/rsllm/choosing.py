@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import jax
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -14,7 +15,6 @@ from llmrec_jax.corpora.splits import RankingCases, Splits
 from llmrec_jax.evaluation.baselines.counts import item_counts
 from llmrec_jax.evaluation.per_user import PerUserResults
 from llmrec_jax.evaluation.recommendations import ABSENT, Recommendations, from_ranked_lists
-from llmrec_jax.evaluation.sampled_protocol import NegativeSampler, SampledProtocol
 from llmrec_jax.evaluation.wilson import wilson_interval
 from llmrec_jax.models.inference import TextDecoder
 from llmrec_jax.models.injected_decoder.model import ITEMS
@@ -31,13 +31,12 @@ from llmrec_jax.stages.prompt_evaluation.placed_model import (
     written,
 )
 from llmrec_jax.stages.rank import ListStage, lists, trained
-from llmrec_jax.systems.rsllm.prompts import PromptForm, Prompts
+from llmrec_jax.systems.rsllm.prompts import Candidates, PromptForm, Prompts, shown_candidates
 from llmrec_jax.systems.rsllm.training_stages import prompts_of
 from llmrec_jax.text.vocabulary_sources import VocabularySource
 from llmrec_jax.training import processes
 
 GENERATED, POPULARITY, RANDOM = 'generated', 'popularity', 'random_candidates'
-Candidates = Int[np.ndarray, 'cases candidates']
 
 
 def named_candidate(text: str, names: Sequence[str]) -> int | None:
@@ -76,28 +75,6 @@ class TestDraw(CaseDraw):
         """See `CaseDraw.cases`."""
         cases = super().cases(splits, split)
         return drawn_cases(cases, self.test_users, self.seed) if split == 'test' else cases
-
-
-def shown_candidates(cases: RankingCases, splits: Splits, n_items: int, wanted: int, seed: int) -> Candidates:
-    """The target of each case and items that its user never had, in a drawn order; the same for all systems.
-
-    Args:
-      cases: who is asked about.
-      splits: of the corpus.
-      n_items: size of the catalogue.
-      wanted: candidates of each.
-      seed: of the draws.
-
-    Raises:
-      ValueError: when a user has had so many items that too few are left.
-    """
-    protocol = SampledProtocol(negatives=wanted - 1, excluded='sequence', seed=seed)
-    sampler = NegativeSampler(protocol, splits, item_counts(splits.train, n_items))
-    shown = np.empty((len(cases), wanted), np.int64)
-    for row in range(len(cases)):
-        order = np.random.default_rng((seed, int(cases.user[row]), wanted)).permutation(wanted)
-        shown[row] = np.append(sampler.negatives(cases, row), cases.target[row])[order]
-    return shown
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -240,6 +217,11 @@ class ChooseCandidates(ListStage):
     def check(self, run: Run) -> None:
         """See `Stage.check`."""
         self.parameters.check(run)
+        if self.batch_size % jax.device_count():
+            raise ValueError(
+                f'RsllmSystem.answering_batch_size={self.batch_size} does not divide over '
+                f'{jax.device_count()} devices: take a multiple'
+            )
 
     def run(self, run: Run) -> dict[str, Any]:
         """See `Stage.run`."""

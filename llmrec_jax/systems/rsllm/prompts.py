@@ -13,7 +13,9 @@ from typing import Protocol, SupportsIndex, runtime_checkable
 import numpy as np
 from jaxtyping import Int
 
-from llmrec_jax.corpora.splits import Sequences
+from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits
+from llmrec_jax.evaluation.baselines.counts import item_counts
+from llmrec_jax.evaluation.sampled_protocol import NegativeSampler, SampledProtocol
 from llmrec_jax.models.injected_decoder.model import HISTORY, ITEMS, TARGET_ITEM
 from llmrec_jax.prompts.naming.scheme import distinct
 from llmrec_jax.prompts.records.words import cut_texts, one_line
@@ -21,6 +23,7 @@ from llmrec_jax.stages.catalogue_file import ShownItems
 from llmrec_jax.training.batches import example_at
 
 Features = dict[str, Int[np.ndarray, '_']]
+Candidates = Int[np.ndarray, 'cases candidates']
 UNTITLED = 'Untitled item'
 
 
@@ -281,3 +284,25 @@ def draw_items(
             item for item in rng.integers(n_items, size=wanted).tolist() if item not in never
         )
     return np.asarray(list(found)[:wanted], np.int64)
+
+
+def shown_candidates(cases: RankingCases, splits: Splits, n_items: int, wanted: int, seed: int) -> Candidates:
+    """The target of each case and items that its user never had, in a drawn order; the same for all systems.
+
+    Args:
+      cases: who is asked about.
+      splits: of the corpus.
+      n_items: size of the catalogue.
+      wanted: candidates of each.
+      seed: of the draws.
+
+    Raises:
+      ValueError: when a user has had so many items that too few are left.
+    """
+    protocol = SampledProtocol(negatives=wanted - 1, excluded='sequence', seed=seed)
+    sampler = NegativeSampler(protocol, splits, item_counts(splits.train, n_items))
+    shown = np.empty((len(cases), wanted), np.int64)
+    for row in range(len(cases)):
+        order = np.random.default_rng((seed, int(cases.user[row]), wanted)).permutation(wanted)
+        shown[row] = np.append(sampler.negatives(cases, row), cases.target[row])[order]
+    return shown

@@ -62,7 +62,7 @@ from llmrec_jax.systems.rsllm.training_stages import (
     MakePromptVocabulary,
     RecommenderParameters,
     TrainRecommender,
-    WriteInjectedStart,
+    WriteDecoderStart,
     WritePrompts,
     prompt_examples,
     prompts_of,
@@ -210,7 +210,7 @@ class RsllmSystem(System):
                 draw=CaseDraw(self.validation_users, self.ranking.seed),
                 feature_lengths=trainer.feature_lengths,
             ),
-            WriteInjectedStart(network, trainer.seed, self.pretrained, trainer),
+            WriteDecoderStart(network, trainer.seed, self.pretrained, trainer),
             Train(
                 network=network,
                 trainer=trainer,

@@ -288,7 +288,7 @@ class InjectedNetwork:
 
 
 @dataclasses.dataclass(frozen=True)
-class WriteInjectedStart(Stage):
+class WriteDecoderStart(Stage):
     """Writes what training starts from: drawn parameters or a pretrained decoder's, and the table of vectors.
 
     Attributes:

@@ -5,7 +5,8 @@ import pytest
 
 from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits
 from llmrec_jax.evaluation.wilson import wilson_interval
-from llmrec_jax.systems.rsllm.choosing import named_candidate, ranked, share, shown_candidates
+from llmrec_jax.systems.rsllm.choosing import named_candidate, ranked, share
+from llmrec_jax.systems.rsllm.prompts import shown_candidates
 
 
 @pytest.mark.parametrize(
