@@ -6,6 +6,7 @@ the memory of this process and of each worker; where ties are shuffled, 16 bytes
 
 import dataclasses
 import itertools
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import Any
 
@@ -110,16 +111,17 @@ class _Road:
         known = 'users' in self._opened.parts
         profiles = read_profiles(set(space.lines('user-ids'))) if known else {}
         self._write_users(core, ties, seen.reading.per_second or 1, profiles)
+        provenance = {
+            **source.provenance(files, facts, seen.scraps, seen.events, once, told),
+            **ties,
+            'relabel_seed': source.relabel_seed,
+        }
         return PipelinedCorpus(
             source.name,
             items,
             user_blocks.history_lengths(space),
             fingerprint(source.name, _columns(items, space)),
-            {
-                **source.provenance(files, facts, seen.scraps, seen.events, once, told),
-                **ties,
-                'relabel_seed': source.relabel_seed,
-            },
+            json.loads(json.dumps(provenance)),
         )
 
     def _read(self) -> Agreed:
