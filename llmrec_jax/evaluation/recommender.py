@@ -32,7 +32,7 @@ class Recommender(Protocol):
 
 @runtime_checkable
 class CandidateRecommender(Protocol):
-    """A system that says how well given items come next; of a language model, far fewer than the catalogue."""
+    """A system that says how well given items come next; for a language model, few."""
 
     def candidate_scores(
         self, histories: Sequences, candidates: Sequence[Int[np.ndarray, '_']]
