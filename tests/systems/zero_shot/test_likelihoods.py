@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -37,7 +38,7 @@ def by_hand(asked, prompt, title):
     first = asked.vocabulary.encode(prompt)
     tokens = np.asarray([[*first, *asked.vocabulary.encode(f' "{title}"')]])
     model = asked.placed.model
-    logits = model.module.apply({'params': asked.placed.params}, tokens)
+    logits = model.module.apply({'params': asked.placed.params}, jnp.asarray(tokens))
     log_probs = np.asarray(jax.nn.log_softmax(logits[0, :-1].astype(np.float32)))
     return log_probs[np.arange(len(first) - 1, tokens.shape[1] - 1), tokens[0, len(first) :]].sum()
 
