@@ -8,10 +8,12 @@ import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 
+import jax
 import numpy as np
 from jaxtyping import Float, Int
 
 from llmrec_jax.corpora.splits import Sequences
+from llmrec_jax.evaluation.recommender import DenseRecommender
 from llmrec_jax.stages.prompt_evaluation.placed_model import PlacedModel, likelihoods
 from llmrec_jax.text.tokenizer_vocabulary import PAD, TokenizerVocabulary
 
@@ -58,8 +60,8 @@ class TitlePrompt:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class TitleLikelihoods:
-    """A `CandidateRecommender`; each prompt is read once for all of its candidates.
+class TitleLikelihoods(DenseRecommender):
+    """Scores given candidates, or the whole catalogue; a prompt is read once for all that follows it.
 
     Attributes:
       placed: the network, whose inputs begin with what is read first.
@@ -81,6 +83,20 @@ class TitleLikelihoods:
     subtracts_prior: bool = True
     per_token: bool = False
     batch_size: int = 16
+
+    @property
+    def n_items(self) -> int:
+        """See `DenseRecommender`."""
+        return len(self.titles)
+
+    def scores(self, histories: Sequences) -> Float[np.ndarray, 'cases items']:
+        """See `DenseRecommender.scores`."""
+        return np.stack(self.candidate_scores(histories, [np.arange(self.n_items)] * len(histories)))
+
+    def for_users(self, user_ids: Sequence[str]) -> 'TitleLikelihoods':
+        """See `rank.TrainedRecommender.for_users`; a prompt names no user."""
+        del user_ids
+        return self
 
     def candidate_scores(
         self, histories: Sequences, candidates: Sequence[Int[np.ndarray, '_']]
@@ -158,10 +174,11 @@ class TitleLikelihoods:
     def _batches(self, prompts: Sequence[Sequence[int]]) -> Iterator[Int[np.ndarray, 'batch']]:
         """Places of prompts of like length; the last batch is filled up with what it has."""
         order = np.argsort([len(prompt) for prompt in prompts], kind='stable')
-        for start in range(0, len(order), self.batch_size):
-            batch = order[start : start + self.batch_size]
-            # Fewer prompts than a batch are a shape of their own.
-            yield batch if len(order) < self.batch_size else np.resize(batch, self.batch_size)
+        # Fewer prompts than a batch are a shape of their own; either divides over the devices.
+        devices = jax.device_count()
+        size = -(-min(self.batch_size, len(order)) // devices) * devices
+        for start in range(0, len(order), size):
+            yield np.resize(order[start : start + size], size)
 
 
 def padded(rows: Sequence[Sequence[int]], step: int) -> Int[np.ndarray, 'rows length']:

@@ -115,13 +115,17 @@ class MeasureZeroShot(SampledStage):
         Raises:
           ValueError: when the tokenizer is another network's.
         """
+        return {self.system: self.recommender(run)}
+
+    def recommender(self, run: Run) -> TitleLikelihoods:
+        """The language model with its parameters; raises as `systems`."""
         words = run[tokenizer(self.source)]
         config, params = self.weights.load()
         check_room(words, config.vocab_size)
         # The prompt begins with what is read first.
         model = DecoderOnlyModel(DecoderOnlyTransformer(config), start_token=None)
         titles = run[CATALOGUE].title
-        asked = TitleLikelihoods(
+        return TitleLikelihoods(
             PlacedModel(model, params),
             words,
             titles,
@@ -130,7 +134,6 @@ class MeasureZeroShot(SampledStage):
             self.per_token,
             self.batch_size,
         )
-        return {self.system: asked}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -175,26 +178,34 @@ class ZeroShot(System):
         """See `System.seen_items`."""
         return self.ranking.seen_items
 
+    @property
+    def measure(self) -> MeasureZeroShot:
+        """The stage that asks the language model."""
+        return MeasureZeroShot(
+            system=self.name,
+            weights=self.weights,
+            source=self.tokenizer,
+            prompt=self.prompt,
+            subtracts_prior=self.subtracts_prior,
+            per_token=self.per_token,
+            protocols=self.sampled,
+            seed=self.ranking.seed,
+            batch_size=self.batch_size,
+        )
+
     def stages(self) -> Sequence[Stage]:
         """See `System.stages`."""
-        seed = self.ranking.seed
         return [
             PrepareCorpus(corpus=self.corpus, data_dir=self.data_dir, split=self.split),
             MeasureBaselines(draw=self.ranking.draw, list_length=self.ranking.list_length),
-            MeasureSampledBaselines(protocols=self.sampled, seed=seed),
+            MeasureSampledBaselines(protocols=self.sampled, seed=self.ranking.seed),
             MakeTokenizer(source=self.tokenizer, prompt=self.prompt),
-            MeasureZeroShot(
-                system=self.name,
-                weights=self.weights,
-                source=self.tokenizer,
-                prompt=self.prompt,
-                subtracts_prior=self.subtracts_prior,
-                per_token=self.per_token,
-                protocols=self.sampled,
-                seed=seed,
-                batch_size=self.batch_size,
-            ),
+            self.measure,
         ]
+
+    def recommender(self, run: Run) -> TitleLikelihoods:
+        """See `System.recommender`; of a large catalogue every title is read for every user."""
+        return self.measure.recommender(run)
 
     def report(self, run: Run, records: Sequence[StageRecord]) -> None:
         """See `System.report`."""
