@@ -102,8 +102,11 @@ class Markov(DecayedMarkov):
         super().__init__(train, n_items, decay=0.0)
 
 
-# Pairs of a user's items, over all users, up to which the similarities of all items are held: some gigabytes.
+# Similarities up to which those of all items are held: some gigabytes. There are as many as pairs of a user's
+# items over all users, and as pairs of items, at most.
 _PAIRS_HELD = 200_000_000
+# Where more of them differ from 0, a matrix that holds them all is multiplied sooner.
+_SPARSE_SHARE = 0.02
 # Below every similarity, of which none is less than one over the number of users; above what rounding leaves.
 _ROUNDING = 1e-10
 
@@ -130,11 +133,13 @@ class ItemKnn(SparseRecommender):
         self._unit = sp.csr_array(unit)
         self._with_itself = (norms > 0).astype(np.float64)
         self._similarity = None
-        if (np.diff(self._unit.indptr).astype(np.float64) ** 2).sum() <= _PAIRS_HELD:
+        all_pairs = n_items**2
+        if min((np.diff(self._unit.indptr).astype(np.float64) ** 2).sum(), all_pairs) <= _PAIRS_HELD:
             similarity = sp.csr_array(unit.T @ unit)
             similarity.setdiag(0.0)
             similarity.eliminate_zeros()
-            self._similarity = similarity
+            is_full = all_pairs <= _PAIRS_HELD and similarity.nnz > _SPARSE_SHARE * all_pairs
+            self._similarity = similarity.toarray() if is_full else similarity
 
     def scores(self, histories: Sequences) -> Float[np.ndarray, 'cases items']:
         """See `DenseRecommender.scores`."""
