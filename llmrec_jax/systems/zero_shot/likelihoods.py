@@ -19,6 +19,8 @@ from llmrec_jax.text.tokenizer_vocabulary import PAD, TokenizerVocabulary
 
 # Lengths are rounded up, so that few programs are compiled.
 PROMPT_STEP, TITLE_STEP = 32, 8
+# Titles scored after the neutral prompt at once.
+PRIORS = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,8 +136,7 @@ class TitleLikelihoods(DenseRecommender):
     def _prior(self, items: Int[np.ndarray, 'items']) -> Float[np.ndarray, 'items']:
         """Of items, ascending; asked for once each."""
         new = [item for item in items.tolist() if item not in self._known]
-        size = max(map(len, np.array_split(new, -(-len(new) // 32)))) if new else 1
-        parts = [np.asarray(new[start : start + size]) for start in range(0, len(new), size)]
+        parts = [np.asarray(new[start : start + PRIORS]) for start in range(0, len(new), PRIORS)]
         neutral = self._read(self.prompt.neutral)
         for part, found in zip(parts, self._likelihoods([neutral] * len(parts), parts)):
             self._known.update(zip(part.tolist(), found.tolist()))
@@ -155,7 +156,7 @@ class TitleLikelihoods(DenseRecommender):
     ) -> list[Float[np.ndarray, '_']]:
         found = [np.zeros(0)] * len(prompts)
         width = max(map(len, candidates), default=0)
-        for places in self._batches(prompts):
+        for places in self._batches(prompts) if prompts else ():
             inputs = padded([prompts[place] for place in places], PROMPT_STEP)
             texts = [[self._tokens[item] for item in candidates[place].tolist()] for place in places]
             longest = padded([text for row in texts for text in row], TITLE_STEP).shape[1]
