@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -26,6 +26,8 @@ class CatalogueNetwork:
 
     recipe: SequentialRecommenderModel
     vectors: Artifact[np.ndarray] | None = None
+    # What transfer learning knows of codes lies among its parameters.
+    codes: ClassVar[Artifact[CodeTable] | None] = None
 
     @property
     def reads(self) -> Sequence[Artifact[Any]]:
@@ -45,8 +47,3 @@ class CatalogueNetwork:
     def trained_part(self) -> Any:
         """See `networks.Network`; all of it is trained."""
         return self
-
-    def code_table(self, run: Run) -> CodeTable | None:
-        """See `networks.Network`; what transfer learning knows of codes lies among its parameters."""
-        del run
-        return None

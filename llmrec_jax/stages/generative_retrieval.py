@@ -23,7 +23,7 @@ from llmrec_jax.semantic_ids.token_layout import TokenLayout, encode_histories
 from llmrec_jax.semantic_ids.trie import Trie
 from llmrec_jax.stages.corpus import USER_IDS
 from llmrec_jax.stages.length_batches import length_batches
-from llmrec_jax.stages.networks import GenerativeNetwork, Parameters
+from llmrec_jax.stages.networks import GenerativeNetwork, Parameters, all_reads
 from llmrec_jax.stages.semantic_ids import CODE_TABLE, trie_of
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.mesh import over_devices_of, place
@@ -142,15 +142,7 @@ class SemanticIdNetwork(GenerativeNetwork):
 
     # What was evaluated before it had a class of its own stays valid.
     FINGERPRINT_TAG: ClassVar = 'EncoderDecoderNetwork'
-
-    @property
-    def reads(self) -> Sequence[Artifact[Any]]:
-        """See `networks.Network`."""
-        return (CODE_TABLE,)
-
-    def code_table(self, run: Run) -> CodeTable:
-        """See `networks.Network`."""
-        return run[CODE_TABLE]
+    codes: ClassVar = CODE_TABLE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,11 +168,11 @@ class GenerativeRetrieval:
     @property
     def reads(self) -> Sequence[Artifact[Any]]:
         """See `rank.Retrieval`."""
-        return (USER_IDS, *self.parameters.network.reads)
+        return (USER_IDS, *all_reads(self.parameters.network))
 
     def blank(self, run: Run) -> GenerativeRecommender:
         """See `rank.Retrieval`."""
-        table = self.parameters.network.code_table(run)
+        table = run[self.parameters.network.codes]
         return GenerativeRecommender(
             model=self.parameters.network.model(run),
             params=None,

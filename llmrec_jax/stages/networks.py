@@ -33,7 +33,10 @@ class Network(Protocol):
 
     Attributes:
       reads: artifacts that complete it.
+      codes: the item codes that its parameters are of; None where it knows no codes.
     """
+
+    codes: ClassVar[Artifact[CodeTable] | None]
 
     @property
     def reads(self) -> Sequence[Artifact[Any]]:
@@ -45,9 +48,6 @@ class Network(Protocol):
     def trained_part(self) -> Any:
         """What of it decides the trained parameters; how it is decoded does not."""
 
-    def code_table(self, run: Run) -> CodeTable | None:
-        """The item codes that its parameters are of; None where it knows no codes."""
-
 
 @dataclasses.dataclass(frozen=True)
 class GenerativeNetwork:
@@ -58,6 +58,7 @@ class GenerativeNetwork:
     """
 
     # Results know it by its first name.
+    codes: ClassVar = None
     FINGERPRINT_TAG: ClassVar = 'EncoderDecoderNetwork'
 
     recipe: GenerativeModel
@@ -75,11 +76,6 @@ class GenerativeNetwork:
     def trained_part(self) -> Any:
         """See `Network`."""
         return self.recipe.trained_part()
-
-    def code_table(self, run: Run) -> CodeTable | None:
-        """See `Network`."""
-        del run
-        return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +95,7 @@ class Parameters:
     @property
     def reads(self) -> Sequence[Artifact[Any]]:
         """Artifacts that they come from."""
-        return (*self.network.reads, *(() if self.checkpoint is not None else (TRAIN_FACTS,)))
+        return (*all_reads(self.network), *(() if self.checkpoint is not None else (TRAIN_FACTS,)))
 
     def abstract(self, run: Run) -> PyTree[jax.ShapeDtypeStruct]:
         """Their shapes and shardings."""
@@ -151,13 +147,18 @@ class Parameters:
         """
         if self.checkpoint is not None and all(run.has(artifact) for artifact in self.network.reads):
             check_params(self.checkpoint, self.abstract(run), None)
-            self._check_codes(run)
+            if all(run.has(artifact) for artifact in all_reads(self.network)):
+                self._check_codes(run)
 
     def _check_codes(self, run: Run) -> None:
-        table = self.network.code_table(run)
-        if table is not None:
+        if self.network.codes is not None:
             mend = f'ask it in the workdir that it was trained in, or train in {run.root} first'
-            trained_codes.check(self.location(run), table, mend)
+            trained_codes.check(self.location(run), run[self.network.codes], mend)
+
+
+def all_reads(network: Network) -> Sequence[Artifact[Any]]:
+    """Artifacts that complete the model, and the codes that its parameters are of."""
+    return network.reads if network.codes is None else tuple(dict.fromkeys((*network.reads, network.codes)))
 
 
 def abstract_parameters(model: TrainableModel, trainer: Trainer) -> PyTree[jax.ShapeDtypeStruct]:

@@ -16,7 +16,7 @@ from llmrec_jax.runs.artifact import Artifact, place
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
 from llmrec_jax.stages import tasks, trained_codes
-from llmrec_jax.stages.networks import Network, abstract_parameters, parameter_count
+from llmrec_jax.stages.networks import Network, abstract_parameters, all_reads, parameter_count
 from llmrec_jax.training import processes
 from llmrec_jax.training.columns import ColumnStore
 from llmrec_jax.training.loop import TrainResult, Validate
@@ -82,7 +82,7 @@ class Train(Stage):
         """See `Stage.reads`."""
         of_validation = () if self.validation is None else self.validation.reads
         of_start = () if self.start is None else (self.start,)
-        return (self.examples, *self.network.reads, *of_validation, *of_start)
+        return (self.examples, *all_reads(self.network), *of_validation, *of_start)
 
     def check(self, run: Run) -> None:
         """See `Stage.check`.
@@ -137,9 +137,8 @@ class Train(Stage):
 
 def note_codes(network: Network, run: Run, folder: pathlib.Path) -> None:
     """`trained_codes.note` of a network that is trained in a folder, if it knows item codes."""
-    table = network.code_table(run)
-    if table is not None:
-        trained_codes.note(folder / CHECKPOINTS, table)
+    if network.codes is not None:
+        trained_codes.note(folder / CHECKPOINTS, run[network.codes])
 
 
 def told(result: TrainResult, root: pathlib.Path) -> dict[str, Any]:

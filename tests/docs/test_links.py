@@ -20,7 +20,8 @@ def test_anchors_are_headings_of_their_page(page):
     anchors = [
         (target, anchor) for target, anchor in LINK.findall(prose(page)) if anchor and '://' not in target
     ]
-    assert [(target, anchor) for target, anchor in anchors if anchor not in slugs(page.parent / target)] == []
+    pages = {target: page.parent / target if target else page for target, _ in anchors}
+    assert [(target, anchor) for target, anchor in anchors if anchor not in slugs(pages[target])] == []
 
 
 def slugs(page):

@@ -13,7 +13,6 @@ from llmrec_jax.runs.artifact import Artifact, array_artifact
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
 from llmrec_jax.semantic_ids.co_occurrence import CoOccurrence, joined
-from llmrec_jax.semantic_ids.code_table import CodeTable
 from llmrec_jax.semantic_ids.quantization import Quantizer
 from llmrec_jax.stages.catalogue_network import CatalogueNetwork
 from llmrec_jax.stages.corpus import CATALOGUE, SPLITS
@@ -96,6 +95,7 @@ class CodedCatalogueNetwork(CatalogueNetwork):
     """A generative sequential retriever, completed by the codes of the catalogue; attributes as there."""
 
     recipe: GenerativeSequentialModel
+    codes: ClassVar = CODE_TABLE
 
     @property
     def reads(self) -> Sequence[Artifact[Any]]:
@@ -108,7 +108,3 @@ class CodedCatalogueNetwork(CatalogueNetwork):
         coded = run.once(('coded', table.fingerprint), lambda: CodedCatalogue.of(table))
         facts = CodedCatalogueFacts(**vars(self.facts(run)), coded=coded)
         return self.recipe.for_catalogue(facts)
-
-    def code_table(self, run: Run) -> CodeTable:
-        """See `networks.Network`."""
-        return run[CODE_TABLE]

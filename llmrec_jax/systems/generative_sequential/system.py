@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from llmrec_jax.corpora.augmentation import CropAndShuffle
 from llmrec_jax.models.generative_sequential.coded_catalogue import CodedCatalogue, CodedCatalogueFacts
 from llmrec_jax.models.generative_sequential.item_level import ItemLevelModel
 from llmrec_jax.models.generative_sequential.model import TARGETS, GenerativeSequentialModel
@@ -44,8 +45,8 @@ from llmrec_jax.stages.rank import Retrieval
 from llmrec_jax.stages.ranking_report import RankingReport
 from llmrec_jax.stages.semantic_ids import pictures
 from llmrec_jax.stages.train import Train
+from llmrec_jax.stages.trained_items import EmbedTrainedItems, TrainedItems
 from llmrec_jax.stages.unseen_items import UnseenItems
-from llmrec_jax.systems.generative_sequential.augmentation import CropAndShuffle
 from llmrec_jax.systems.generative_sequential.item_stages import (
     CodedCatalogueNetwork,
     EmbedCoOccurrence,
@@ -57,7 +58,6 @@ from llmrec_jax.systems.generative_sequential.retrieval import (
     CodeBeams,
     MeasureSampledCodes,
 )
-from llmrec_jax.systems.generative_sequential.trained_items import EmbedTrainedItems, TrainedItems
 from llmrec_jax.systems.generative_sequential.training_stages import (
     PACKED_EXAMPLES,
     TAUGHT_EXAMPLES,

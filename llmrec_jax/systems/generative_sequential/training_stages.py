@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 from llmrec_jax import files, marks
+from llmrec_jax.corpora.augmentation import CropAndShuffle
 from llmrec_jax.models.generative_sequential.item_level import ItemLevelModel
 from llmrec_jax.models.generative_sequential.model import TARGETS
 from llmrec_jax.models.sequential import ITEMS
@@ -21,7 +22,6 @@ from llmrec_jax.runs.stage import Phase, Stage
 from llmrec_jax.stages import tasks
 from llmrec_jax.stages.networks import Parameters
 from llmrec_jax.stages.train import Validation, claim, note_codes, told
-from llmrec_jax.systems.generative_sequential.augmentation import CropAndShuffle
 from llmrec_jax.systems.generative_sequential.item_stages import CodedCatalogueNetwork
 from llmrec_jax.training import processes
 from llmrec_jax.training.column_writer import Block, ColumnWriter

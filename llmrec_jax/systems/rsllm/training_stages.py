@@ -267,6 +267,7 @@ class InjectedNetwork:
     recipe: InjectedDecoderModel
     form: PromptForm
     source: VocabularySource
+    codes: ClassVar = None
 
     @property
     def reads(self) -> Sequence[Artifact[Any]]:
@@ -281,10 +282,6 @@ class InjectedNetwork:
     def trained_part(self) -> Any:
         """See `networks.Network`."""
         return self
-
-    def code_table(self, run: Run) -> None:
-        """See `networks.Network`."""
-        del run
 
 
 @dataclasses.dataclass(frozen=True)

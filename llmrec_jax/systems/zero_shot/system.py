@@ -70,7 +70,7 @@ class MakeTokenizer(Stage):
 
 
 @dataclasses.dataclass(frozen=True)
-class MeasureZeroShot(SampledStage):
+class MeasureLikelihoods(SampledStage):
     """The language model among drawn items.
 
     Attributes:
@@ -179,9 +179,9 @@ class ZeroShot(System):
         return self.ranking.seen_items
 
     @property
-    def measure(self) -> MeasureZeroShot:
+    def measure(self) -> MeasureLikelihoods:
         """The stage that asks the language model."""
-        return MeasureZeroShot(
+        return MeasureLikelihoods(
             system=self.name,
             weights=self.weights,
             source=self.tokenizer,

@@ -237,7 +237,7 @@ def test_the_report_shows_the_cap_the_rates_and_the_places(tmp_path):
         'Cap: the target is among the candidates',
         'of the cap',
         'back fill rate',
-        'named first',
+        'Named first',
         'first chance',
         'listed chance',
     ):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from llmrec_jax.corpora.augmentation import CropAndShuffle
 from llmrec_jax.runs.run import Run
 from llmrec_jax.stages import tasks
-from llmrec_jax.systems.generative_sequential.augmentation import CropAndShuffle
 from llmrec_jax.systems.generative_sequential.training_stages import PACKED_EXAMPLES, PackHistories
 from llmrec_jax.training.columns import write_columns
 

@@ -5,11 +5,11 @@ import pytest
 
 from llmrec_jax.corpora.splits import RankingCases, Sequences, Splits
 from llmrec_jax.runs.run import Run
+from llmrec_jax.stages import trained_items
 from llmrec_jax.stages.catalogue_file import ShownItems
 from llmrec_jax.stages.corpus import CATALOGUE, SPLITS
-from llmrec_jax.systems.generative_sequential import trained_items
+from llmrec_jax.stages.trained_items import EmbedTrainedItems, TrainedItems
 from llmrec_jax.systems.generative_sequential.item_stages import CO_OCCURRENCE_VECTORS
-from llmrec_jax.systems.generative_sequential.trained_items import EmbedTrainedItems, TrainedItems
 
 TABLE = np.random.default_rng(0).normal(size=(128, 3)).astype(np.float32)
 
