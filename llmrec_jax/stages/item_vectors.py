@@ -18,6 +18,8 @@ from llmrec_jax.text.text_encoder import TextEncoder
 
 # Row `i` embeds the text of item `i`; float32 [items, dim].
 ITEM_VECTORS: Artifact[np.ndarray] = array_artifact('item_vectors.npy')
+# Row `i` is of item `i`, from training events alone; float32 [items, dim].
+CO_OCCURRENCE_VECTORS: Artifact[np.ndarray] = array_artifact('co_occurrence_vectors.npy')
 
 
 @dataclasses.dataclass(frozen=True)

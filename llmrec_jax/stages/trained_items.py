@@ -10,8 +10,8 @@ from llmrec_jax.models.sequential.item_encoder import ROWS_MULTIPLE
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
 from llmrec_jax.stages.corpus import CATALOGUE, SPLITS
+from llmrec_jax.stages.item_vectors import CO_OCCURRENCE_VECTORS
 from llmrec_jax.stages.networks import TRAIN_FACTS
-from llmrec_jax.systems.generative_sequential.item_stages import CO_OCCURRENCE_VECTORS
 from llmrec_jax.training.parameter_restore import load_params
 
 

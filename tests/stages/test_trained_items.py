@@ -8,8 +8,8 @@ from llmrec_jax.runs.run import Run
 from llmrec_jax.stages import trained_items
 from llmrec_jax.stages.catalogue_file import ShownItems
 from llmrec_jax.stages.corpus import CATALOGUE, SPLITS
+from llmrec_jax.stages.item_vectors import CO_OCCURRENCE_VECTORS
 from llmrec_jax.stages.trained_items import EmbedTrainedItems, TrainedItems
-from llmrec_jax.systems.generative_sequential.item_stages import CO_OCCURRENCE_VECTORS
 
 TABLE = np.random.default_rng(0).normal(size=(128, 3)).astype(np.float32)
 

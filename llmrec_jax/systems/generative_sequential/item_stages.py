@@ -9,18 +9,16 @@ from jaxtyping import Float
 
 from llmrec_jax.models.generative_sequential.coded_catalogue import CodedCatalogue, CodedCatalogueFacts
 from llmrec_jax.models.generative_sequential.model import GenerativeSequentialModel
-from llmrec_jax.runs.artifact import Artifact, array_artifact
+from llmrec_jax.runs.artifact import Artifact
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
 from llmrec_jax.semantic_ids.co_occurrence import CoOccurrence, joined
 from llmrec_jax.semantic_ids.quantization import Quantizer
 from llmrec_jax.stages.catalogue_network import CatalogueNetwork
 from llmrec_jax.stages.corpus import CATALOGUE, SPLITS
-from llmrec_jax.stages.item_vectors import ITEM_VECTORS
+from llmrec_jax.stages.item_vectors import CO_OCCURRENCE_VECTORS, ITEM_VECTORS
 from llmrec_jax.stages.semantic_ids import CODE_TABLE, LearnSemanticIds
 
-# Row `i` is of item `i`, from training events alone; float32 [items, dim].
-CO_OCCURRENCE_VECTORS: Artifact[np.ndarray] = array_artifact('co_occurrence_vectors.npy')
 # A level has at most so many codewords as leave this many items to each.
 ITEMS_A_CODEWORD = 4
 
