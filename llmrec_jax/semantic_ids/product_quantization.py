@@ -158,7 +158,7 @@ def balanced_axes(vectors: Float[np.ndarray, 'items dim'], parts: int) -> Float[
     variances, axes = np.linalg.eigh(np.cov(vectors, rowvar=False, bias=True))
     least = max(variances.max() * LEAST_VARIANCE, np.finfo(np.float64).tiny)
     logarithms = np.log(np.maximum(variances, least))
-    # All above 0, as in the authors' code: with variances below 1 the part that has most axes would have the
+    # All above 0: with variances below 1 the part that has most axes would have the
     # least product, and be given the next one too.
     logarithms += 1 - logarithms.min()
     width = len(axes) // parts
