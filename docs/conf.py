@@ -35,8 +35,8 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 autodoc_member_order = 'bysource'
 autodoc_default_options = {'members': True, 'show-inheritance': True, 'ignore-module-all': True}
-# PyPI has no working T5X, so the room that imports it is read with stand-ins.
-autodoc_mock_imports = ['t5x', 'airio', 'jestimator']
+# PyPI has no working T5X, and Beam has an environment of its own: what imports them is read with stand-ins.
+autodoc_mock_imports = ['t5x', 'airio', 'jestimator', 'apache_beam']
 
 html_theme = 'furo'
 html_title = f'LLMRec-JAX {__version__}'
