@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from llmrec_jax.decoding.semantic_id_search import SemanticIdSearch
+from llmrec_jax.models.decoder_only import DecoderConfig, DecoderOnlyTransformer
+from llmrec_jax.models.decoder_only.model import DecoderOnlyModel
 from llmrec_jax.models.encoder_decoder import EncoderDecoderModel
 from llmrec_jax.models.generative_sequential.coded_catalogue import CodedCatalogue, CodedCatalogueFacts
 from llmrec_jax.models.generative_sequential.coded_items import CodedItems
@@ -101,6 +103,31 @@ def _encoder_decoder(with_whole_words: bool = False, **config: Any) -> Registere
     return RegisteredModel(make, tiger_batch, LENGTHS)
 
 
+def _decoder_only(**settings: Any) -> RegisteredModel:
+    def make() -> DecoderOnlyModel:
+        config = DecoderConfig(
+            vocab_size=LAYOUT.vocab_size,
+            emb_dim=32,
+            num_layers=2,
+            num_heads=4,
+            num_kv_heads=2,
+            head_dim=8,
+            mlp_dim=64,
+            logits_via_embedding=True,
+            qkv_bias=True,
+            scan_layers=True,
+        )
+        ranges = tuple(zip(LAYOUT.level_offsets, LAYOUT.codebook_sizes, strict=True))
+        return DecoderOnlyModel(
+            module=DecoderOnlyTransformer(config),
+            decode_fn=SemanticIdSearch(beam_size=4),
+            trie=build_trie(LAYOUT.item_tokens(CODES), level_ranges=ranges),
+            **settings,
+        )
+
+    return RegisteredModel(make, tiger_batch, LENGTHS)
+
+
 def items_batch(seed: int, examples: int) -> dict[str, np.ndarray]:
     """Two to seven items of a user, padded on the right."""
     rng = np.random.default_rng(seed)
@@ -179,6 +206,10 @@ REGISTERED = {
     ),
     'EncoderDecoderModel, whole words': _encoder_decoder(with_whole_words=True),
     'EncoderDecoderModel, gated': _encoder_decoder(mlp_activations=('gelu', 'linear')),
+    'DecoderOnlyModel': _decoder_only(),
+    'DecoderOnlyModel, no start token, prefix': _decoder_only(
+        start_token=None, inputs_bidirectional_attention=True
+    ),
     'SequentialRecommenderModel, SASRec': _sequential(_sasrec()),
     'SequentialRecommenderModel, SASRec, negatives': _sequential(_sasrec(), loss=BinaryCrossEntropy()),
     'SequentialRecommenderModel, GRU4Rec': _sequential(GRUEncoder(GRUConfig(8))),

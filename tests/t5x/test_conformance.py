@@ -1,6 +1,7 @@
 """Every registered model trains and predicts under both engines, and does the same under both."""
 
 import dataclasses
+import inspect
 import pkgutil
 
 import flax.traverse_util
@@ -228,7 +229,6 @@ def test_every_model_class_is_registered():
             and value.__module__ == module.name
             and hasattr(value, 'loss_sums')
             and not issubclass(value, nn.Module)
+            and not inspect.isabstract(value)
         }
-    assert found - {'SummedLossModel'} <= classes, (
-        f'register {found - classes} in tests/t5x/registered_models.py'
-    )
+    assert found <= classes, f'register {found - classes} in tests/t5x/registered_models.py'

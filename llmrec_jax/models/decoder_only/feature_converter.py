@@ -6,6 +6,7 @@ from typing import Any
 import seqio
 import tensorflow as tf
 
+from llmrec_jax.models.decoder_only.features import LOSS_PLACES
 from llmrec_jax.models.ranked_catalogue import SEEN
 
 
@@ -43,7 +44,28 @@ class _DecoderFeatureConverter(seqio.DecoderFeatureConverter):
             width = ds.element_spec[SEEN].shape[0]
             task_feature_lengths = {**task_feature_lengths, SEEN: width}
         converted = super().__call__(ds, task_feature_lengths)
-        return converted.map(_without_start) if self.START_TOKEN is None else converted
+        if self.START_TOKEN is None:
+            converted = converted.map(_without_start)
+        if not self._has_places(task_feature_lengths):
+            return converted
+        width = task_feature_lengths['targets']
+
+        def with_places(features: Mapping[str, tf.Tensor]) -> Mapping[str, tf.Tensor]:
+            order = tf.argsort(features['decoder_loss_weights'], direction='DESCENDING', stable=True)
+            return {**features, LOSS_PLACES: order[:width]}
+
+        return converted.map(with_places)
+
+    def get_model_feature_lengths(self, task_feature_lengths: Mapping[str, int]) -> Mapping[str, int]:
+        """SeqIO's, and that of the places with a weight."""
+        lengths = super().get_model_feature_lengths(task_feature_lengths)
+        if not self._has_places(task_feature_lengths):
+            return lengths
+        return {**lengths, LOSS_PLACES: task_feature_lengths['targets']}
+
+    def _has_places(self, task_feature_lengths: Mapping[str, int]) -> bool:
+        # SeqIO packs whole examples, so that a row may have more targets than one example may.
+        return self.LOSS_ON_TARGETS_ONLY and not self.pack and 'inputs' in task_feature_lengths
 
 
 def _without_start(features: Mapping[str, tf.Tensor]) -> Mapping[str, tf.Tensor]:

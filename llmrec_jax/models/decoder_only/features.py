@@ -68,13 +68,11 @@ def decoder_features(
         predicted, predicts_input = (np.pad(part[:, 1:], ((0, 0), (0, 1))) for part in (full, is_input))
     else:
         before, after_input = (np.pad(part[:, :-1], ((0, 0), (1, 0))) for part in (full, is_input))
-        # Behind a text without targets its last token is read all the same.
-        unread = (segment == 0) & ~after_input
         if not packed:
-            first = places[None, :] == 0
-            unread &= ~first
-        read = np.where(unread, 0, np.where(first, start_token, before))
-        of_inputs = ~unread & (first | after_input)
+            first = np.broadcast_to(places == 0, full.shape)
+        read = np.where(first, start_token, before)
+        # Where there are no targets, the last of the inputs is read beside padding.
+        of_inputs = (first & ((segment != 0) | (not packed))) | after_input
         follows, predicted, predicts_input = segment != 0, full, is_input
     weights = follows & ~(predicts_input & loss_on_targets_only)
     features = {'decoder_input_tokens': read, 'decoder_causal_attention': of_inputs}
