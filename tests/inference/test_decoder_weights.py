@@ -27,7 +27,7 @@ def test_import_and_export_lead_back_to_the_same_folder(tmp_path, scan_layers):
     export_weights.main(
         [
             f'--gin_file={imported / "network.gin"}',
-            f'--gin.config.DecoderConfig.scan_layers={scan_layers}',
+            f'--gin.decoder_only.DecoderConfig.scan_layers={scan_layers}',
             f'--checkpoint={imported / "checkpoint_0"}',
             f'--output={tmp_path / "again"}',
         ]

@@ -26,6 +26,8 @@ class Layout:
       copies: further names under which it may be stored too.
       stored_once: names to those under which the tensor may be stored in their place.
       is_unread: whether a tensor of this name is part of some files and read by nothing.
+      gin_module: where gin files, as those of `gin_configs/models`, have the configuration's class from; gin
+        knows a class by one module alone.
       tokens: ids that `config.json` and `generation_config.json` have where a caller gives none.
     """
 
@@ -38,6 +40,7 @@ class Layout:
     copies: tuple[str, ...]
     stored_once: Mapping[str, tuple[str, ...]]
     is_unread: Callable[[str], bool]
+    gin_module: str
     tokens: Mapping[str, int]
 
 
@@ -69,6 +72,7 @@ def _t5(config: T5Config) -> Layout:
             names.EMBEDDING: (*names.COPIES, names.HEAD),
         },
         is_unread=names.UNREAD.__contains__,
+        gin_module='llmrec_jax.models.t5.config',
         tokens=config_file.TOKENS,
     )
 
@@ -86,5 +90,6 @@ def _decoder(config: DecoderConfig) -> Layout:
         copies=(decoder_names.HEAD,),
         stored_once={},
         is_unread=decoder_names.is_unread,
+        gin_module='llmrec_jax.models.decoder_only',
         tokens={},
     )
