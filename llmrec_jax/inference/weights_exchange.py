@@ -134,7 +134,7 @@ def export_folder(
 
 def network_gin(config: Config, source: pathlib.Path) -> str:
     """A gin file for a network, in the manner of gin_configs/models; how it is computed is the recipe's."""
-    package, _, module = type(config).__module__.rpartition('.')
+    package, _, module = layout_of(config).gin_module.rpartition('.')
     lines = [
         f'# The network of {source.name}; give it after a recipe with another --gin_file.',
         'from __gin__ import dynamic_registration',

@@ -27,6 +27,8 @@ class Layout:
       stored_once: names to those under which the tensor may be stored in their place.
       is_unread: whether a tensor of this name is part of some files and read by nothing.
       task_type: PEFT's word for it.
+      gin_module: where gin files, as those of `gin_configs/models`, have the configuration's class from; gin
+        knows a class by one module alone.
       tokens: ids that `config.json` and `generation_config.json` have where a caller gives none.
     """
 
@@ -40,6 +42,7 @@ class Layout:
     stored_once: Mapping[str, tuple[str, ...]]
     is_unread: Callable[[str], bool]
     task_type: str
+    gin_module: str
     tokens: Mapping[str, int]
 
 
@@ -72,6 +75,7 @@ def _t5(config: T5Config) -> Layout:
         },
         is_unread=names.UNREAD.__contains__,
         task_type='SEQ_2_SEQ_LM',
+        gin_module='llmrec_jax.models.t5.config',
         tokens=config_file.TOKENS,
     )
 
@@ -90,5 +94,6 @@ def _decoder(config: DecoderConfig) -> Layout:
         stored_once={},
         is_unread=decoder_names.is_unread,
         task_type='CAUSAL_LM',
+        gin_module='llmrec_jax.models.decoder_only',
         tokens={},
     )

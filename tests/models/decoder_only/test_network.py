@@ -21,7 +21,7 @@ from llmrec_jax.training.mesh import FSDP_RULES, MeshShape
 from tests.models.decoder_only.small import EVERYTHING, LLAMA, model, random_params, task_batch
 
 CONFIGS = {'llama': LLAMA, 'everything': EVERYTHING}
-PROMPTS = np.array([3, 9, 6])
+PROMPTS = np.array([3, 8, 6])
 
 
 def computed(config):
@@ -49,16 +49,16 @@ def case(request):
 
 
 def continued(config, params, tokens, chunks):
-    """Logits behind prompts of unequal length, of two beams that read three more tokens."""
+    """Logits behind prompts of unequal length, of two beams that read four more tokens."""
     network = DecoderOnlyTransformer(config)
     variables = {'params': params}
     width = int(PROMPTS.max())
     _, memory = network.apply(
         variables, network.apply(variables, tokens[:, :width], method='embed'), method='prefill'
     )
-    new = jnp.stack([row[length : length + 3] for row, length in zip(tokens, PROMPTS, strict=True)])
+    new = jnp.stack([row[length : length + 4] for row, length in zip(tokens, PROMPTS, strict=True)])
     new = jnp.stack([new, new], axis=1)
-    cache = network.init_self_cache(3, 2, 3)
+    cache = network.init_self_cache(3, 2, 4)
     outputs = []
     for start, end in itertools.pairwise(chunks):
         encoded, cache = network.apply(
@@ -68,14 +68,14 @@ def continued(config, params, tokens, chunks):
     return jnp.concatenate(outputs, axis=2)
 
 
-@pytest.mark.parametrize(('scanned', 'chunks'), [(False, (0, 1, 3)), (True, (0, 3))], ids=['loop', 'scan'])
+@pytest.mark.parametrize(('scanned', 'chunks'), [(False, (0, 1, 4)), (True, (0, 4))], ids=['loop', 'scan'])
 def test_continuations_of_a_shared_prompt_are_those_of_the_whole_text(case, chunks, scanned):
     config, params, tokens, logits = case
     if scanned:
         config, params = dataclasses.replace(config, scan_layers=True), stack_layers(params)
     found = jax.jit(lambda params, tokens: continued(config, params, tokens, chunks))(params, tokens)
     for row, length in enumerate(PROMPTS):
-        expected = np.broadcast_to(logits[row, length : length + 3], (2, 3, 40))
+        expected = np.broadcast_to(logits[row, length : length + 4], (2, 4, 40))
         np.testing.assert_allclose(found[row], expected, atol=2e-5)
 
 
