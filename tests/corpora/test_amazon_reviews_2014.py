@@ -281,7 +281,7 @@ def test_unknown_options_are_refused(option):
         AmazonReviews2014(**{option: 'x'})
 
 
-@pytest.mark.smoke
+@pytest.mark.slow
 def test_musical_instruments_have_their_published_counts():
     directory = str(shared_data('amazon-musical-instruments'))
     corpus = AmazonReviews2014('Musical_Instruments', directory, metadata='absent').build()

@@ -45,7 +45,7 @@ def ndcg_at_5_of_the_next_ids(splits: Splits, n_items: int) -> float:
     return float(np.where((rank >= 1) & (rank <= 5), 1 / np.log2(rank + 1.0), 0).mean())
 
 
-@pytest.mark.smoke
+@pytest.mark.slow
 def test_beautys_published_ids_give_the_next_item_away_and_relabelled_ids_do_not():
     published = SequenceFiles(str(shared_data('amazon-beauty')), relabel_seed=None).build()
     leaking = ndcg_at_5_of_the_next_ids(leave_last_out(published), len(published.items))

@@ -110,7 +110,7 @@ def test_half_a_surrogate_pair_is_replaced(tmp_path):
     assert SequenceFiles(str(directory), relabel_seed=None).build().items.title[0] == 'half ?'
 
 
-@pytest.mark.smoke
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('name', 'users', 'items', 'events'),
     [('amazon-beauty', 22_363, 12_101, 198_502), ('amazon-games', 32_496, 17_332, 289_532)],

@@ -22,7 +22,7 @@ def beauty():
     return fit_baselines(splits.train, n_items), splits.test
 
 
-@pytest.mark.smoke
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name',
     [pytest.param(name, marks=[pytest.mark.slow] if name == 'item_knn' else []) for name in SEEN_REMOVED],
@@ -35,7 +35,7 @@ def test_floors_equal_the_independent_computation(beauty, name):
     np.testing.assert_allclose([measured[c].mean() for c in COLUMNS], SEEN_REMOVED[name], atol=0.001)
 
 
-@pytest.mark.smoke
+@pytest.mark.slow
 def test_keeping_seen_items_costs_decayed_markov_what_was_published(beauty):
     floors, cases = beauty
     ranks = floors['decayed_markov'].recommend(cases, 10, seen_items='kept').target_rank

@@ -102,7 +102,7 @@ def found_on_beauty():
     )
 
 
-@pytest.mark.smoke
+@pytest.mark.slow
 def test_on_beauty_the_published_ids_leak_and_relabelled_ones_do_not(found_on_beauty):
     published = found_on_beauty(SequentialNumbers())
     best = published.rules[0]
@@ -117,7 +117,7 @@ def test_on_beauty_the_published_ids_leak_and_relabelled_ones_do_not(found_on_be
     assert not titles.leaks and titles.rules[0].ndcg > 0.01
 
 
-@pytest.mark.smoke
+@pytest.mark.slow
 def test_on_beauty_the_report_shows_the_leak_of_the_published_ids_and_none_after_relabelling(
     found_on_beauty,
 ):

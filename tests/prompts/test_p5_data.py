@@ -253,7 +253,7 @@ def test_transfer_to_a_corpus_without_reviews_is_refused(small):
         P5().transfer(small, silent)
 
 
-@pytest.mark.smoke
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('source', 'families', 'candidates', 'scale'),
     [
