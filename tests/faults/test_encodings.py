@@ -17,7 +17,7 @@ SOURCES = [
     for path in sorted((ROOT / folder).rglob('*.py'))
 ] + [ROOT / 'setup.py']
 # What has an `open` of its own, for bytes or for no file at all.
-OTHER_OPEN = ('ts', 'ColumnStore', 'KvStore', 'sender', 'archive', 'cls', 'os')
+OTHER_OPEN = ('FileSystems', 'ts', 'ColumnStore', 'KvStore', 'sender', 'archive', 'cls', 'os')
 # Of a machine without UTF-8, which Python would otherwise take for one that has it.
 PLAIN = {'LC_ALL': 'C', 'PYTHONUTF8': '0', 'PYTHONCOERCECLOCALE': '0'}
 

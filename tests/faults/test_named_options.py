@@ -23,8 +23,9 @@ FIELD = re.compile(r'\b([A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*)\.([a-z_]\w*)')
 FLAG = re.compile(r'(?<![\w-])--(?!gin[._]?[A-Z{])([a-z][\w-]*)')
 MACRO = re.compile(r'(?:--gin\.|\b)([A-Z][A-Z0-9]*_[A-Z0-9_]*[A-Z0-9])\b')
 SETTING = re.compile(r'(?<![\w.-])([a-z]\w*)=(?![=\s])')
-# Flags of pip, of jq and of Python's own tools, which some messages give as commands.
+# Flags of pip, of jq, of TFDS and of Python's own tools, which some messages give as commands.
 OTHER_FLAGS = {
+    'beam_pipeline_options',
     'compact-output',
     'constraint',
     'editable',

@@ -178,7 +178,7 @@ def test_the_published_omission_leaves_them_out_of_generation_and_scoring(model,
     batch = model.convert_features(_padded(_examples(vocabulary, 4)))
 
     def everything(one, params):
-        step, cache = one._decoding_step(params, batch), one.module.init_self_cache(4, 1, 3)
+        step, cache = one.decoding_step(params, batch), one.module.init_self_cache(4, 1, 3)
         return {
             'scores': one.score_batch(params, batch),
             'logits': one.compute_logits(params, batch, inference=True)[:, :1],
