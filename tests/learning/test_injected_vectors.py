@@ -12,7 +12,7 @@ from llmrec_jax.models.injected_decoder.model import ITEMS
 from llmrec_jax.models.injected_decoder.network import TABLE
 from llmrec_jax.models.transfer.frozen_tables import filled_table
 
-pytestmark = pytest.mark.smoke
+pytestmark = pytest.mark.slow
 HALVES, PLACEHOLDER, ASKED = 4, 30, 31
 NETWORK = DecoderConfig(
     vocab_size=32, emb_dim=32, num_layers=1, num_heads=2, num_kv_heads=1, head_dim=16, mlp_dim=64
