@@ -164,7 +164,7 @@ class ZeroShot(System):
     subtracts_prior: bool = True
     per_token: bool = False
     ranking: Ranking
-    batch_size: int = 16
+    batch_size: int = marks.without_effect(16)
     split: SplitRule = LEAVE_LAST_OUT
 
     def __post_init__(self):
