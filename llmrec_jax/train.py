@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _train(arguments: Sequence[str] | None) -> None:
     from llmrec_jax.runs import command_line
     from llmrec_jax.runs.system import named
-    from llmrec_jax.stages.networks import TRAIN_FACTS
+    from llmrec_jax.runs.trained import trained_checkpoint
 
     def add_flags(parser: argparse.ArgumentParser) -> None:
         command_line.add_go_on_flag(parser)
@@ -37,8 +37,7 @@ def _train(arguments: Sequence[str] | None) -> None:
     with command_line.errors_as_messages(PROGRAM), command_line.owning_workdir(system, PROGRAM, flags):
         wanted = named(system, ('prepare', 'train'))
         run, _ = command_line.run_stages(system, wanted, go_on=flags.go_on)
-        told = run[TRAIN_FACTS]
-        LOG.info('best checkpoint: %s', run.root / (told['best_checkpoint'] or told['checkpoint']))
+        LOG.info('best checkpoint: %s', run.root / trained_checkpoint(run))
 
 
 if __name__ == '__main__':

@@ -24,8 +24,6 @@ from llmrec_jax.training.parameter_restore import check_params, restore_params
 from llmrec_jax.training.train_state import TrainableModel, abstract_params, shardings_of
 from llmrec_jax.training.trainer import Trainer
 
-TRAIN_FACTS = facts_of('train')
-
 
 @runtime_checkable
 class Network(Protocol):
@@ -91,11 +89,14 @@ class Parameters:
     network: Network
     trainer: Trainer = marks.without_effect()
     checkpoint: str | None = None
+    # The stage that trains them.
+    trained_by: ClassVar[str] = 'train'
 
     @property
     def reads(self) -> Sequence[Artifact[Any]]:
         """Artifacts that they come from."""
-        return (*all_reads(self.network), *(() if self.checkpoint is not None else (TRAIN_FACTS,)))
+        of_training = () if self.checkpoint is not None else (facts_of(self.trained_by),)
+        return (*all_reads(self.network), *of_training)
 
     def abstract(self, run: Run) -> PyTree[jax.ShapeDtypeStruct]:
         """Their shapes and shardings."""
@@ -113,7 +114,7 @@ class Parameters:
         """
         if self.checkpoint is not None:
             return self.checkpoint
-        return trained_checkpoint(run)
+        return trained_checkpoint(run, self.trained_by)
 
     def restore(self, run: Run) -> PyTree[Array]:
         """The parameters, sharded as the trainer shards them; adapters merged where they are to be.

@@ -135,6 +135,45 @@ class Train(Stage):
         return run[self.examples]
 
 
+@dataclasses.dataclass(frozen=True)
+class TrainApart(Stage):
+    """Trains another model before the system's own, in a folder of the stage's name.
+
+    Attributes:
+      network: what is trained.
+      trainer: the embedded engine.
+      validation: how it is judged.
+      examples: what it is trained on.
+    """
+
+    network: Network
+    trainer: Trainer
+    validation: Validation
+    examples: ClassVar[Artifact[ColumnStore]]
+    phase: ClassVar[Phase] = 'prepare'
+    on_all: ClassVar[bool] = True
+
+    @property
+    def reads(self) -> Sequence[Artifact[Any]]:
+        """See `Stage.reads`."""
+        return (self.examples, *all_reads(self.network), *self.validation.reads)
+
+    def check(self, run: Run) -> None:
+        """See `Stage.check`."""
+        self.trainer.check_devices()
+        self.validation.check(run)
+
+    def run(self, run: Run) -> dict[str, Any]:
+        """See `Stage.run`."""
+        folder = run.root / self.name
+        processes.from_first(lambda: claim(folder, run.fingerprint))
+        processes.from_first(lambda: note_codes(self.network, run, folder))
+        validate = self.validation.validate(run)
+        return told(
+            self.trainer.fit(self.network.model(run), run[self.examples], folder, validate=validate), run.root
+        )
+
+
 def note_codes(network: Network, run: Run, folder: pathlib.Path) -> None:
     """`trained_codes.note` of a network that is trained in a folder, if it knows item codes."""
     if network.codes is not None:

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from llmrec_jax.models.sequential.item_encoder import ROWS_MULTIPLE
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
+from llmrec_jax.runs.trained import trained_checkpoint
 from llmrec_jax.stages.corpus import CATALOGUE, SPLITS
 from llmrec_jax.stages.item_vectors import CO_OCCURRENCE_VECTORS
-from llmrec_jax.stages.networks import TRAIN_FACTS
 from llmrec_jax.training.parameter_restore import load_params
 
 
@@ -63,12 +63,6 @@ class EmbedTrainedItems(Stage):
         vectors = item_vectors(load_params(other.root / checkpoint), n_items, workdir)
         run.put(CO_OCCURRENCE_VECTORS, vectors)
         return {'dim': int(vectors.shape[1]), 'checkpoint': checkpoint}
-
-
-def trained_checkpoint(run: Run) -> str:
-    """The best checkpoint of a finished run, relative to its workdir."""
-    trained = run[TRAIN_FACTS]
-    return trained['best_checkpoint'] or trained['checkpoint']
 
 
 def item_vectors(params: dict[str, Any], n_items: int, workdir: str) -> Float[np.ndarray, 'items dim']:

@@ -17,8 +17,9 @@ from llmrec_jax.runs.record import StageRecord
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
 from llmrec_jax.runs.system import EngineTask, System
+from llmrec_jax.runs.trained import trained_checkpoint
 from llmrec_jax.stages.kept_vocabulary import kept_vocabulary
-from llmrec_jax.stages.networks import TRAIN_FACTS, GenerativeNetwork, Parameters
+from llmrec_jax.stages.networks import GenerativeNetwork, Parameters
 from llmrec_jax.stages.prompt_evaluation.placed_model import PlacedModel
 from llmrec_jax.stages.prompt_evaluation.trained_writer import TrainedWriter
 from llmrec_jax.stages.train import Train
@@ -157,8 +158,7 @@ class FineTuning(System):
     def report(self, run: Run, records: Sequence[StageRecord]) -> None:
         """See `System.report`; says where the checkpoint is, which tasks of the user's own evaluate."""
         if any(record.name == 'train' for record in records):
-            told = run[TRAIN_FACTS]
-            LOG.info('best checkpoint: %s', run.root / (told['best_checkpoint'] or told['checkpoint']))
+            LOG.info('best checkpoint: %s', run.root / trained_checkpoint(run))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

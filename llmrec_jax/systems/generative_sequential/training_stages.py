@@ -16,13 +16,12 @@ from llmrec_jax.models.generative_sequential.item_level import ItemLevelModel
 from llmrec_jax.models.generative_sequential.model import TARGETS
 from llmrec_jax.models.sequential import ITEMS
 from llmrec_jax.runs.artifact import Artifact, json_artifact, place
-from llmrec_jax.runs.record import facts_of
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
+from llmrec_jax.runs.trained import answering
 from llmrec_jax.stages import tasks
 from llmrec_jax.stages.networks import Parameters
-from llmrec_jax.stages.train import Validation, claim, note_codes, told
-from llmrec_jax.systems.generative_sequential.item_stages import CodedCatalogueNetwork
+from llmrec_jax.stages.train import TrainApart
 from llmrec_jax.training import processes
 from llmrec_jax.training.column_writer import Block, ColumnWriter
 from llmrec_jax.training.columns import ColumnStore, write_columns
@@ -135,42 +134,17 @@ def _shifted(tokens: np.ndarray) -> Mapping[str, np.ndarray]:
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainTeacher(Stage):
-    """Trains the item-level model.
+class TrainTeacher(TrainApart):
+    """Trains the item-level model, an `ItemLevelModel`; see `TrainApart`."""
 
-    Attributes:
-      network: of an `ItemLevelModel`.
-      trainer: the engine.
-      validation: how it is judged.
-    """
-
-    network: CodedCatalogueNetwork
-    trainer: Trainer
-    validation: Validation
     name: ClassVar[str] = TEACHER
-    phase: ClassVar[Phase] = 'prepare'
-    on_all: ClassVar[bool] = True
+    examples: ClassVar[Artifact[ColumnStore]] = PACKED_EXAMPLES
     writes: ClassVar = (place(f'{TEACHER}/{CHECKPOINTS}'), TEACHER_START)
-
-    @property
-    def reads(self) -> Sequence[Artifact[Any]]:
-        """See `Stage.reads`."""
-        return (PACKED_EXAMPLES, *self.network.reads, *self.validation.reads)
-
-    def check(self, run: Run) -> None:
-        """See `Stage.check`."""
-        self.trainer.check_devices()
-        self.validation.check(run)
 
     def run(self, run: Run) -> dict[str, Any]:
         """See `Stage.run`."""
-        folder = run.root / TEACHER
-        processes.from_first(lambda: claim(folder, run.fingerprint))
-        processes.from_first(lambda: note_codes(self.network, run, folder))
-        validate = self.validation.validate(run)
-        result = self.trainer.fit(self.network.model(run), run[PACKED_EXAMPLES], folder, validate=validate)
-        facts = told(result, run.root)
-        best = str(pathlib.Path(_answering(facts)).relative_to(TEACHER))
+        facts = super().run(run)
+        best = str(pathlib.Path(answering(facts)).relative_to(TEACHER))
         processes.from_first(lambda: files.write_json(run.path(TEACHER_START), {'checkpoint': best}))
         return facts
 
@@ -179,14 +153,7 @@ class TrainTeacher(Stage):
 class TeacherParameters(Parameters):
     """The parameters that the teacher answers with; attributes as in `Parameters`."""
 
-    @property
-    def reads(self) -> Sequence[Artifact[Any]]:
-        """See `Parameters`."""
-        return (*self.network.reads, facts_of(TEACHER))
-
-    def called(self, run: Run) -> str:
-        """See `Parameters`."""
-        return _answering(run[facts_of(TEACHER)])
+    trained_by: ClassVar[str] = TEACHER
 
 
 @dataclasses.dataclass(frozen=True)
@@ -278,7 +245,3 @@ def _best_unseen(
     model: ItemLevelModel, params: PyTree[Array], batch: Mapping[str, Array], best: int
 ) -> tuple[Int[Array, 'rows width best'], Float[Array, 'rows width best']]:
     return model.best_unseen(params, batch, best)
-
-
-def _answering(facts: Mapping[str, Any]) -> str:
-    return facts['best_checkpoint'] or facts['checkpoint']

@@ -17,17 +17,15 @@ from llmrec_jax.models.injected_decoder.model import ITEMS
 from llmrec_jax.models.injected_decoder.network import PROJECTOR, TABLE, TEMPERATURES
 from llmrec_jax.models.transfer.frozen_tables import filled_table
 from llmrec_jax.runs.artifact import Artifact, array_artifact, place
-from llmrec_jax.runs.record import facts_of
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
 from llmrec_jax.stages import tasks
-from llmrec_jax.stages.catalogue_network import CatalogueNetwork
 from llmrec_jax.stages.catalogue_ranking import CatalogueRetrieval
 from llmrec_jax.stages.corpus import CATALOGUE, SPLITS, CaseDraw
 from llmrec_jax.stages.networks import Parameters, abstract_parameters
 from llmrec_jax.stages.prompt_tasks import ITEM_NAMES, vocabulary
 from llmrec_jax.stages.rank import trained
-from llmrec_jax.stages.train import Validation, claim, told
+from llmrec_jax.stages.train import TrainApart
 from llmrec_jax.systems.rsllm.prompts import (
     Curriculum,
     Features,
@@ -59,54 +57,19 @@ def prompt_examples(split: str) -> Artifact[ColumnStore]:
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainRecommender(Stage):
-    """Trains the recommender whose vectors the prompts hold, on training histories alone.
+class TrainRecommender(TrainApart):
+    """Trains the recommender whose vectors the prompts hold; see `TrainApart`."""
 
-    Attributes:
-      network: of the recommender.
-      trainer: the engine.
-      validation: how it is judged.
-    """
-
-    network: CatalogueNetwork
-    trainer: Trainer
-    validation: Validation
     name: ClassVar[str] = RECOMMENDER
-    phase: ClassVar[Phase] = 'prepare'
-    on_all: ClassVar[bool] = True
+    examples: ClassVar[Artifact[ColumnStore]] = tasks.examples('train')
     writes: ClassVar = (place(f'{RECOMMENDER}/{CHECKPOINTS}'),)
-
-    @property
-    def reads(self) -> Sequence[Artifact[Any]]:
-        """See `Stage.reads`."""
-        return (tasks.examples('train'), *self.network.reads, *self.validation.reads)
-
-    def check(self, run: Run) -> None:
-        """See `Stage.check`."""
-        self.trainer.check_devices()
-        self.validation.check(run)
-
-    def run(self, run: Run) -> dict[str, Any]:
-        """See `Stage.run`."""
-        folder = run.root / RECOMMENDER
-        processes.from_first(lambda: claim(folder, run.fingerprint))
-        examples, validate = run[tasks.examples('train')], self.validation.validate(run)
-        return told(self.trainer.fit(self.network.model(run), examples, folder, validate=validate), run.root)
 
 
 @dataclasses.dataclass(frozen=True)
 class RecommenderParameters(Parameters):
     """The parameters that the recommender answers with; attributes as in `Parameters`."""
 
-    @property
-    def reads(self) -> Sequence[Artifact[Any]]:
-        """See `Parameters`."""
-        return (*self.network.reads, facts_of(RECOMMENDER))
-
-    def called(self, run: Run) -> str:
-        """See `Parameters`."""
-        facts = run[facts_of(RECOMMENDER)]
-        return facts['best_checkpoint'] or facts['checkpoint']
+    trained_by: ClassVar[str] = RECOMMENDER
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,6 +20,7 @@ from llmrec_jax.runs.artifact import Artifact, place
 from llmrec_jax.runs.record import facts_of
 from llmrec_jax.runs.run import Run
 from llmrec_jax.runs.stage import Phase, Stage
+from llmrec_jax.runs.trained import answering
 from llmrec_jax.stages import tasks
 from llmrec_jax.stages.catalogue_network import CatalogueNetwork
 from llmrec_jax.stages.catalogue_ranking import CatalogueRecommender, CatalogueRetrieval
@@ -332,8 +333,7 @@ def _of_training(name: str) -> tuple[Artifact[Any], ...]:
 
 def _last(run: Run, name: str) -> pathlib.Path:
     """The best checkpoint of a training before the last, its newest where nothing was validated."""
-    facts = run[facts_of(name)]
-    return run.root / (facts['best_checkpoint'] or facts['checkpoint'])
+    return run.root / answering(run[facts_of(name)])
 
 
 def _target_tables(run: Run, *, coded: bool) -> Mapping[str, np.ndarray]:
