@@ -5,7 +5,6 @@ import logging
 import pathlib
 
 import jax
-import numpy as np
 from flax import traverse_util
 
 from llmrec_jax import files
@@ -14,9 +13,9 @@ from llmrec_jax.models.hf_weights.adapters import read_adapter, write_adapter
 from llmrec_jax.models.hf_weights.layout import Config, layout_of
 from llmrec_jax.models.lora import is_adapter
 from llmrec_jax.training.base_checkpoints import Base, recorded
-from llmrec_jax.training.checkpoints import Checkpoints, saved_steps
+from llmrec_jax.training.checkpoints import saved_steps
 from llmrec_jax.training.parameter_restore import open_params
-from llmrec_jax.training.train_state import TrainState
+from llmrec_jax.training.start_checkpoint import add_parameters
 
 LOG = logging.getLogger(__name__)
 
@@ -47,17 +46,11 @@ def import_adapter(
     shapes = layout.parameter_shapes(config)
     open_params(base, shapes)
     lora, adapters = read_adapter(source, shapes, layout.hf_name)
-    checkpoints = Checkpoints(output, keep=1, base=Base.of(base))
-    try:
-        params = traverse_util.unflatten_dict(adapters, sep='/')
-        checkpoints.save(0, TrainState(step=np.zeros((), np.int32), params=params, opt_state=()))
-        checkpoints.wait()
-    finally:
-        checkpoints.close()
+    checkpoint = add_parameters(traverse_util.unflatten_dict(adapters, sep='/'), output, Base.of(base))
     files.write_text(output / NETWORK, network_gin(dataclasses.replace(config, lora=lora), source))
     count = sum(leaf.size for leaf in jax.tree.leaves(adapters))
-    LOG.info('%d parameters of adapters: %s; their network: %s', count, checkpoints.path(0), output / NETWORK)
-    return checkpoints.path(0)
+    LOG.info('%d parameters of adapters: %s; their network: %s', count, checkpoint, output / NETWORK)
+    return checkpoint
 
 
 def export_adapter(

@@ -18,10 +18,10 @@ from llmrec_jax.models.hf_weights.writing import check_exportable
 from llmrec_jax.models.lora import KERNEL, LORA_A, LORA_B, Lora, is_adapter, merged_kernel
 from llmrec_jax.text.hf_tokenizer import SPIECE, tokenizer_files
 from llmrec_jax.text.text_vocabulary import TextVocabulary
-from llmrec_jax.training.checkpoints import Checkpoints, saved_steps
+from llmrec_jax.training.checkpoints import saved_steps
 from llmrec_jax.training.parameter_restore import open_params
+from llmrec_jax.training.start_checkpoint import add_parameters
 from llmrec_jax.training.stored_arrays import ReadableArray
-from llmrec_jax.training.train_state import TrainState
 
 LOG = logging.getLogger(__name__)
 NETWORK = 'network.gin'
@@ -64,20 +64,15 @@ def import_folder(source: pathlib.Path, output: pathlib.Path) -> pathlib.Path:
     if found := saved_steps(output):
         raise FileExistsError(f'{output} holds checkpoint_{found[0]} already; give another folder')
     config, params = load_gguf(source) if source.is_file() else load_hf(source, dropout_rate=None)
-    checkpoints = Checkpoints(output, keep=1)
-    try:
-        checkpoints.save(0, TrainState(step=np.zeros((), np.int32), params=params, opt_state=()))
-        checkpoints.wait()
-    finally:
-        checkpoints.close()
+    checkpoint = add_parameters(params, output)
     files.write_text(output / NETWORK, network_gin(config, source))
     for name in VOCABULARY_FILES:
         if (source / name).is_file():
             with files.written_whole(output / name) as copy, (source / name).open('rb') as original:
                 shutil.copyfileobj(original, copy)
     count = sum(leaf.size for leaf in jax.tree.leaves(params))
-    LOG.info('%d parameters: %s; their network: %s', count, checkpoints.path(0), output / NETWORK)
-    return checkpoints.path(0)
+    LOG.info('%d parameters: %s; their network: %s', count, checkpoint, output / NETWORK)
+    return checkpoint
 
 
 def export_folder(

@@ -1,4 +1,4 @@
-"""A checkpoint of parameters that no training made, for training to start from."""
+"""A checkpoint of parameters that no training made: imported ones, and those that training starts from."""
 
 import os
 import pathlib
@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from llmrec_jax.training import processes
+from llmrec_jax.training.base_checkpoints import Base
 from llmrec_jax.training.checkpoints import Checkpoints
 from llmrec_jax.training.train_state import TrainState
 
@@ -24,7 +25,26 @@ def write_parameters(params: PyTree[np.ndarray], folder: str | os.PathLike) -> p
       CheckpointError: when it cannot be written.
     """
     processes.from_first(lambda: shutil.rmtree(folder, ignore_errors=True))
-    checkpoints = Checkpoints(folder, keep=1)
+    return add_parameters(params, folder)
+
+
+def add_parameters(
+    params: PyTree[np.ndarray], folder: str | os.PathLike, base: Base | None = None
+) -> pathlib.Path:
+    """The same beside whatever else is in the folder.
+
+    Args:
+      params: all parameters, or those beside a base.
+      folder: without checkpoints.
+      base: the checkpoint of the others.
+
+    Returns:
+      The checkpoint.
+
+    Raises:
+      CheckpointError: when it cannot be written.
+    """
+    checkpoints = Checkpoints(folder, keep=1, base=base)
     try:
         checkpoints.save(0, TrainState(step=np.zeros((), np.int32), params=params, opt_state=()))
         checkpoints.wait()

@@ -10,6 +10,8 @@ LABELS = {
     'bert4rec': 'BERT4Rec',
     'p5': 'P5',
     'palr': 'PALR',
+    'rsllm': 'RSLLM',
+    'llara': 'LLaRA',
     'unisrec': 'UniSRec',
     'vq_rec': 'VQ-Rec',
     'zesrec': 'ZESRec',
@@ -29,8 +31,8 @@ LABELS = {
 def system_label(system: str) -> str:
     """A name of results on a page.
 
-    >>> system_label('sasrec_bce'), system_label('vq_rec'), system_label('two_tower')
-    ('SASRec bce', 'VQ-Rec', 'Two tower')
+    >>> system_label('sasrec_bce'), system_label('llara'), system_label('two_tower')
+    ('SASRec bce', 'LLaRA', 'Two tower')
     """
     known = [name for name in LABELS if f'{system}_'.startswith(f'{name}_')]
     if not known:

@@ -23,6 +23,7 @@ from llmrec_jax import marks
 from llmrec_jax.corpora.source import CorpusSource
 from llmrec_jax.corpora.splits import RankingCases
 from llmrec_jax.evaluation.report.report_data import PublishedRow, ReportData
+from llmrec_jax.evaluation.report.system_names import system_label
 from llmrec_jax.evaluation.results import Results
 from llmrec_jax.models.inference import TextDecoder
 from llmrec_jax.models.injected_decoder import InjectedDecoderModel
@@ -314,7 +315,7 @@ class RsllmReport(RankingReport):
         return self.draw.cases(run[SPLITS], 'test')
 
     def _data(self, run: Run, done: Mapping[str, StageRecord], results: Results) -> ReportData:
-        called = self.system.upper()
+        called = system_label(self.system)
         return dataclasses.replace(
             super()._data(run, done, results),
             title=f'{called} on {self.corpus}',
