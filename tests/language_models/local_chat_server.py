@@ -33,15 +33,15 @@ class ChatHandler(http.server.BaseHTTPRequestHandler):
             server.most_under_way = max(server.most_under_way, server.under_way)
             faults = server.faults.get(prompt) or server.faults.get('*') or []
             fault = faults.pop(0) if faults else None
+        time.sleep(server.seconds)
+        # Before the answer: a client that has it may ask again before this thread runs on.
+        with server.lock:
+            server.under_way -= 1
         try:
-            time.sleep(server.seconds)
             (fault or send_json)(self, *(() if fault else (200, reply(prompt, server.write))))
         except OSError:
             # The client has given up.
             self.close_connection = True
-        finally:
-            with server.lock:
-                server.under_way -= 1
 
     def log_message(self, *_):
         pass
