@@ -23,7 +23,7 @@ def write_shards(
     pipelines: Pipelines,
     space: Workspace,
     shards: Sequence[Int[np.ndarray, '_']],
-    paths: Sequence[str],
+    paths: Sequence[os.PathLike],
     file_format: tfds.core.FileFormat,
 ) -> int:
     """Writes users' records, and tells how many bytes they have.
