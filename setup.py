@@ -72,7 +72,8 @@ EXTRAS = {
     't5x': ['fiddle', 'cached-property', 'chex'],
     'docs': ['sphinx>=9.0,<10', 'myst-parser>=5.2,<6', 'furo>=2025.12', 'sphinx-copybutton>=0.5.2'],
     # Conflicts with constraints.txt; beam_constraints.txt is its own, and `make beam` installs it.
-    'beam': ['apache-beam[tfrecord]==2.77.*'],
+    # TFDS's command imports mlcroissant too, which tensorflow-datasets does not declare.
+    'beam': ['apache-beam[tfrecord]==2.77.*', 'mlcroissant>=1.1,<2'],
     'gpu': ['jax[cuda13]>=0.10.2,<0.12'],
     'tpu': ['jax[tpu]>=0.10.2,<0.12'],
 }
